@@ -123,7 +123,7 @@ class LocalBus:
             self._dropped += reader.offer(event)
 
     def has_subscribers(self, topic: Topic) -> bool:
-        return topic in self._readers or (topic.id != "" and Topic(topic.kind) in self._readers)
+        return topic in self._readers or Topic(topic.kind) in self._readers
 
     def subscribe(self, *topics: Topic, limit: int, policy: QueuePolicy) -> Subscription:
         """Events of these topics, each once, from the moment the context is entered."""

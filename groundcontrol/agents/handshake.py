@@ -240,7 +240,7 @@ class AgentHandshake:
             if hello.generation > node.generation:
                 node = await self._deps.store[NodeStore].renew_keys(node.id, hello.generation)
                 self._registry.clear_clone(node.id)
-                self._deps.bus.publish(Changed("node", node.id, node.version))
+                self._deps.bus.publish(Changed("node", node.id, node.version, node.org))
             return await self._welcome(node, hello, link, socket, address)
 
     async def _reload(self, hello: Hello) -> Node:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from groundcontrol.agents.clock_skew import SkewTracker
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.validation import KnownSchema, scaled
-from groundcontrol.core.bus import Bus, NodeLive, NodesUpdated, Topic
+from groundcontrol.core.bus import Bus, NodeLive, NodesUpdated
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import hub_scope
@@ -32,7 +32,6 @@ LISTED_S: Final = 0.03
 """How long updates of nodes are collected before one message to the node lists."""
 WRITTEN_S: Final = 60.0
 """For this long after a request for a JSON list, each new summary is encoded on arrival. The next answer to a client that polls is then ready."""
-_FRESH: Final = Topic("nodes_fresh")
 
 
 class NewestRow(NamedTuple):
@@ -84,7 +83,7 @@ class LatestValues:
         self._clock = clock
         self._latest: dict[NodeId, LatestSamples] = {}
         self.skews = SkewTracker()
-        self._fresh: dict[NodeId, None] = {}
+        self._fresh: dict[int, dict[NodeId, None]] = {}
         """Nodes with new samples that are not yet published to lists."""
         self._publish_fresh_at = float("-inf")
         """Loop time of the next publication to lists, or of the last one."""
@@ -134,9 +133,9 @@ class LatestValues:
         if newest is None:
             newest = self._latest[node] = LatestSamples()
         newest.keep(schema, rows[-1])
-        listed = self._bus.has_subscribers(_FRESH)
+        listed = self._bus.has_subscribers(agent.listed)
         if listed:
-            self._publish_fresh(node)
+            self._publish_fresh(node, agent.node.org)
         if listed or len(rows) > 1:
             fragments = newest.fragments()
             if self._clock.monotonic() < self._written_until:
@@ -147,10 +146,10 @@ class LatestValues:
         for row in rows if agent.watched_until > self._clock.monotonic() else rows[-1:]:
             self._bus.publish(NodeLive(node, schema.row.family, row.taken_at_ms / 1000, scaled(schema, row)))
 
-    def _publish_fresh(self, node: NodeId) -> None:
-        """Publish at most once in LISTED_S, all nodes together: a thousand nodes do not cause a thousand messages."""
+    def _publish_fresh(self, node: NodeId, org: int) -> None:
+        """Publish at most once in LISTED_S, all nodes of an organisation together: a thousand nodes do not cause a thousand messages."""
         first = not self._fresh
-        self._fresh[node] = None
+        self._fresh.setdefault(org, {})[node] = None
         if not first:
             return  # the pending publication includes this node
         loop = asyncio.get_running_loop()
@@ -159,8 +158,9 @@ class LatestValues:
         loop.call_at(self._publish_fresh_at, self._flush_fresh)
 
     def _flush_fresh(self) -> None:
-        nodes, self._fresh = tuple(self._fresh), {}
-        self._bus.publish(NodesUpdated(nodes))
+        fresh, self._fresh = self._fresh, {}
+        for org, nodes in fresh.items():
+            self._bus.publish(NodesUpdated(tuple(nodes), org))
 
     async def run(self) -> None:
         """Load the latest stored samples after a start, and log the corrupt ones.

@@ -115,7 +115,7 @@ class NodeTables:
         if not state.digest and not changes.since:
             raise ProtocolError("a package list that does not match its digest")
         await agent.send(PackagesHeld(state.digest))
-        self._bus.publish(Changed("node", agent.node.id, agent.node.version))
+        self._bus.publish(Changed("node", agent.node.id, agent.node.version, agent.node.org))
 
 
 def _follows(so_far: PackageChanges, message: InstalledPackages) -> bool:

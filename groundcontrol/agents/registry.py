@@ -229,7 +229,7 @@ class Registry:
         for future in self._waiting.get(node, ()):
             if not future.done():
                 future.set_result(None)
-        self._bus.publish(SessionChanged(node, agent.session.epoch, self._hub, online=True))
+        self._bus.publish(SessionChanged(node, agent.session.epoch, self._hub, online=True, org=agent.node.org))
         return True
 
     def leave(self, agent: AgentSession, code: int | None = None) -> bool:
@@ -250,7 +250,7 @@ class Registry:
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
         if not self._draining:  # during shutdown, browsers notice the end of their own connection instead
-            self._bus.publish(SessionChanged(node, agent.session.epoch, self._hub, online=False))
+            self._bus.publish(SessionChanged(node, agent.session.epoch, self._hub, online=False, org=agent.node.org))
         return True
 
     def end(self, agent: AgentSession, code: int, reason: str) -> Awaitable[None]:
@@ -285,7 +285,7 @@ class Registry:
             self._emitted_offline.discard(node.id)
             self._emitted_online.add(node.id)  # one event only: a node that never sends its identity would cause one at each connect
             await self.events.online(node, agent.address, agent.hello.version)
-        self._bus.publish(Changed("node", node.id, node.version))
+        self._bus.publish(Changed("node", node.id, node.version, node.org))
 
     def update_latest(self, agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
         """Update the newest values with rows of a live pack, unless another session of the node has begun."""
@@ -346,7 +346,7 @@ class Registry:
                 await self.events.clock_ahead(agent.node, agent.ahead_rows)
             if self.events.may_emit("clock", agent.node.id) and (skew := self.values.skews.pop_change(agent.node.id)) is not None:
                 await self.events.clock_moved(agent.node, *skew)
-                self._bus.publish(Changed("node", agent.node.id, agent.node.version))
+                self._bus.publish(Changed("node", agent.node.id, agent.node.version, agent.node.org))
             if agent.lost and (self.events.may_emit("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNREPORTED):
                 if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNREPORTED:
                     await self.events.samples_lost(agent.node, agent.take_lost())
@@ -401,7 +401,7 @@ class Registry:
         await self.events.offline(found, disconnected.how)
         if lost := self._unreported.pop(node, None):
             await self.events.samples_lost(found, lost)
-        self._bus.publish(Changed("node", node, found.version))
+        self._bus.publish(Changed("node", node, found.version, found.org))
 
     async def _save_seen(self, agents: Sequence[AgentSession]) -> None:
         now = self._clock.now()

@@ -120,7 +120,7 @@ class AgentSession:
         self._link = link
         self._deps, self._row_sink = deps, deps.row_sink(node.org)
         self._monotonic = deps.clock.monotonic
-        self.live = Topic("node_live", node.id)
+        self.live, self.listed = Topic("node_live", node.id), Topic("nodes_fresh", org=node.org)
         """The bus topic of this node's live values."""
         now = deps.clock.monotonic()
         self._received_at = self._sent_at = self.since = now
@@ -352,7 +352,7 @@ class AgentSession:
 
     def _set_node(self, node: Node) -> None:
         self.node = node
-        self._deps.bus.publish(Changed("node", node.id, node.version))
+        self._deps.bus.publish(Changed("node", node.id, node.version, node.org))
 
     async def paused(self, work: Awaitable[object]) -> None:
         """Await work of the hub. The hub does not read from the node meanwhile, so this time does not count as silence."""

@@ -30,7 +30,7 @@ class AlertsFeed(Feed):
         super().__init__(services, scope.org, "alerts", scope.grants, limits=limits)
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed"),)
+        return (Topic("changed", org=self.scope.org),)
 
     async def snapshot(self) -> AlertsView:
         page = await self.services[AlertStore].alerts(self.scope, MOST_FIRING, None, AlertFilter(state="firing"))
@@ -52,7 +52,7 @@ class IncidentsFeed(Feed):
         super().__init__(services, scope.org, "incidents", scope.grants, limits=limits)
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed"),)
+        return (Topic("changed", org=self.scope.org),)
 
     async def snapshot(self) -> IncidentsView:
         page = await self.services[AlertStore].incidents(self.scope, MOST_FIRING, None, "open")

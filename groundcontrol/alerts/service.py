@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, Literal
 
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
@@ -66,6 +66,7 @@ MOST_UNSTORED: Final = 100_000
 """While so many transitions wait for the store, `tick` evaluates nothing. A minute later the engine ignores new samples too (`AHEAD_MS`)."""
 MOST_BUS_MESSAGES: Final = 10_000
 """The most bus messages that wait for the service. Beyond the limit the oldest are dropped, and `_catch_up` reads the store."""
+_FOLLOWED: Final[tuple[Literal["changed", "session", "event"], ...]] = ("changed", "session", "event")
 
 
 class AlertService:
@@ -353,11 +354,11 @@ class AlertService:
 
     def _publish(self, plan: Plan) -> None:
         for alert in plan.alerts.values():
-            self._bus.publish(Changed("alert", alert.id, 0))
+            self._bus.publish(Changed("alert", alert.id, 0, self._book.org))
         for incident in plan.incidents.values():
-            self._bus.publish(Changed("incident", incident.id, incident.revision))
+            self._bus.publish(Changed("incident", incident.id, incident.revision, self._book.org))
         for node in {alert.node_id for alert in plan.alerts.values() if alert.node_id is not None}:
-            self._bus.publish(Changed("node", node, 0))
+            self._bus.publish(Changed("node", node, 0, self._book.org))
         self._poke()
 
     # -- each minute ---------------------------------------------------------------------------------
@@ -410,7 +411,7 @@ class AlertService:
         if change.alerts:
             await self._store.commit(change)
             for alert in change.alerts:
-                self._bus.publish(Changed("alert", alert.id, 0))
+                self._bus.publish(Changed("alert", alert.id, 0, self._book.org))
 
     async def _renew_flags(self) -> None:
         """Renew the flags `maintenance` and `flapping` of all episodes. Where a flag has changed, each channel decides again."""
@@ -434,7 +435,7 @@ class AlertService:
             handled = await self._store.handle(scope, alerts, handling._replace(names=names))
             self._book.replace(handled)
             for alert in handled:
-                self._bus.publish(Changed("alert", alert.id, 0))
+                self._bus.publish(Changed("alert", alert.id, 0, self._book.org))
             if handling.snooze_until is not None:
                 await self._follow_snooze({alert.incident_id for alert in handled})
         return handled
@@ -488,8 +489,9 @@ class AlertService:
     # -- facts ---------------------------------------------------------------------------------------
 
     def _subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | BusGap]]:
-        """The changes that concern alerts, from now on."""
-        return self._bus.subscribe(Topic("changed"), Topic("session"), Topic("event"), limit=MOST_BUS_MESSAGES, policy="ordered")
+        """The changes of the organisation that concern alerts, from now on."""
+        own = [Topic(kind, org=self._book.org) for kind in _FOLLOWED]
+        return self._bus.subscribe(*own, limit=MOST_BUS_MESSAGES, policy="ordered")
 
     async def _follow_nodes(self, changes: AsyncIterator[BusEvent | BusGap]) -> None:
         """Read nodes again when they change, and pass new events to the engine."""
@@ -504,7 +506,7 @@ class AlertService:
                     await self._facts.reload(NodeId(change.id))
                 elif isinstance(change, Changed) and change.kind == "job":
                     await self._facts.reload_job(JobId(change.id))
-                elif isinstance(change, EventStored) and change.org == self._book.org and self._clock.now() - change.at <= RETRO_S:
+                elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
                     # an event that arrives later than that fires no alert
                     self._event_at = max(self._event_at, change.at)
                     self._add_event(change.node, change.type, change.object, change.at, change.severity)

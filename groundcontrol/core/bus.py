@@ -18,6 +18,8 @@ class Topic(NamedTuple):
     kind: Literal["session", "job_poke", "job_output", "node_live", "nodes_fresh", "node_table", "changed", "event", "interest", "revoked"]
     id: str = ""
     """The id of a node or job, or `<kind>:<id>` for `changed`; empty: all of this kind."""
+    org: int = 0
+    """Without an id: those of this organisation, as far as such events name one; 0: those of all organisations."""
 
 
 class SessionChanged(NamedTuple):
@@ -27,6 +29,7 @@ class SessionChanged(NamedTuple):
     epoch: int
     hub: HubId
     online: bool
+    org: int
 
 
 class JobPoke(NamedTuple):
@@ -54,9 +57,10 @@ class NodeLive(NamedTuple):
 
 
 class NodesUpdated(NamedTuple):
-    """topic nodes_fresh. These nodes have newer values. Live topics then read the values of the nodes that they show."""
+    """topic nodes_fresh. These nodes of one organisation have newer values. Live topics then read the values of the nodes that they show."""
 
     nodes: tuple[NodeId, ...]
+    org: int
 
 
 class NodeTable(NamedTuple):
@@ -73,6 +77,7 @@ class Changed(NamedTuple):
     """Such as `node`: the `changes` of a live topic (`web.declare.LiveTopic`)."""
     id: NodeId | JobId | DeploymentId | str
     version: int
+    org: int
 
 
 class EventStored(NamedTuple):
@@ -137,9 +142,10 @@ class Bus(Protocol):
 
 
 def topics_of(event: BusEvent) -> tuple[Topic, ...]:
-    """The topics that deliver an event: the topic of its object, and the topic for all events of its kind."""
+    """The topics that deliver an event: of its object, of all events of its kind, and of those of its organisation."""
+    org = 0
     match event:
-        case SessionChanged(node=node):
+        case SessionChanged(node=node, org=org):
             kind, key = "session", str(node)
         case JobPoke():
             kind, key = "job_poke", ""
@@ -147,17 +153,17 @@ def topics_of(event: BusEvent) -> tuple[Topic, ...]:
             kind, key = "job_output", str(job)
         case NodeLive(node=node):
             kind, key = "node_live", str(node)
-        case NodesUpdated():
+        case NodesUpdated(org=org):
             kind, key = "nodes_fresh", ""
         case NodeTable(node=node):
             kind, key = "node_table", str(node)
-        case Changed(kind=what, id=id_):
+        case Changed(kind=what, id=id_, org=org):
             kind, key = "changed", f"{what}:{id_}"
-        case EventStored():
+        case EventStored(org=org):
             kind, key = "event", ""
         case Interest():
             kind, key = "interest", ""
         case Revoked():
             kind, key = "revoked", ""
     own = Topic(kind, key)  # type: ignore[arg-type]  # kind is one of the literals above
-    return (own, Topic(own.kind)) if key else (own,)
+    return (*((own, Topic(own.kind)) if key else (own,)), *((Topic(own.kind, org=org),) if org else ()))

@@ -375,7 +375,7 @@ class UpdateService:
 
     async def _save(self, scope: Scope, row: Deployment) -> Deployment:
         saved = await self._store[DeploymentStore].save_deployment(hub_scope(scope.org), row)
-        self._bus.publish(Changed("deployment", saved.id, saved.version))
+        self._bus.publish(Changed("deployment", saved.id, saved.version, saved.org))
         return saved
 
     async def _end(self, scope: Scope, row: Deployment, state: str, error: DeploymentError | None) -> Deployment:

@@ -104,7 +104,7 @@ async def approve_node(call: ApiRequest) -> NodeView:
     before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.approve", before)
     node = await services[InviteStore].approve_node(call.scope, call.node_id)
-    services.bus.publish(Changed("node", node.id, node.version))
+    services.bus.publish(Changed("node", node.id, node.version, node.org))
     return await node_detail_view(services, call.scope, node.id)
 
 
@@ -114,7 +114,7 @@ async def reject_node(call: ApiRequest) -> None:
     node = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.approve", node)
     await services[InviteStore].reject_node(call.scope, node.id)
-    services.bus.publish(Changed("node", node.id, 0))
+    services.bus.publish(Changed("node", node.id, 0, node.org))
 
 
 def invite_view(invite: Invite, now: float) -> InviteView:

@@ -210,7 +210,7 @@ class Joining:
         with contextlib.suppress(NotFound):
             await self.store[NodeStore].delete_node(scope, node, event)
         await self.close(node, CLOSE_UNKNOWN, why)
-        self.bus.publish(Changed("node", node, 0))
+        self.bus.publish(Changed("node", node, 0, scope.org))
 
     def event_of(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> Event:
         """The event of a join that has ended.
@@ -274,7 +274,7 @@ class _Visit:
             return CLOSE_UNKNOWN, "unknown"
         self.open_end = node.id
         event(log, "join_begins", node=node.id, node_name=node.name, invite=self._invite.id, address=self._address)
-        joining.bus.publish(Changed("node", node.id, node.version))
+        joining.bus.publish(Changed("node", node.id, node.version, node.org))
         await self._hand_over(node, probe, plan)
         ended = await self._await_session(node)
         failed = one_line(ended.message or ended.code, 300) if ended.code else ""

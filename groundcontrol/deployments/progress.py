@@ -63,7 +63,7 @@ class ProgressReporter:
                 with contextlib.suppress(HubError):  # a store error occurs there again
                     self.row = await saving
                 raise
-            self._bus.publish(Changed("deployment", self.row.id, self.row.version))
+            self._bus.publish(Changed("deployment", self.row.id, self.row.version, self.row.org))
             return self.row
 
     async def started(self, step: StepName) -> None:

@@ -232,7 +232,7 @@ class DeploymentRun:
         if node is None:
             raise failure("name_taken", "probe", name=named)
         await self.progress.change(lambda row: row._replace(name=node.name))
-        self._tools.bus.publish(Changed("node", node.id, node.version))
+        self._tools.bus.publish(Changed("node", node.id, node.version, node.org))
         return self._files(node, policy)
 
     async def _policy(self, probe: Probe, node: Node | None) -> PolicyPlan:
@@ -440,7 +440,7 @@ async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str, own_
             await deleting
         raise
     closing = tools.close_session(node, CLOSE_UNKNOWN, reason)
-    tools.bus.publish(Changed("node", node, 0))
+    tools.bus.publish(Changed("node", node, 0, scope.org))
     await closing
     try:
         await tools.store[NodeStore].sweep()

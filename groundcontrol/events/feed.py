@@ -25,7 +25,7 @@ class EventsFeed(Feed):
         """Ids of the newest events that every subscriber has received; None: there was no subscriber yet."""
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("event"),)
+        return (Topic("event", org=self.scope.org),)
 
     async def snapshot(self) -> EventsData:
         page = await self.services[LogStore].events(self.scope, RECENT_EVENTS)

@@ -45,7 +45,7 @@ class JobsFeed(Feed):
         self._moved = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed"),)
+        return (Topic("changed", org=self.scope.org),)
 
     async def snapshot(self) -> JobsData:
         jobs = await self.services[JobStore].current(self.scope, RECENT_JOBS)

@@ -250,7 +250,7 @@ class JobRecorder:
         self._changed(job)
         node = await self._store[NodeStore].find_node(job.node_id)
         if node is not None:
-            self._bus.publish(Changed("node", node.id, node.version))
+            self._bus.publish(Changed("node", node.id, node.version, node.org))
 
     def _changed(self, job: Job) -> None:
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._bus.publish(Changed("job", job.id, job.version, job.org))

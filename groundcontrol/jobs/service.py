@@ -56,7 +56,7 @@ class JobService:
         failpoints.hit("job.insert.pre")
         job = await self._store[JobStore].create_job(scope, made, idempotency_key)
         failpoints.hit("job.insert.post")
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._bus.publish(Changed("job", job.id, job.version, job.org))
         if job.state == "queued":
             self._bus.publish(JobPoke((job.id,)))
         return job
@@ -89,7 +89,7 @@ class JobService:
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
         job = await self._store[JobStore].create_job(scope, made, idempotency_key)
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._bus.publish(Changed("job", job.id, job.version, job.org))
         self._bus.publish(JobPoke((job.id,)))
         return job
 
@@ -143,7 +143,7 @@ class JobService:
         batch = await self._store[BatchStore].create_batch(scope, made, idempotency_key)
         if batch.id == made.id:  # otherwise this request repeats an earlier one, which has created its jobs
             for job in jobs:
-                self._bus.publish(Changed("job", job.id, 1))
+                self._bus.publish(Changed("job", job.id, 1, batch.org))
             self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
         return batch
 
@@ -187,7 +187,7 @@ class JobService:
 
     def _publish(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            self._bus.publish(Changed("job", job.id, job.version))
+            self._bus.publish(Changed("job", job.id, job.version, job.org))
         if jobs:
             self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
 

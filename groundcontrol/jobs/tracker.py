@@ -461,4 +461,4 @@ class JobTracker:
         event(log, "job_ended", job=job.id, node=job.node_id, action=job.action, state=job.state, exit_code=job.exit_code)
 
     def _changed(self, job: Job) -> None:
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._bus.publish(Changed("job", job.id, job.version, job.org))

@@ -108,7 +108,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         never=checked_note(body.never_by_schedule) if body.never_by_schedule is not None else None,
         location=checked_location(body.location) if body.location is not None else None,
     )
-    services.bus.publish(Changed("node", node.id, node.version))
+    services.bus.publish(Changed("node", node.id, node.version, node.org))
     if node.tags != before.tags:
         services.bus.publish(Revoked("", ALL_USERS, node.org))
     return await node_detail_view(services, call.scope, node.id)

@@ -50,7 +50,7 @@ async def enrol(
     for node in await nodes.create_nodes(scope, wanted):
         keys = node_keys(fleet_key, node.id, node.generation)
         made.append(Enrolled(node, keys.session, keys.launch))
-        bus.publish(Changed("node", node.id, node.version))
+        bus.publish(Changed("node", node.id, node.version, node.org))
     return made
 
 
@@ -62,5 +62,5 @@ async def re_adopt(store: Stores, bus: Bus, node: NodeId, address: str, at: floa
     name = adopted_name(node)
     adopted = new_event("node_adopted", at, {"address": address}, node=node, name=name)
     made = await store[NodeStore].create_node(SYSTEM, NewNode(node, name, address), adopted)
-    bus.publish(Changed("node", made.id, made.version))
+    bus.publish(Changed("node", made.id, made.version, made.org))
     return made

@@ -88,7 +88,8 @@ class FleetFeed(Feed):
         self._changes_waiting = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("nodes_fresh"), Topic("changed"), Topic("session"))
+        org = self.scope.org
+        return (Topic("nodes_fresh", org=org), Topic("changed", org=org), Topic("session", org=org))
 
     def watched(self) -> tuple[NodeId, ...]:
         return tuple(self._known)

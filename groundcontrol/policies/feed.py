@@ -35,7 +35,7 @@ class WindowsFeed(Feed):
         """The windows as stored, of the last change that all subscribers have; None: there was no snapshot yet."""
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed"),)
+        return (Topic("changed", org=self.scope.org),)
 
     async def snapshot(self) -> WindowsView:
         if self._sent is None:

@@ -203,7 +203,7 @@ async def _make(call: ApiRequest, body: RolloutBody, nodes: list[Node], select: 
         close_at=close_at, parent=parent,
     )  # fmt: skip
     stored = await services[RolloutStore].create_rollout(call.scope, made)
-    services.bus.publish(Changed("rollout", stored.id, stored.version))
+    services.bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
     return stored
 
 
@@ -412,7 +412,7 @@ async def _rest_of_policy(call: ApiRequest, one: Rollout, nodes: list[Node], nam
         start_at=now, close_at=now + EXPIRES_S, parent=one.id,
     )  # fmt: skip
     stored = await services[RolloutStore].create_rollout(call.scope, made)
-    services.bus.publish(Changed("rollout", stored.id, stored.version))
+    services.bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
     return stored
 
 

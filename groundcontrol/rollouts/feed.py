@@ -29,7 +29,7 @@ class RolloutsFeed(Feed):
         super().__init__(services, scope.org, "rollouts", scope.grants, limits=limits)
 
     def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed"),)
+        return (Topic("changed", org=self.scope.org),)
 
     async def snapshot(self) -> RolloutsView:
         page = await self.services[RolloutStore].rollouts(self.scope, NEWEST)

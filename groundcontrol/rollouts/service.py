@@ -124,11 +124,11 @@ class RolloutService:
             told = Tell("patch_report", {"rollout": after.rollout.id, "name": after.rollout.name, "why": report_words(after.rollout)})
             after = Stepped(after.rollout._replace(reported=True), (*after.commands, told))
         saved = await self._stores[RolloutStore].save_rollout(scope, before, after)
-        self._bus.publish(Changed("rollout", saved.rollout.id, saved.rollout.version))
+        self._bus.publish(Changed("rollout", saved.rollout.id, saved.rollout.version, scope.org))
         for node, version in saved.nodes:
-            self._bus.publish(Changed("node", node, version))
+            self._bus.publish(Changed("node", node, version, scope.org))
         for job in saved.jobs:
-            self._bus.publish(Changed("job", job, 1))
+            self._bus.publish(Changed("job", job, 1, scope.org))
         if saved.jobs:
             self._bus.publish(JobPoke(tuple(JobId(job) for job in saved.jobs)))
         if saved.rollout.state == "stopped" and saved.rollout.policy_id and saved.rollout.stopped_by == "gate":
@@ -169,7 +169,7 @@ class RolloutService:
         due = Occurrence(policy.id, policy.org, now, now + policy.times.length_s, "started", why="nodes are back")
         made = of_occurrence(RolloutId(new_time_id(now)), policy, due, await self.targets(policy, nodes), now, page.items[0].pairs)
         stored = await self._stores[RolloutStore].create_rollout(scope, made._replace(parent=page.items[0].id, due_at=None))
-        self._bus.publish(Changed("rollout", stored.id, stored.version))
+        self._bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
 
     async def _decide(self, policy: PatchPolicy, due: Due, now: float) -> None:
         store, scope = self._stores[PolicyStore], hub_scope(policy.org)
@@ -227,7 +227,7 @@ class RolloutService:
         made = of_occurrence(rollout_id, policy, due, targets, now, due.pairs if policy.approval != "none" else None)
         begin = Begin(before, due._replace(rollout_id=rollout_id), due.due_at)
         stored = await self._stores[RolloutStore].create_rollout(scope, made, begin)
-        self._bus.publish(Changed("rollout", stored.id, stored.version))
+        self._bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
         return stored
 
     async def targets(self, policy: PatchPolicy, nodes: list[Node], span: Span | None = None) -> tuple[Target, ...]:

@@ -29,12 +29,12 @@ from tests.support.lossy_bus import LossyBus
 JOB = JobId("job")
 NODE = NodeId("node")
 EVERYTHING: list[BusEvent] = [
-    SessionChanged(NODE, 1, HubId("hub"), online=True),
+    SessionChanged(NODE, 1, HubId("hub"), online=True, org=1),
     JobPoke((JOB,)),
     JobOutputArrived(JOB, 0, b"x"),
     NodeLive(NODE, "pulse", 1.0, {"cpu.total": 1.0}),
-    NodesUpdated((NODE,)),
-    Changed("node", NODE, 1),
+    NodesUpdated((NODE,), 1),
+    Changed("node", NODE, 1, 1),
     Interest((NODE,), 15.0),
     Revoked("session", "user"),
 ]

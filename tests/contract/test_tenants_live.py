@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite import stores
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.alerts.feed import AlertsFeed
@@ -20,7 +22,9 @@ from groundcontrol.core.bus import Changed, EventStored, JobOutputArrived, NodeL
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, JobId, NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
+from groundcontrol.events.feed import EventsFeed
 from groundcontrol.events.model import Event
+from groundcontrol.jobs.feed import JobsFeed
 from groundcontrol.jobs.model import JobRequest, JobUpdate, NewBatch, NewJob
 from groundcontrol.nodes.feed import FleetFeed
 from groundcontrol.nodes.model import Session
@@ -81,8 +85,8 @@ def touch(hub: TestHub, of: World) -> None:
     """Announce a change of each object of an organisation once."""
     node, event = NodeId(of.tenant.node), of.event
     hub.bus.publish(NodeLive(node, "cpu", hub.clock.now(), {"cpu.total": 1.0}))
-    hub.bus.publish(NodesUpdated((node,)))
-    hub.bus.publish(SessionChanged(node, 1, HubId(hub.services.hub_id), online=True))
+    hub.bus.publish(NodesUpdated((node,), of.org))
+    hub.bus.publish(SessionChanged(node, 1, HubId(hub.services.hub_id), online=True, org=of.org))
     for kind, id_ in (
         ("job", of.job),
         ("deployment", of.deployment),
@@ -90,13 +94,21 @@ def touch(hub: TestHub, of: World) -> None:
         ("alert", of.alert),
         ("incident", of.incident),
     ):
-        hub.bus.publish(Changed(kind, id_, 1))
+        hub.bus.publish(Changed(kind, id_, 1, of.org))
     hub.bus.publish(EventStored(event.id, of.org, event.type, node, event.object, event.at, 2, "info"))
 
 
 async def print_output(hub: TestHub, of: World, printed: int, data: bytes) -> None:
     await hub.store.jobs.append_output(of.job, printed, data, of.session)
     hub.bus.publish(JobOutputArrived(of.job, printed, data))
+
+
+def burst(hub: TestHub, of: World) -> None:
+    """More events of an organisation than the queue of any feed holds."""
+    for number in range(JobsFeed.limit + 1):
+        hub.bus.publish(Changed(("node", "job", "alert")[number % 3], str(number), 1, of.org))
+    for _ in range(EventsFeed.limit + 1):
+        hub.bus.publish(EventStored(of.event.id, of.org, of.event.type, None, of.event.object, of.event.at, 2, "info"))
 
 
 def topics_of(of: World) -> list[str]:
@@ -167,6 +179,7 @@ async def live_interference(folder: Path, seeds: range) -> str:
                     touch(hub, other)
             await print_output(hub, other, printed, b"theirs")
             printed += len(b"theirs")
+            burst(hub, other._replace(org=3))  # an organisation of which nobody reads: only its events are told
             frames = await answered(live)
             touch(hub, mine)  # each feed takes its events in order: what the others caused comes before this
             waited = {topic for topic in numbers if topic not in UNCHANGED}
@@ -211,8 +224,16 @@ def _one_number_for_all(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(secrets, "randbelow", lambda _below: 0)
 
 
+def _events_of_all(patch: pytest.MonkeyPatch) -> None:
+    """A feed gets the events of every organisation. A burst of one then fills the queue of another's feed, which sends a gap."""
+    subscribe = LocalBus.subscribe
+    patch.setattr(LocalBus, "subscribe", lambda self, *topics, **named: subscribe(self, *(one._replace(org=0) for one in topics), **named))
+
+
 def _a_gap_for_each_change(patch: pytest.MonkeyPatch) -> None:
     """An alert of nobody here makes a frame all the same."""
+    _events_of_all(patch)
+    patch.setattr(sys.modules[__name__], "burst", lambda *_: None)  # so that the frame itself is found
     take = AlertsFeed.take
 
     async def taken(self: AlertsFeed, change: Any) -> None:
@@ -227,6 +248,8 @@ def _a_gap_for_each_change(patch: pytest.MonkeyPatch) -> None:
 
 
 def _empty_changes(patch: pytest.MonkeyPatch) -> None:
+    _events_of_all(patch)
+    patch.setattr(sys.modules[__name__], "burst", lambda *_: None)
     change = FleetFeed._change
 
     async def changed(self: FleetFeed, nodes: set[NodeId]) -> Any:
@@ -256,6 +279,7 @@ def _a_tail_of_the_hub(patch: pytest.MonkeyPatch) -> None:
 FAULTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a feed and its history that all organisations share": _one_feed_for_all,
     "a number that all topics share": _one_number_for_all,
+    "a queue of events that all organisations share": _events_of_all,
     "a gap for each change of anybody": _a_gap_for_each_change,
     "ids of foreign nodes as removed": _empty_changes,
     "a tail and a subscription that cross": _a_tail_of_the_hub,

@@ -228,7 +228,7 @@ class SqliteRecords(Generic[R]):
     def _write(self, tx: Tx, scope: Scope, action: str, record_id: str, detail: dict[str, object], version: int) -> None:
         self._chain.write(tx, scope, f"{self.form.declared.noun}.{action}", record_id, detail)
         if self.form.declared.changed:
-            tx.publish(Changed(self.form.declared.changed, record_id, version))
+            tx.publish(Changed(self.form.declared.changed, record_id, version, scope.org))
 
     def _check_name(self, tx: Tx, scope: Scope, record: Any) -> None:
         declared = self.form.declared

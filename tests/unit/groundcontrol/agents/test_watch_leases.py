@@ -79,9 +79,9 @@ class Stranger:
     """As much of a session as the registry needs to show what it says."""
 
     def __init__(self, node: NodeId) -> None:
-        self.node = SimpleNamespace(id=node)
+        self.node = SimpleNamespace(id=node, org=1)
         self.session = SimpleNamespace(epoch=1)
-        self.live = Topic("node_live", node)
+        self.live, self.listed = Topic("node_live", node), Topic("nodes_fresh", org=1)
         self.watched_until = 0.0
         self.lost: list[object] = []
 
@@ -243,7 +243,7 @@ async def test_a_viewer_of_a_node_gets_its_values_and_a_list_gets_a_notice(place
     rows = [Row(at * 1000, [at] * len(known.scales)) for at in (1, 2, 3)]
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
         place.registry.update_latest(place.agent, known, rows)
-        assert await anext(lists) == NodesUpdated((NODE,))
+        assert await anext(lists) == NodesUpdated((NODE,), 1)
         async with place.bus.subscribe(Topic("node_live", NODE), limit=10, policy="ordered") as page:
             place.registry.update_latest(place.agent, known, rows)
             told = await anext(page)
@@ -261,11 +261,11 @@ async def test_the_first_new_value_is_announced_immediately_and_later_ones_toget
         place.registry.add(other)
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
         place.registry.update_latest(place.agent, known, [Row(1000, [0] * len(known.scales))])
-        assert await anext(lists) == NodesUpdated((NODE,))
+        assert await anext(lists) == NodesUpdated((NODE,), 1)
         for second in (2, 3):
             for other in others:
                 place.registry.update_latest(other, known, [Row(second * 1000, [0] * len(known.scales))])
-        assert await anext(lists) == NodesUpdated(tuple(other.node.id for other in others))
+        assert await anext(lists) == NodesUpdated(tuple(other.node.id for other in others), 1)
         assert {name: at for name, (_, at) in place.registry.values.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
 
 
@@ -280,7 +280,7 @@ async def test_lists_are_notified_in_the_round_in_which_values_arrive(place: Pla
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert not place.registry.values._fresh, took_s
-            assert await anext(lists) == NodesUpdated((NODE,))
+            assert await anext(lists) == NodesUpdated((NODE,), 1)
             now_s += LISTED_S - took_s
 
 

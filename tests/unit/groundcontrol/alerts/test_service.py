@@ -220,7 +220,7 @@ async def test_events_and_removals_whose_bus_messages_were_dropped_are_read_from
         await trial.backend.store.nodes.delete_node(SCOPE, removed)
         await trial.backend.store.log.add_event(new_event("backup_failed", trial.clock.now(), node=reporting, name="web-0", source="api"))
         for number in range(MOST_BUS_MESSAGES + 1):
-            trial.service._bus.publish(Changed("deployment", str(number), 0))
+            trial.service._bus.publish(Changed("deployment", str(number), 0, 1))
         await eventually(lambda: trial.facts.fleet == Fleet(1, 0))
         async with asyncio.timeout(60):
             while not (firing := await trial.firing()):  # what was missed is read beside the evaluations
@@ -235,10 +235,10 @@ async def test_an_event_of_a_node_that_was_just_added_fires(trial: AlertTrial, d
         [node] = await trial.add_nodes(1)
         reported = new_event("backup_failed", trial.clock.now(), node=node, name="web-1", source="api")
         await trial.backend.store.log.add_event(reported)
-        trial.service._bus.publish(Changed("node", node, 0))
+        trial.service._bus.publish(Changed("node", node, 0, 1))
         if dropped:
             for number in range(MOST_BUS_MESSAGES + 1):
-                trial.service._bus.publish(Changed("deployment", str(number), 0))
+                trial.service._bus.publish(Changed("deployment", str(number), 0, 1))
         else:
             trial.service._bus.publish(EventStored(reported.id, 1, reported.type, node, "", reported.at, 1, reported.severity))
         await eventually(lambda: trial.engine.knows(node))
@@ -257,7 +257,7 @@ async def test_a_node_that_could_not_be_read_is_read_again_within_a_minute(trial
     await trial.backend.store.nodes.edit_node(SCOPE, node, name="db-1", tags=None)
     monkeypatch.setattr(trial.backend.store.nodes, "node", refuse)
     async with following(trial):
-        trial.service._bus.publish(Changed("node", node, 0))
+        trial.service._bus.publish(Changed("node", node, 0, 1))
         await eventually(lambda: refused)
     await trial.pass_s(60)
     assert trial.facts.name(node) == "db-1"
@@ -347,7 +347,7 @@ async def test_a_change_of_a_node_during_the_load_is_read(trial: AlertTrial, mon
     async with asyncio.timeout(60):
         await late.reached.wait()
     await store.nodes.edit_node(SCOPE, node, name="db-1", tags=None)
-    trial.service._bus.publish(Changed("node", node, 0))
+    trial.service._bus.publish(Changed("node", node, 0, 1))
     late.answers.set()
     await eventually(lambda: trial.facts.name(node) == "db-1")
     running.cancel()
@@ -365,7 +365,7 @@ async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(t
         with pytest.raises(StoreDown):
             await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
         async with asyncio.timeout(60):
-            assert await anext(changes) == Changed("alert", alert.id, 0)
+            assert await anext(changes) == Changed("alert", alert.id, 0, 1)
 
 
 async def test_rules_that_are_saved_at_the_same_time_all_apply(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ async def test_the_alerts_go_on_after_an_unexpected_error(
         monkeypatch.setattr(part, name, fails)
     running = asyncio.create_task(trial.service.run())
     await settle()
-    trial.service._bus.publish(SessionChanged(trial.nodes[0], 1, HubId("hub"), online=True))
+    trial.service._bus.publish(SessionChanged(trial.nodes[0], 1, HubId("hub"), online=True, org=1))
     await trial.clock.elapse(61)
     assert not running.done()
     assert set(logged(caplog)) == {"alerts_failed", "alert_facts_failed"}

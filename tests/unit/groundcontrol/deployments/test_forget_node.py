@@ -153,7 +153,7 @@ async def test_a_failed_deletion_of_samples_does_not_block_the_removal(desk: Des
         assert (row.state, row.steps[-1].detail) == ("succeeded", f"{LEFT_BEHIND}; {WIPED_LATER}")
         assert desk.closed == [node]
         async with asyncio.timeout(60):
-            assert await anext(changes) == Changed("node", node, 0)
+            assert await anext(changes) == Changed("node", node, 0, 1)
         with pytest.raises(NotFound):
             await service.remove(ADMIN, node, None, force=True)
     assert await desk.store.metrics.latest(session.no)

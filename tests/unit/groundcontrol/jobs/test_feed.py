@@ -17,7 +17,7 @@ async def ordered(hub: TestHub, node: Node) -> Job:
     """A job that a user began."""
     now = hub.clock.now()
     job = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), node.id, JobRequest("check"), now, now + 600), None)
-    hub.bus.publish(Changed("job", job.id, job.version))
+    hub.bus.publish(Changed("job", job.id, job.version, 1))
     return job
 
 
@@ -36,7 +36,7 @@ async def test_the_newest_jobs_are_sent_as_they_begin_and_end(hub: TestHub) -> N
         new = await ordered(hub, node)
         assert await told_of(live) == ([(new.id, "queued")], [])
         stopped = await hub.store.jobs.stop_job(ADMIN, old.id)
-        hub.bus.publish(Changed("job", old.id, stopped.version))
+        hub.bus.publish(Changed("job", old.id, stopped.version, 1))
         assert await told_of(live) == ([(old.id, "cancelled")], []), "only what changed"
         await late.subscribe("jobs")
         assert [job["id"] for job in (await late.expect("snapshot"))["data"]["jobs"]] == [new.id, old.id]
@@ -51,7 +51,7 @@ async def test_the_newest_jobs_are_sent_as_they_begin_and_end(hub: TestHub) -> N
             await last.subscribe("jobs")
             assert [job["id"] for job in (await last.expect("snapshot"))["data"]["jobs"]] == [job.id for job in reversed(many)] + [new.id]
         stopped = await hub.store.jobs.stop_job(ADMIN, new.id)
-        hub.bus.publish(Changed("job", new.id, stopped.version))
+        hub.bus.publish(Changed("job", new.id, stopped.version, 1))
         assert await told_of(live) == ([(new.id, "cancelled")], []), "its end is told, however many are newer"
         latest = await ordered(hub, node)
         assert await told_of(live) == ([(latest.id, "queued")], [new.id])
@@ -82,7 +82,7 @@ async def test_with_a_removed_node_its_jobs_are_gone_from_the_newest(hub: TestHu
         await late.subscribe("jobs")
         assert [job["id"] for job in (await late.expect("snapshot"))["data"]["jobs"]] == [new.id, other.id, old.id]
         await hub.store.nodes.delete_node(ADMIN, gone.id)
-        hub.bus.publish(Changed("node", gone.id, 0))
+        hub.bus.publish(Changed("node", gone.id, 0, 1))
         for page in (live, late):
             left = {old.id, new.id} if page is late else {old.id}
             while left:
@@ -166,7 +166,7 @@ async def test_the_last_byte_comes_before_the_end(hub: TestHub) -> None:
         await live.expect("snapshot")
         await printing.print(b"x" * 100, told=False)
         job = await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobUpdate(exit_code=0))
-        hub.bus.publish(Changed("job", job.id, job.version))
+        hub.bus.publish(Changed("job", job.id, job.version, 1))
         assert await collect(live, 100) == b"x" * 100
         change = await live.expect("change")
         assert (change["seq"], change["data"]["job"]["state"], change["data"]["job"]["exit_code"]) == (100, "succeeded", 0)
@@ -183,11 +183,11 @@ async def test_deletion_of_a_job_with_its_node_is_reported(hub: TestHub, ended: 
         await live.subscribe(topic)
         await live.expect("snapshot")
         assert await collect(live, 10) == b"some of it"
-        hub.bus.publish(Changed("node", printing.node.id, 2))
+        hub.bus.publish(Changed("node", printing.node.id, 2, 1))
         await live.send("ping", {})
         assert await live.expect("pong") == {}, "of its node it tells nothing else"
         await hub.store.nodes.delete_node(ADMIN, printing.node.id)
-        hub.bus.publish(Changed("node", printing.node.id, 0))
+        hub.bus.publish(Changed("node", printing.node.id, 0, 1))
         error = await live.expect("error")
         assert (error["code"], error["topic"]) == ("not_found", topic)
 

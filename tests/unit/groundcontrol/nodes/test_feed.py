@@ -35,21 +35,21 @@ async def test_the_fleet_topic_sends_a_snapshot_and_then_changes(hub: TestHub) -
         assert set(snapshot["data"]["nodes"][0]["latest"]) == {"cpu.total"}
 
         hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodesUpdated((node.id,)))
+        hub.bus.publish(NodesUpdated((node.id,), 1))
         change = await live.expect("change")
         assert change["seq"] == snapshot["seq"] + 1
         assert change["data"] == {"nodes": [], "latest": {node.id: {"cpu.total": {"value": 2.0, "at": 11.0}}}, "removed": []}
 
         hub.nodes.connected.add(node.id)
-        hub.bus.publish(SessionChanged(node.id, 1, hub.services.hub_id, online=True))
+        hub.bus.publish(SessionChanged(node.id, 1, hub.services.hub_id, online=True, org=1))
         assert [one["state"] for one in (await live.expect("change"))["data"]["nodes"]] == ["online"]
 
         fresh = await hub.node("later")
-        hub.bus.publish(Changed("node", fresh.id, 1))
+        hub.bus.publish(Changed("node", fresh.id, 1, 1))
         assert [one["id"] for one in (await live.expect("change"))["data"]["nodes"]] == [fresh.id]
 
         await hub.store.nodes.delete_node(ADMIN, node.id)
-        hub.bus.publish(Changed("node", node.id, 9))
+        hub.bus.publish(Changed("node", node.id, 9, 1))
         assert (await live.expect("change"))["data"]["removed"] == [node.id]
 
 
@@ -60,7 +60,7 @@ async def test_unchanged_values_are_omitted_and_a_changed_mount_is_sent_whole(hu
         return {f"filesystem.used{{mount={mount}}}": (used, 1.0), f"filesystem.size{{mount={mount}}}": (10.0, 1.0)}
 
     async def next_of(live: LiveSocket) -> set[str]:
-        hub.bus.publish(NodesUpdated((node.id,)))
+        hub.bus.publish(NodesUpdated((node.id,), 1))
         return set((await live.expect("change"))["data"]["latest"][node.id])
 
     async with (await hub.logged_in()).live() as live, (await hub.logged_in("viewer")).live() as late:
@@ -81,7 +81,7 @@ async def test_unchanged_values_are_omitted_and_a_changed_mount_is_sent_whole(hu
         await late.subscribe("fleet")
         await late.expect("snapshot")
         assert await next_of(live) == {"cpu.total", *of("/", 5.0)}, "who came later may have seen other values"
-        hub.bus.publish(Changed("node", node.id, 2))
+        hub.bus.publish(Changed("node", node.id, 2, 1))
         assert [one["id"] for one in (await live.expect("change"))["data"]["nodes"]] == [node.id]
         assert await next_of(live) == {"cpu.total", *of("/", 5.0)}, "and so may who was told the whole row"
 
@@ -94,7 +94,7 @@ async def test_values_that_arrive_together_are_sent_together(hub: TestHub) -> No
         for value in (1.0, 2.0, 3.0):
             for node in nodes:
                 hub.nodes.values[node.id] = {"cpu.total": (value, 1_790_000_000.0 + value)}
-                hub.bus.publish(NodesUpdated((node.id,)))
+                hub.bus.publish(NodesUpdated((node.id,), 1))
             change = (await live.expect("change"))["data"]
             assert {node: latest["cpu.total"]["value"] for node, latest in change["latest"].items()} == {node.id: value for node in nodes}
 
@@ -109,7 +109,7 @@ async def test_changes_of_a_node_are_read_at_a_limited_rate(hub: TestHub) -> Non
         loop = asyncio.get_running_loop()
         started, changes = loop.time(), 0
         while changes < 4:
-            hub.bus.publish(Changed("node", node.id, 1))
+            hub.bus.publish(Changed("node", node.id, 1, 1))
             with contextlib.suppress(TimeoutError):
                 changes += (await live.next(0.02))[0] == "change"
         assert loop.time() - started >= (changes - 1) * every_s
@@ -132,8 +132,8 @@ async def test_a_removed_node_is_reported_although_another_could_not_be_read(hub
         await live.expect("snapshot")
         monkeypatch.setattr(type(hub.store.nodes), "node", sometimes)
         await hub.store.nodes.delete_node(ADMIN, first)
-        hub.bus.publish(Changed("node", first, 0))
-        hub.bus.publish(Changed("node", second, 2))
+        hub.bus.publish(Changed("node", first, 0, 1))
+        hub.bus.publish(Changed("node", second, 2, 1))
         change = (await live.expect("change"))["data"]
         assert not busy
         assert (change["removed"], [one["id"] for one in change["nodes"]]) == ([first], [second])
@@ -154,16 +154,16 @@ async def test_values_sent_while_rows_are_read_are_sent_again_after_them(hub: Te
         await live.subscribe("fleet")
         await live.expect("snapshot")
         monkeypatch.setattr(type(hub.store.nodes), "node", slow)
-        hub.bus.publish(Changed("node", first, 2))
-        hub.bus.publish(Changed("node", second, 2))
+        hub.bus.publish(Changed("node", first, 2, 1))
+        hub.bus.publish(Changed("node", second, 2, 1))
         await reading.wait()
         hub.nodes.values[first] = {"cpu.total": (1.0, 11.0), "memory.used": (3.0, 11.0)}
-        hub.bus.publish(NodesUpdated((first,)))
+        hub.bus.publish(NodesUpdated((first,), 1))
         assert set((await live.expect("change"))["data"]["latest"][first]) == {"cpu.total", "memory.used"}
         go.set()
         rows = {one["id"]: one for one in (await live.expect("change"))["data"]["nodes"]}
         assert rows[first]["latest"] == {}, "the row was read before the values arrived"
-        hub.bus.publish(NodesUpdated((first,)))
+        hub.bus.publish(NodesUpdated((first,), 1))
         assert set((await live.expect("change"))["data"]["latest"][first]) == {"cpu.total", "memory.used"}
 
 
@@ -202,16 +202,16 @@ async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestH
         await live.subscribe("fleet")
         await read.wait()
         await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=())
-        hub.bus.publish(Changed("node", goes.id, 3))
+        hub.bus.publish(Changed("node", goes.id, 3, 1))
         await eventually(lambda: rounds == 1, 60, "the change was not read")
         if back:
             await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=("mine",))
-            hub.bus.publish(Changed("node", goes.id, 4))
+            hub.bus.publish(Changed("node", goes.id, 4, 1))
             await eventually(lambda: rounds == 2, 60, "the change was not read")
         go.set()
         snapshot = await live.expect("snapshot")
         there = {one["id"] for one in snapshot["data"]["nodes"]}
-        hub.bus.publish(Changed("node", stays.id, 2))
+        hub.bus.publish(Changed("node", stays.id, 2, 1))
         while stays.id not in (told := {one["id"] for one in (await live.expect("change"))["data"]["nodes"]}):
             there |= told
         assert there == ({goes.id, stays.id} if back else {stays.id})
@@ -227,7 +227,7 @@ async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
             await live.subscribe("fleet")
             await live.expect("snapshot")
         hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodesUpdated((node.id,)))
+        hub.bus.publish(NodesUpdated((node.id,), 1))
         assert await one.expect("change") == await two.expect("change")
 
 
@@ -285,7 +285,7 @@ async def test_a_page_whose_snapshot_is_late_gets_a_gap(hub: TestHub, monkeypatc
 async def test_a_page_that_unsubscribed_gets_no_work(hub: TestHub) -> None:
     """That is what a page does that is hidden: it unsubscribes, and asks for a new snapshot when it is seen again."""
     node = await hub.node()
-    topics = (Topic("nodes_fresh"), Topic("node_live", node.id), Topic("session"), Topic("changed", f"node:{node.id}"))
+    topics = (Topic("nodes_fresh", org=1), Topic("node_live", node.id), Topic("session", org=1), Topic("changed", f"node:{node.id}"))
     async with (await hub.logged_in()).live() as live:
         for topic in ("fleet", f"node:{node.id}"):
             await live.subscribe(topic)

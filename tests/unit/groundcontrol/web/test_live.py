@@ -186,7 +186,7 @@ async def test_the_node_topic_sends_each_row(hub: TestHub) -> None:
             }
 
         await hub.store.nodes.edit_node(ADMIN, node.id, name="other", tags=None)
-        hub.bus.publish(Changed("node", node.id, 2))
+        hub.bus.publish(Changed("node", node.id, 2, 1))
         assert (await live.expect("change"))["data"]["node"]["name"] == "other"
 
 
@@ -196,7 +196,7 @@ async def test_removal_of_a_node_is_reported(hub: TestHub) -> None:
         await live.subscribe(f"node:{node.id}")
         await live.expect("snapshot")
         await hub.store.nodes.delete_node(ADMIN, node.id)
-        hub.bus.publish(Changed("node", node.id, 2))
+        hub.bus.publish(Changed("node", node.id, 2, 1))
         assert (await live.expect("error"))["code"] == "not_found"
         await live.subscribe(f"node:{node.id}")
         assert (await live.expect("error"))["code"] == "not_found"
@@ -275,7 +275,7 @@ async def test_the_deployment_topic_sends_each_step(hub: TestHub) -> None:
         await live.subscribe(f"deployment:{made.id}")
         assert (await live.expect("snapshot"))["data"]["state"] == "running"
         saved = await hub.store.deployments.save_deployment(ADMIN, made._replace(state="succeeded"))
-        hub.bus.publish(Changed("deployment", made.id, saved.version))
+        hub.bus.publish(Changed("deployment", made.id, saved.version, 1))
         assert (await live.expect("change"))["data"]["state"] == "succeeded"
 
 

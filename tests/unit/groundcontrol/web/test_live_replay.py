@@ -31,7 +31,7 @@ from tests.support.inprocess_hub import Client, LiveSocket, TestHub, running
 async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:
     """Publish a value; returns the number of the change."""
     hub.nodes.values[node.id] = {"cpu.total": (at, at)}
-    hub.bus.publish(NodesUpdated((node.id,)))
+    hub.bus.publish(NodesUpdated((node.id,), 1))
     change = await live.expect("change")
     assert change["data"]["latest"][node.id]["cpu.total"]["value"] == at
     return int(change["seq"])

@@ -317,7 +317,7 @@ async def test_a_snapshot_begun_with_more_rights_is_dropped(hub: TestHub, monkey
         held.made[0].set()
         await live.send("ping", {})
         await live.expect("pong")
-        hub.bus.publish(Changed("node", mine.id, 1))
+        hub.bus.publish(Changed("node", mine.id, 1, 1))
         assert [node["id"] for node in (await live.expect("change"))["data"]["nodes"]] == [mine.id]
 
         await limit(hub, viewer, other)
@@ -341,7 +341,7 @@ async def test_a_new_snapshot_is_not_sent_to_a_departed_subscriber(hub: TestHub,
         await join(key, key)
     told.clear()
     held = Held(monkeypatch)
-    for reader in hub.bus.readers_of(NodesUpdated(())):
+    for reader in hub.bus.readers_of(NodesUpdated((), 1)):
         reader.lose(1)
     await held.reach(1)
     for key in ("comes again", "leaves", "has left"):

@@ -340,8 +340,8 @@ async def test_a_stream_shows_only_granted_nodes_and_ends_with_the_grant(hub: Te
         await live.expect("snapshot")
         for node in (other, own):
             hub.nodes.values[node] = {"cpu.total": (7.0, 1.0)}
-            hub.bus.publish(NodesUpdated((node,)))
-            hub.bus.publish(Changed("node", node, 2))
+            hub.bus.publish(NodesUpdated((node,), 1))
+            hub.bus.publish(Changed("node", node, 2, 1))
         values, facts = set[str](), set[str]()
         while not (values and facts):  # they come apart, in either order
             told = (await live.expect("change"))["data"]
@@ -357,7 +357,7 @@ async def test_a_stream_shows_only_granted_nodes_and_ends_with_the_grant(hub: Te
         assert [kind for kind, _ in seen] == ["error", "gap", "snapshot"]
         assert (seen[0][1]["code"], seen[0][1]["topic"]) == ("not_found", f"node:{own}")
         assert [node["id"] for node in seen[2][1]["data"]["nodes"]] == [other]
-        hub.bus.publish(NodesUpdated((own,)))
+        hub.bus.publish(NodesUpdated((own,), 1))
         with pytest.raises(asyncio.TimeoutError):
             await live.next(1.2)
 

@@ -97,7 +97,7 @@ async def test_the_live_socket_shows_only_the_own_organisation(hub: TestHub, thi
             assert (await live.expect("snapshot"))["data"][empty] == []
         hub.nodes.connected.add(managed_id := (await managed(hub)).id)
         from_the_first = await hub.store.nodes.edit_node(ADMIN, managed_id, name="secret-name", tags=None)
-        hub.bus.publish(Changed("node", from_the_first.id, from_the_first.version))
+        hub.bus.publish(Changed("node", from_the_first.id, from_the_first.version, 1))
         await live.send("ping", {})
         told = [await live.next()]
         while told[-1][0] != "pong":
