@@ -303,7 +303,7 @@ def _applied(one: Planned, *, dry_run: bool) -> AppliedRule:
 
 
 async def delete_rule(call: ApiRequest) -> None:
-    """Delete a rule of a user, or restore the values of a default rule. Alerts of a deleted rule end as `rule_disabled`."""
+    """Delete a rule of a user, or restore the values of a default rule. Alerts of a deleted rule end as `rule_deleted`."""
     call.query()
     await call.services[AlertService].delete_rule(call.scope, call.services[Rules].find(_rule_id(call)).id)
 

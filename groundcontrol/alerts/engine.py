@@ -242,7 +242,7 @@ class Engine:
                 owner.instances[full.rule, full.object] = state
             elif state is not None and state.level is not None:
                 at = max(snapshot.at, state.known_at)
-                reason: Reason = "node_removed" if owner is None else "rule_disabled"
+                reason = "node_removed" if owner is None else self._book.why_gone(full.rule, full.node, owner.tags)
                 self._out.append(Transition(full, "resolved", None, at, state.since_at, state.value, None, reason))
         for full, flap in snapshot.flapping:
             if full.node in self._nodes:
@@ -324,7 +324,7 @@ class Engine:
         """Take the present rules of a node. Alerts of rules that no longer select it end; the other states stay."""
         node.rules = self._book.rules_of(node_id, node.tags)
         for key in [key for key in node.instances if key[0] not in node.rules.by_id]:
-            self._end(node_id, node, key, "rule_disabled", self._now)
+            self._end(node_id, node, key, self._book.why_gone(key[0], node_id, node.tags), self._now)
 
     def _bind(self, node_id: NodeId, node: NodeState, layout: SeriesSchema, at_ms: int) -> Family:
         """Prepare a family for a layout (the list of its series) or for new rules. Args: at_ms: the time of the next sample."""

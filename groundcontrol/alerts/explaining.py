@@ -44,7 +44,9 @@ DEFERRED_TEXTS: Final[dict[str, str]] = {
 _ENDED: Final[dict[Reason, str]] = {
     "cleared": "that it is over",
     "object_gone": "that it is no longer there",
-    "rule_disabled": "that its rule was switched off, changed or deleted",
+    "rule_disabled": "that its rule was switched off",
+    "rule_deleted": "that its rule was deleted",
+    "not_selected": "that its rule no longer covers this server",
     "node_removed": "that its server was removed",
     "not_repeated": "that it was not reported again",
 }

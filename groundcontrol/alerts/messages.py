@@ -30,7 +30,9 @@ _LEVEL_OF: Final[dict[str, Level]] = {"error": "critical", "warning": "warning"}
 ENDED: Final[dict[Reason, str]] = {
     "cleared": "over",
     "object_gone": "no longer there",
-    "rule_disabled": "rule switched off, changed or deleted",
+    "rule_disabled": "rule switched off",
+    "rule_deleted": "rule deleted",
+    "not_selected": "rule no longer covers this server",
     "node_removed": "server removed",
     "not_repeated": "not reported again",
 }

@@ -80,8 +80,9 @@ RULES: Final = Record(
 )
 """A default rule is stored once somebody changed it; its deletion gives it the original values back. `Rules.check_room` limits them."""
 
-Reason = Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"]
-"""Why an episode ended. `not_repeated`: an event was not reported again, and its trouble may continue."""
+Reason = Literal["cleared", "object_gone", "rule_disabled", "rule_deleted", "not_selected", "node_removed", "not_repeated"]
+"""Why an episode ended. `not_repeated`: an event was not reported again, and its trouble may continue. `not_selected`: its rule no longer
+covers the node, since the rule or the node's tags were changed."""
 
 
 class InstanceKey(NamedTuple):

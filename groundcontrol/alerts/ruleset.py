@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from groundcontrol.alerts.detectors import DETECTORS, NO_NUMBERS, Judge, Numbers, Read, just_the_value
 from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
 from groundcontrol.alerts.machine import Limits, limits_of
-from groundcontrol.alerts.model import Rule, RuleId
+from groundcontrol.alerts.model import Reason, Rule, RuleId
 from groundcontrol.alerts.states import HUB_STATES
 from groundcontrol.alerts.windows import GRAIN_S, WindowSpec
 from groundcontrol.core.errors import BadRequest
@@ -264,6 +264,12 @@ class RuleBook:
             if of_all if node is None else not of_hub and rule.select.selects(node, tags):
                 found.append(_effective(rule, expression, node, tags))
         return found
+
+    def why_gone(self, rule: RuleId, node: NodeId | None, tags: tuple[str, ...]) -> Reason:
+        """Why a rule that judged a node is not among `rules_of` it any more."""
+        if rule in self.faults or any(one.rule.id == rule for one in self.effective(node, tags)):
+            return "rule_disabled"
+        return "not_selected" if any(one.id == rule for one, _ in self._rules) else "rule_deleted"
 
     def history_s(self) -> dict[str, int]:
         """Metric -> how many seconds of its past the windows of rules hold, at most. Rules that are disabled everywhere do not count."""

@@ -55,7 +55,9 @@ MOST_MISSED: Final = 1000
 _END_WORDS: Final[dict[Reason, str]] = {
     "cleared": "is over",
     "object_gone": "has ended: it is no longer there",
-    "rule_disabled": "has ended: its rule was switched off, changed or deleted",
+    "rule_disabled": "has ended: its rule was switched off",
+    "rule_deleted": "has ended: its rule was deleted",
+    "not_selected": "has ended: its rule no longer covers this server",
     "node_removed": "has ended: the server was removed",
     "not_repeated": "has ended: it was not reported again",
 }

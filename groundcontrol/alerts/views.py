@@ -52,7 +52,7 @@ class AlertView(Answer):
     fired_at: float
     """When the value had been past the threshold for `for_s` of the rule."""
     resolved_at: float | None
-    reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"] | None
+    reason: Literal["cleared", "object_gone", "rule_disabled", "rule_deleted", "not_selected", "node_removed", "not_repeated"] | None
     """Why the alert ended."""
     value: float | None
     """The value when it fired, or got its present level."""

@@ -85,7 +85,7 @@ export interface AlertView {
   fired_at: number;
   resolved_at: number | null;
   /** Why the alert ended. */
-  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | "not_repeated" | null;
+  reason: "cleared" | "object_gone" | "rule_disabled" | "rule_deleted" | "not_selected" | "node_removed" | "not_repeated" | null;
   /** The value when it fired, or got its present level. */
   value: number | null;
   /** The value as it is now; null: it is not known, or the alert has ended. */

@@ -21,7 +21,7 @@ export interface AlertLike {
   level: "warning" | "critical";
   state: "firing" | "resolved";
   since_at: number;
-  reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | "not_repeated" | null;
+  reason: "cleared" | "object_gone" | "rule_disabled" | "rule_deleted" | "not_selected" | "node_removed" | "not_repeated" | null;
   flags: FlagsLike;
   acknowledged_by: string;
   incident_id: string;
@@ -51,7 +51,9 @@ export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string
 const END_WORDS = {
   cleared: t`ended`,
   object_gone: t`no longer there`,
-  rule_disabled: t`rule switched off, changed or deleted`,
+  rule_disabled: t`rule switched off`,
+  rule_deleted: t`rule deleted`,
+  not_selected: t`rule no longer covers this server`,
   node_removed: t`server removed`,
   not_repeated: t`not reported again`,
 } as const;

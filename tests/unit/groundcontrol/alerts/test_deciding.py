@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,9 +15,11 @@ from groundcontrol.alerts.deciding import (
     SETTLE_S,
     UPDATE_EVERY_S,
     Defer,
+    DeferReason,
     Question,
     Send,
     Skip,
+    SkipReason,
     Usage,
     decide,
     quiet_until,
@@ -92,6 +94,11 @@ DEFERS = {
     "channel_retry": (question(channel=channel(state="broken", state_reason="http:404", probe_at=NOW + 300)), NOW + 300),
     "cap": (question(usage=Usage(sent=40, first_at=NOW - 3000)), NOW + 600),
 }
+
+
+def test_each_reason_of_the_function_that_decides_is_shown_here() -> None:
+    assert {*SKIPS, "rule_info_only"} == {*get_args(SkipReason)}, "of a notice nothing is decided: no message is made"
+    assert {*DEFERS, "quiet_hours", "grouping", "update_interval"} == {*get_args(DeferReason)}, "these three have tests of their own"
 
 
 @pytest.mark.parametrize("reason", SKIPS)

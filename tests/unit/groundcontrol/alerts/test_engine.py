@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.families import MOST_OBJECTS, OTHERS
-from groundcontrol.alerts.model import InstanceKey, Override, Rule, RuleId, Threshold, Transition
+from groundcontrol.alerts.model import InstanceKey, Override, Reason, Rule, RuleId, Threshold, Transition
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.states import HubInfo, NodeFacts
 from groundcontrol.alerts.windows import SLACK_S
@@ -44,7 +45,7 @@ RULES = (
 )
 
 
-def engine_of(rules: tuple[Rule, ...] = RULES, tags: tuple[str, ...] = ()) -> Engine:
+def engine_of(rules: Sequence[Rule] = RULES, tags: tuple[str, ...] = ()) -> Engine:
     engine = Engine()
     assert not engine.set_rules(rules)
     engine.set_node(NodeFacts(NODE, tags, cores=4))
@@ -177,24 +178,35 @@ def test_an_alert_of_a_vanished_object_ends_after_ten_minutes_without_it() -> No
         assert all(one.reason == "object_gone" for one in found[InstanceKey(RuleId("disk"), NODE, "/mnt")][1:])
 
 
-def test_a_disabled_rule_and_a_removed_node_end_alerts_with_that_reason() -> None:
-    engine = engine_of((RULES[1],))
+RULE = RULES[1]
+GONE: Mapping[Reason, Sequence[Rule]] = {
+    "rule_disabled": [RULE._replace(enabled=False)],
+    "rule_deleted": [],
+    "not_selected": [RULE._replace(select=Selector(tags=("other",)))],
+}
+"""Why an alert of the rule ends -> the rules then."""
+
+
+@pytest.mark.parametrize("reason", GONE)
+def test_the_end_of_an_alert_whose_rule_is_gone_says_why_also_after_a_restart(reason: Reason) -> None:
+    engine = engine_of((RULE,))
+    before = play(engine, NODE, samples_of({"cpu.total": 100}, 60))
+    later = engine_of(GONE[reason])
+    later.restore(alerts_after(before), engine.snapshot())
+    engine.set_rules(GONE[reason])
+    for one in (engine, later):
+        assert [(end.kind, end.reason) for at in range(10) for end in one.tick(BEGAN + 60 + at)] == [("resolved", reason)]
+
+
+def test_an_override_that_switches_a_rule_off_and_a_removed_node_end_its_alerts_with_that_reason() -> None:
+    engine = engine_of((RULE,))
     play(engine, NODE, samples_of({"cpu.total": 100}, 60))
-    engine.set_rules([RULES[1]._replace(enabled=False)])
+    engine.set_rules([RULE._replace(overrides=(Override(Selector(nodes=(NODE,)), enabled=False),))])
     assert [one.reason for at in range(10) for one in engine.tick(BEGAN + 60 + at)] == ["rule_disabled"]
-    engine.set_rules([RULES[1]])
+    engine.set_rules([RULE])
     play(engine, NODE, samples_of({"cpu.total": 100}, 60, start=60))
     engine.remove_node(NODE)
     assert [one.reason for one in engine.tick(BEGAN + 200)] == ["node_removed"]
-
-
-def test_an_alert_whose_rule_was_switched_off_before_a_restart_ends_after_it() -> None:
-    first = engine_of((RULES[1],))
-    before = play(first, NODE, samples_of({"cpu.total": 100}, 60))
-    second = engine_of(())
-    second.restore(alerts_after(before), first.snapshot())
-    found = [one for at in range(10) for one in second.tick(BEGAN + 60 + at)]
-    assert [(one.kind, one.reason) for one in found] == [("resolved", "rule_disabled")]
 
 
 def test_the_last_matching_override_applies_and_is_named() -> None:
