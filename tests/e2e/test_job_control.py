@@ -214,7 +214,7 @@ async def test_a_job_shows_its_report_and_is_followed_by_the_requested_reboot(sh
     assert (await asyncio.to_thread(shared_hub.node, agent.node.node_id))["reboot_required"] == "no"
 
 
-async def test_no_reboot_follows_where_none_is_due_or_the_job_failed(shared_hub: HubProcess, agent: TestAgent) -> None:
+async def test_no_reboot_follows_where_none_is_due_or_where_it_is_not_known_what_failed(shared_hub: HubProcess, agent: TestAgent) -> None:
     for due, state in (("no", "succeeded"), ("yes", "failed")):
         job, _ = await started(shared_hub, agent, reboot=True)
         await agent.say(report_of(job, reboot=due), ended(job, b"", state=state))

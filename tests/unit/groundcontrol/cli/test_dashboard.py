@@ -26,12 +26,16 @@ def node(
     }  # fmt: skip
 
 
-NODES = [
-    node("web-1", cpu=96.0),
-    node("web-2", cpu=None, security=2, tags=("prod",)),
-    node("edge\x1b[2J", state="offline"),
-    node("db", level="critical"),
-]
+def some_nodes() -> list[Any]:
+    """Made anew for each test: when a node was last seen is told from now."""
+    return [
+        node("web-1", cpu=96.0),
+        node("web-2", cpu=None, security=2, tags=("prod",)),
+        node("edge\x1b[2J", state="offline"),
+        node("db", level="critical"),
+    ]
+
+
 JOB = {
     "id": "j1",
     "node_id": "web-1",
@@ -45,7 +49,7 @@ JOB = {
 
 def fleet(*nodes: Any) -> Fleet:
     made = Fleet()
-    made.take(list(nodes or NODES), [], [JOB], [], 1.0)
+    made.take(list(nodes or some_nodes()), [], [JOB], [], 1.0)
     return made
 
 
@@ -83,7 +87,7 @@ def test_offline_and_failed_nodes_come_first_and_what_is_not_measured_is_never_z
     state = fleet()
     listed = text_of(frames.fleet_lines(state, state.rows(""), 0, 120, 24))
     assert [line.split()[1].strip("●○") for line in listed[1:]][:2] == ["db", "edge\\x1b[2J"]
-    assert re.search(r"offline, seen \d min ago", listed[2])
+    assert re.search(r"offline, seen \d+ min ago", listed[2])
     [unmeasured] = [line for line in listed if "web-2" in line]
     assert unmeasured.split()[2:4] == ["-", "██████"[:4]] or " - " in unmeasured
     assert "+2 sec" in unmeasured
