@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.hub import HubProcess
+from tests.support.left_rollout import OWNER, left_rollout
 from tests.support.page.gate import gate, log_in
 from tests.support.stage import Stage, staged
 
@@ -115,6 +116,17 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         expect(page).to_have_url(re.compile("/rollout/"))
         expect(page.get_by_role("list", name="Waves").get_by_role("heading", name="Canaries")).to_be_visible()
         expect(page.get_by_role("table", name="Servers of the roll-out").get_by_role("row").filter(has_text="web-01")).to_be_visible()
+        page.get_by_role("button", name="Stop…").click()
+        page.get_by_role("button", name="Stop the roll-out").click()
+        expect(page.get_by_role("button", name="Stop…")).to_have_count(0)
+
+        left = left_rollout(world[0])
+        seen.open(f"/rollout/{left}")
+        page.get_by_role("button", name=f"Take over from {OWNER}").click()
+        expect(page.get_by_text("taken over by admin: resume it")).to_be_visible()
+        expect(page.get_by_role("button", name="Take over")).to_have_count(0)
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
         page.get_by_role("button", name="Stop…").click()
         page.get_by_role("button", name="Stop the roll-out").click()
         expect(page.get_by_role("button", name="Stop…")).to_have_count(0)

@@ -26,6 +26,7 @@ from tests.support.agent import TestAgent, agents
 from tests.support.command import command, said_by
 from tests.support.hub import PASSWORD, PROGRAM, ROOT, SECRET, HubProcess
 from tests.support.job_messages import LINE, ended
+from tests.support.left_rollout import OWNER, left_rollout
 
 LIMIT_S = 60
 
@@ -501,8 +502,16 @@ async def test_events_are_followed_as_they_come(shared_hub: HubProcess) -> None:
 
 def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("patch-1")
-    file = tmp_path / "policies.json"
-    policy = {"name": "nights", "select": {"all": True}, "when": {"weekly": ["tue"]}, "start": "02:30", "length_s": 7200, "zone": "UTC"}
+    file, bad = tmp_path / "policies.json", tmp_path / "bad.json"
+    wrong: list[dict[str, Any]] = []
+    policy: dict[str, Any] = {
+        "name": "nights",
+        "select": {"all": True},
+        "when": {"weekly": ["tue"]},
+        "start": "02:30",
+        "length_s": 7200,
+        "zone": "UTC",
+    }
     file.write_text(json.dumps({"policies": [policy]}))
 
     def run(*words: str, status: int = 0) -> Any:
@@ -514,6 +523,27 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
     assert [one["name"] for one in run("policy", "list")["patch_policies"]] == ["nights"]
     file.write_text(json.dumps(run("policy", "export")))
     assert [one["act"] for one in run("policy", "apply", str(file), "--dry-run")["policies"]] == ["keep"]
+    for fields in (
+        {"select": {}}, {"zone": "Mars/Base"}, {"length_s": 900}, {"leave_out": ["a*"], "only": ["a*"]},
+        {"leave_out": ["post*"], "only": ["postgresql"]}, {"before": [{"name": "../x"}]},
+    ):  # fmt: skip
+        wrong.append({**policy, "name": f"wrong {len(wrong)}", **fields})
+    bad.write_text(json.dumps({"policies": wrong}))
+    assert run("policy", "apply", str(bad), "--dry-run", status=1)["code"] == "request.invalid"
+    faults = command(hub.folder, "policy", "apply", str(bad)).stderr.splitlines()[-len(wrong) :]
+    for fault, words in zip(
+        faults, ("empty selection", "time zone", "nothing could ever start", "both name a*", "leaves no package", "not the name of an action"),
+        strict=True,
+    ):  # fmt: skip
+        assert words in fault, faults
+    assert [one["name"] for one in run("policy", "list")["patch_policies"]] == ["nights"], "nothing half-started"
+    bad.write_text(json.dumps({"policies": [{**policy, "name": "gone", "select": {"tags": ["gone"]}, "only": ["nothing-*"]}]}))
+    run("policy", "apply", str(bad))
+    assert {"no_node"} <= {one["code"] for one in run("policy", "show", "gone")["warnings"]}
+    assert run("policy", "run", "gone", status=1)["message"] == "this patch policy selects no server now"
+    assert "no server is selected" in run("rollout", "plan", "upgrade", "--tag", "gone", status=1)["message"]
+    assert run("rollout", "plan", "upgrade", status=1)["code"] == "request.invalid"
+    assert hub.local("DELETE", f"/api/v1/patch-policies/{run('policy', 'list')['patch_policies'][0]['id']}").status == 204
     assert [one["node_id"] for one in run("policy", "show", "nights")["held"]] == [node.node_id]
     assert run("policy", "show", "--node", "patch-1")["policies"] == ["nights"]
     assert run("policy", "run", "days", status=1)["code"] == "not_found"
@@ -532,6 +562,14 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
     rest = run("rollout", "retry-rest", made["id"])
     assert (rest["parent_id"], rest["state"]) == (made["id"], "waiting")
     run("rollout", "stop", rest["id"])
+
+    left = left_rollout(hub)
+    assert "an admin takes it over" in said_by(hub, "rollout", "show", left)
+    taken = run("rollout", "take-over", left)
+    assert (taken["state"], taken["owner"] == OWNER) == ("paused", False), taken
+    assert run("rollout", "resume", left)["state"] in ("waiting", "running")
+    run("rollout", "stop", left)
+    assert run("rollout", "take-over", left, status=6)["code"] == "conflict"
 
     assert run("policy", "take-over", "nights")["version"] == 2
     assert run("policy", "approve", "nights", status=6)["code"] == "conflict"

@@ -200,6 +200,15 @@ def test_case_15_held_packages_are_listed_and_not_tried() -> None:
     assert (trial.of("a").state, trial.ordered, trial.rollout.state) == ("passed", [], "succeeded")
 
 
+def test_a_removal_that_the_limits_did_not_name_holds_the_node_and_nothing_begins() -> None:
+    trial = Trial("a")
+    trial.look()
+    trial.end("a", "plan", plan_fault="the plan removes shop, and a patch policy removes nothing")
+    assert (trial.of("a").state, trial.of("a").why) == ("held", "plan_refused")
+    assert trial.of("a").words == "the plan removes shop, and a patch policy removes nothing"
+    assert [key[1] for key in trial.ordered] == ["plan"]
+
+
 def test_case_16_the_reboot_slot_of_a_removed_node_is_free_again() -> None:
     trial = Trial("a", "b", order=Order(canary=0), roles=("role:db",), reboot="always")
     trial.look()
