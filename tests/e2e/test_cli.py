@@ -523,10 +523,11 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
     assert [one["name"] for one in run("policy", "list")["patch_policies"]] == ["nights"]
     file.write_text(json.dumps(run("policy", "export")))
     assert [one["act"] for one in run("policy", "apply", str(file), "--dry-run")["policies"]] == ["keep"]
-    for fields in (
+    bad_fields: tuple[dict[str, Any], ...] = (
         {"select": {}}, {"zone": "Mars/Base"}, {"length_s": 900}, {"leave_out": ["a*"], "only": ["a*"]},
         {"leave_out": ["post*"], "only": ["postgresql"]}, {"before": [{"name": "../x"}]},
-    ):  # fmt: skip
+    )  # fmt: skip
+    for fields in bad_fields:
         wrong.append({**policy, "name": f"wrong {len(wrong)}", **fields})
     bad.write_text(json.dumps({"policies": wrong}))
     assert run("policy", "apply", str(bad), "--dry-run", status=1)["code"] == "request.invalid"
