@@ -8,8 +8,9 @@ import {
   hasFieldError,
   onlyError,
   patternsError,
-  percentError,
   probeError,
+  RANGES,
+  rangeError,
 } from "./policy-fields";
 
 test("patterns of packages are checked as in the hub, and none is in both lists", () => {
@@ -51,6 +52,28 @@ test("any field with an error makes the policy one that cannot be saved", () => 
   assert.equal(hasFieldError({ after: [{ name: "drain", timeout_s: 0 }] }), true);
   assert.equal(hasFieldError({ probes: [{ kind: "tcp", target: "" }] }), true);
   assert.equal(hasFieldError({ needs_event: { type: "", within_s: 3600 } }), true);
-  assert.deepEqual([1, 100].map(percentError), ["", ""]);
   for (const percent of [0, 1.5, 101, Number.NaN]) assert.equal(hasFieldError({ order: { percent } }), true);
+  const wrong = [
+    { order: { canary: 11 } },
+    { order: { at_once: 0 } },
+    { max_failed: -1 },
+    { watch_s: 240 },
+    { max_per_role: 0 },
+    { min_age_days: { other: 366 } },
+    { min_age_days: { security: 0.5 } },
+    { notice_h: 337 },
+  ];
+  for (const fields of wrong) assert.equal(hasFieldError(fields), true, JSON.stringify(fields));
+  assert.equal(hasFieldError({ order: { canary: null, at_once: 100 }, max_failed: 1000, watch_s: 3600, notice_h: 336 }), false);
+});
+
+test("a number outside its range says the range", () => {
+  for (const [field, [least, most]] of Object.entries(RANGES)) {
+    const name = field as keyof typeof RANGES;
+    assert.deepEqual(
+      [least, most].map((value) => rangeError(name, value)),
+      ["", ""],
+    );
+    for (const wrong of [least - 1, most + 1, least + 0.5, Number.NaN]) assert.equal(rangeError(name, wrong), `It is ${least} to ${most}.`);
+  }
 });

@@ -45,8 +45,25 @@ export function actionNamesError(names: readonly string[]): string {
 export const actionTimeError = (timeout_s: number): string =>
   Number.isInteger(timeout_s) && timeout_s >= 1 && timeout_s <= LONGEST_ACTION_S ? "" : t`It is 1 to ${LONGEST_ACTION_S} seconds.`;
 
-export const percentError = (percent: number): string =>
-  Number.isInteger(percent) && percent >= 1 && percent <= 100 ? "" : t`It is 1 to 100.`;
+/** The least and the most of each whole number. */
+export const RANGES = {
+  percent: [1, 100],
+  canary: [0, 10],
+  at_once: [1, 100],
+  max_failed: [0, 1000],
+  watch_minutes: [5, 60],
+  max_per_role: [1, 10],
+  age_days: [0, 365],
+  notice_h: [0, 336],
+} as const;
+
+export function rangeError(field: keyof typeof RANGES, value: number): string {
+  const [least, most] = RANGES[field];
+  return Number.isInteger(value) && value >= least && value <= most ? "" : t`It is ${least} to ${most}.`;
+}
+
+/** The range of a field, for its input. */
+export const rangeOf = (field: keyof typeof RANGES): { min: number; max: number } => ({ min: RANGES[field][0], max: RANGES[field][1] });
 
 export const eventTypeError = (type: string): string =>
   EVENT.test(type) ? "" : t`It is a type of event or the name of a custom one: a-z, 0-9, _ . and -.`;
@@ -68,9 +85,28 @@ interface PolicyLike {
   before?: readonly ActionLike[];
   after?: readonly ActionLike[];
   needs_event?: { type: string; within_s: number } | null;
-  order?: { percent?: number };
+  order?: { percent?: number; canary?: number | null; at_once?: number };
+  max_failed?: number;
+  watch_s?: number;
+  max_per_role?: number;
+  min_age_days?: { security?: number; other?: number };
+  notice_h?: number;
   probes?: readonly { kind: ProbeKind; target: string }[];
 }
+
+/** Whether a number is outside its range. */
+const hasRangeError = ({ order = {}, min_age_days: age = {}, ...policy }: PolicyLike): boolean =>
+  [
+    rangeError("percent", order.percent ?? 10),
+    rangeError("canary", order.canary ?? 0),
+    rangeError("at_once", order.at_once ?? 10),
+    rangeError("max_failed", policy.max_failed ?? 0),
+    rangeError("watch_minutes", (policy.watch_s ?? 900) / 60),
+    rangeError("max_per_role", policy.max_per_role ?? 1),
+    rangeError("age_days", age.security ?? 0),
+    rangeError("age_days", age.other ?? 0),
+    rangeError("notice_h", policy.notice_h ?? 24),
+  ].some(Boolean);
 
 /** Whether a field that these rules are about has an error. */
 export function hasFieldError({
@@ -79,8 +115,8 @@ export function hasFieldError({
   before = [],
   after = [],
   needs_event: event,
-  order = {},
   probes = [],
+  ...numbers
 }: PolicyLike): boolean {
   const actions = [before, after].some(
     (steps) => actionNamesError(steps.map(({ name }) => name)) || steps.some((one) => actionTimeError(one.timeout_s ?? 600)),
@@ -89,7 +125,7 @@ export function hasFieldError({
     patternsError(leave_out) ||
       onlyError(only, leave_out) ||
       actions ||
-      percentError(order.percent ?? 10) ||
+      hasRangeError(numbers) ||
       (event && (eventTypeError(event.type) || eventTimeError(event.within_s))) ||
       probes.some(({ kind, target }) => probeError(kind, target)),
   );

@@ -9,15 +9,13 @@ import {
   eventTimeError,
   eventTypeError,
   LONGEST_ACTION_S,
-  MOST_PROBES,
-  type ProbeKind,
-  probeError,
+  rangeError,
+  rangeOf,
 } from "../../core/rollouts/policy-fields";
 import { APPROVALS } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { loadChannels } from "../../state/alert-calls";
 import type { PatchPolicyBody } from "../../state/types";
-import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, TagsField } from "../../ui/form";
 import { useAll } from "../alerts/use-all";
@@ -29,8 +27,6 @@ type NeedsEvent = NonNullable<PatchPolicyBody["needs_event"]>;
 const ACTION_S = 600;
 const HOUR_S = 3600;
 const DAY_H = 24;
-const PROBE_KINDS: Readonly<Record<ProbeKind, string>> = { http: t`HTTP address`, tcp: t`TCP port`, unit: t`systemd unit` };
-const EXAMPLES: Readonly<Record<ProbeKind, string>> = { http: "http://localhost:8080/health", tcp: "5432", unit: "nginx.service" };
 
 export function Around({ draft, change }: Part): VNode {
   return (
@@ -51,7 +47,8 @@ export function Around({ draft, change }: Part): VNode {
           type="number"
           value={String(draft.notice_h ?? DAY_H)}
           onText={(hours) => change({ notice_h: Number(hours) })}
-          input={{ min: 0, max: 168 }}
+          wrong={rangeError("notice_h", draft.notice_h ?? DAY_H)}
+          input={rangeOf("notice_h")}
         />
       </div>
       <ReportField value={draft.report ?? []} onChange={(report) => change({ report })} />
@@ -129,46 +126,6 @@ function ActionFields({ label, value, onChange }: ActionProps): VNode {
           </Check>
         </div>
       ))}
-    </div>
-  );
-}
-
-/** What must answer on each server while it is watched. */
-export function ProbeFields({ draft, change }: Part): VNode {
-  const probes = draft.probes ?? [];
-  const edit = (at: number, part: Partial<(typeof probes)[number]>): void =>
-    change({ probes: probes.map((one, index) => (index === at ? { ...one, ...part } : one)) });
-  return (
-    <div class="stack" role="group" aria-label={t`Probes`}>
-      <p class="label">{t`Probes: what must answer on each server itself, if it answered before`}</p>
-      {probes.map(({ kind, target }, at) => (
-        <div class="probe-fields" key={at}>
-          <SelectField
-            label={t`Kind of probe ${at + 1}`}
-            value={kind}
-            onPick={(next) => edit(at, { kind: next as ProbeKind })}
-            options={options(PROBE_KINDS)}
-          />
-          <TextField
-            label={t`Target of probe ${at + 1}`}
-            value={target}
-            onText={(next) => edit(at, { target: next.trim() })}
-            wrong={target && probeError(kind, target)}
-            input={{ required: true, maxLength: 340, placeholder: EXAMPLES[kind], autocomplete: "off", spellcheck: false }}
-          />
-          <Button
-            kind="quiet"
-            icon="trash-2"
-            name={t`Remove probe ${at + 1}`}
-            onClick={() => change({ probes: probes.filter((_, index) => index !== at) })}
-          />
-        </div>
-      ))}
-      {probes.length < MOST_PROBES && (
-        <div>
-          <Button slim icon="plus" onClick={() => change({ probes: [...probes, { kind: "http", target: "" }] })}>{t`Add probe`}</Button>
-        </div>
-      )}
     </div>
   );
 }

@@ -2,8 +2,8 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { hasFieldError, onlyError, patternsError, percentError } from "../../core/rollouts/policy-fields";
-import { REBOOTS, WHATS } from "../../core/rollouts/rollout-text";
+import { hasFieldError, onlyError, patternsError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
+import { WHATS } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
 import { go } from "../../state/router";
@@ -19,7 +19,8 @@ import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
 import { PatchingTabs } from "./patching-tabs";
-import { Around, ProbeFields } from "./policy-around";
+import { Around } from "./policy-around";
+import { Order } from "./policy-order";
 import { Card, type Draft, options, type Part } from "./policy-parts";
 import { PolicyPreview } from "./policy-preview";
 import { PatchZoneField, WhenField } from "./when-field";
@@ -167,14 +168,16 @@ function What({ draft, change }: Part): VNode {
               type="number"
               value={String(age.other ?? 0)}
               onText={(days) => change({ min_age_days: { ...age, other: Number(days) } })}
-              input={{ min: 0, max: 90 }}
+              wrong={rangeError("age_days", age.other ?? 0)}
+              input={rangeOf("age_days")}
             />
             <TextField
               label={t`Security updates wait for days`}
               type="number"
               value={String(age.security ?? 0)}
               onText={(days) => change({ min_age_days: { ...age, security: Number(days) } })}
-              input={{ min: 0, max: 90 }}
+              wrong={rangeError("age_days", age.security ?? 0)}
+              input={rangeOf("age_days")}
             />
           </div>
         </>
@@ -218,91 +221,6 @@ const Times = ({ draft, change }: Part): VNode => (
     />
   </Card>
 );
-
-function Order({ draft, change }: Part): VNode {
-  const order = draft.order ?? {};
-  const number = (text: string): number => Number(text) || 0;
-  return (
-    <Card title={t`Order, and what stops it`}>
-      <TagsField
-        label={t`Groups of tags, one after the other (empty: canaries, then waves)`}
-        tags={order.groups ?? []}
-        onTags={(groups) => change({ order: { ...order, groups } })}
-      />
-      <div class="number-fields">
-        <TextField
-          label={t`Canaries`}
-          type="number"
-          value={order.canary === null || order.canary === undefined ? "" : String(order.canary)}
-          onText={(count) => change({ order: { ...order, canary: count === "" ? null : number(count) } })}
-          input={{ min: 0, max: 50, placeholder: t`1 or 2` }}
-        />
-        {!order.groups?.length && (
-          <TextField
-            label={t`First wave, % of the servers`}
-            type="number"
-            value={String(order.percent ?? 10)}
-            onText={(percent) => change({ order: { ...order, percent: number(percent) } })}
-            wrong={percentError(order.percent ?? 10)}
-            input={{ min: 1, max: 100, required: true }}
-          />
-        )}
-        <TextField
-          label={t`At the same time`}
-          type="number"
-          value={String(order.at_once ?? 10)}
-          onText={(count) => change({ order: { ...order, at_once: number(count) } })}
-          input={{ min: 1, max: 100 }}
-        />
-        <TextField
-          label={t`Accepted failures`}
-          type="number"
-          value={String(draft.max_failed ?? 0)}
-          onText={(count) => change({ max_failed: number(count) })}
-          input={{ min: 0, max: 1000 }}
-        />
-        <TextField
-          label={t`Watch for minutes`}
-          type="number"
-          value={String(Math.round((draft.watch_s ?? 900) / 60))}
-          onText={(minutes) => change({ watch_s: number(minutes) * 60 })}
-          input={{ min: 5, max: 60 }}
-        />
-      </div>
-      <SelectField
-        label={t`When a server gets worse`}
-        value={draft.gates ?? "stop"}
-        onPick={(gates) => change({ gates: gates as "stop" })}
-        options={[
-          ["stop", t`stop the roll-out`],
-          ["observe", t`only show it`],
-        ]}
-      />
-      <ProbeFields draft={draft} change={change} />
-      <TagsField
-        label={t`Tags that are roles (empty: those that begin with “role:”)`}
-        tags={draft.role_tags ?? []}
-        onTags={(role_tags) => change({ role_tags })}
-      />
-      <p class="meta t3">{t`Servers of one role are compared with each other, and reboot one after the other.`}</p>
-      <div class="number-fields">
-        <SelectField
-          label={t`Reboot`}
-          value={draft.reboot ?? "if_required"}
-          onPick={(reboot) => change({ reboot: reboot as "never" })}
-          options={options(REBOOTS)}
-        />
-        <TextField
-          label={t`Reboots at the same time in a role`}
-          type="number"
-          value={String(draft.max_per_role ?? 1)}
-          onText={(count) => change({ max_per_role: number(count) })}
-          input={{ min: 1, max: 10 }}
-        />
-      </div>
-    </Card>
-  );
-}
 
 function Preview({ draft, id, ready, wrong }: { draft: Draft; id: string | null; ready: boolean; wrong: boolean }): VNode {
   const [preview, setPreview] = useState<PatchPreviewView | null>(null);
