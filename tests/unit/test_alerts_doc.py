@@ -9,6 +9,7 @@ from groundcontrol.alerts.deciding import DeferReason, SkipReason
 from groundcontrol.alerts.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS
 from groundcontrol.alerts.model import EXPIRED, MessageKind
 from scripts.gen import alerts
+from tests.support.hub import ROOT
 
 OLD: Final = {"channel_broken"}
 """Reasons that only rows of an older hub have."""
@@ -22,7 +23,7 @@ def test_the_document_matches_the_default_rules() -> None:
 
 
 def test_the_table_of_messages_and_the_code_have_the_same_reasons_and_its_tests_exist() -> None:
-    text = alerts.TARGET.read_text(encoding="utf-8")
+    text = (ROOT / "docs/messages.md").read_text(encoding="utf-8")
     table = dict(re.findall(r"^\| `([^`|]+)` \|.*\| `(test_\w+)` \|$", text, re.MULTILINE))
     decided = {*get_args(DeferReason), *get_args(SkipReason)}
     assert decided | NOT_DECIDED | {EXPIRED, "repeat"} | SKIPPED_TEXTS.keys() - OLD == table.keys()

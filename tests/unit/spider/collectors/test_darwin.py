@@ -147,13 +147,28 @@ def hold(collector: Collector, found: dict[str, int | None]) -> None:
         assert parse_series(name)[0].family == collector.family
 
 
-def test_the_same_readers_run_with_this_machines_psutil() -> None:
-    for collector in (DarwinPulse(cast("Psutil", real)), DarwinBreathe(cast("Psutil", real), SystemClock())):
-        collector.read(1.0)
-        found = read(collector, 2.0)
-        assert len(found) > 8
-        hold(collector, found)
-        collector.close()
+def test_the_same_readers_say_of_this_machine_what_linuxs_own_say() -> None:
+    kept = {"Load", "MemoryAndSwap", "Paging", "Disks", "Networks", "NetworkFaults", "LinkSpeeds", "System", "ProcessStates", "Cpu"}
+    kept |= {"CoresAndScheduler", "MemoryDetails"}
+    theirs = [DarwinPulse(cast("Psutil", real)), DarwinBreathe(cast("Psutil", real), SystemClock())]
+    ours = [collector for collector in host_collectors(SystemClock(), platform="linux") if type(collector).__name__ in kept]
+    of_psutil: dict[str, int | None] = {}
+    of_linux: dict[str, int | None] = {}
+    for found, collectors in ((of_psutil, theirs), (of_linux, ours)):
+        for collector in collectors:
+            collector.read(1.0)
+            values = read(collector, 2.0)
+            hold(collector, values)
+            found.update(values)
+            collector.close()
+    assert {name for name in of_psutil if "{" not in name} <= set(of_linux)
+    for name in ("memory.total", "swap.total"):
+        assert of_psutil[name] == of_linux[name] is not None
+    assert sum(of_psutil[name] or 0 for name in ("memory.used", "memory.available")) == of_psutil["memory.total"]
+    assert abs((of_psutil["system.uptime"] or 0) - (of_linux["system.uptime"] or 0)) < 600
+    assert (of_psutil["load.15"] or 0) > 0
+    of_disks = {name for name in of_linux if name.startswith(("disk.read{", "disk.writes{"))}
+    assert of_disks <= set(of_psutil)
 
 
 def test_a_new_disk_has_no_rate_yet() -> None:
