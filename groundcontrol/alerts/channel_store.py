@@ -178,6 +178,7 @@ class DeliveryStore(Protocol):
         """Correct times that lie further in the future than their rule can yield: the clock was ahead when they were computed.
 
         Such a message is due now, and the decision about it is made again. A message counts as sent now if it was sent in the future.
+        Events that the hub stored in the future, and its absences until then, are dated now.
         """
         ...
 

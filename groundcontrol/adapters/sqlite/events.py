@@ -240,6 +240,28 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     return stored.id
 
 
+def correct_event_times(tx: Tx, ahead_s: float) -> None:
+    """Give the present time to events that the hub stored by a clock that was ahead of the present one, and count them in this hour.
+
+    For how long the hub was away before such a start is not known, so the event about it is deleted.
+    Args: ahead_s: how far ahead is no fault.
+    """
+    severities, now, limit = to_json(sorted(KEEP_S)), tx.now, tx.now + ahead_s
+    of_severities = "severity IN (SELECT value FROM json_each(?)) AND received_at > ?"
+    tx.execute(f"DELETE FROM event WHERE {of_severities} AND type = 'hub_was_away'", severities, limit)  # noqa: S608 - a constant
+    tx.execute(
+        "UPDATE event SET received_at = ?, at = CASE WHEN at > ? THEN ? ELSE at END, last_at = CASE WHEN last_at > ? THEN ? ELSE last_at END"  # noqa: S608 - a constant
+        f" WHERE {of_severities}",
+        *(now, now, now, now, now, severities, limit),
+    )
+    tx.execute(
+        "INSERT INTO event_hour SELECT org, ?, node_id, severity, sum(count) FROM event_hour WHERE hour > ? GROUP BY org, node_id, severity"
+        " ON CONFLICT (org, hour, node_id, severity) DO UPDATE SET count = event_hour.count + excluded.count",
+        *(int(now / _HOUR_S), int(limit / _HOUR_S)),
+    )
+    tx.execute("DELETE FROM event_hour WHERE hour > ?", int(limit / _HOUR_S))
+
+
 def _count_in_rate(tx: Tx, event: Event, sender: str, most: int, of: str = "") -> bool:
     """Count an event of a sender. Returns whether it is within the limit; if not, the event `events_throttled` is recorded."""
     minute = int(event.received_at / 60)

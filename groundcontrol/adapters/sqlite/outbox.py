@@ -14,8 +14,9 @@ from groundcontrol.adapters.sqlite.engine.pagination import first_id
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.events import correct_event_times, record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
+from groundcontrol.adapters.sqlite.silence import correct_absences
 from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, NotSent, Result, Retry
 from groundcontrol.alerts.deciding import UPDATE_EVERY_S, Usage
 from groundcontrol.alerts.model import EXPIRED, Channel, ChannelId, Delivery, DeliveryId, Incident
@@ -126,6 +127,8 @@ class SqliteOutbox:
                     "UPDATE delivery SET sent_at = ? WHERE org = ? AND channel_id = ? AND sent_at > ?", tx.now, *place, tx.now + AHEAD_S
                 )
             tx.execute("UPDATE channel SET probe_at = 0 WHERE probe_at > ?", tx.now + LONGEST_RETRY_AFTER_S)
+            correct_event_times(tx, AHEAD_S)
+            correct_absences(tx, AHEAD_S)
 
         await self._writer.run(command)
 

@@ -41,6 +41,14 @@ def note_absence(tx: Tx) -> None:
             record_event(tx, new_event("hub_was_away", tx.now, details))
 
 
+def correct_absences(tx: Tx, ahead_s: float) -> None:
+    """End absences now that end later than that: the hub started by a clock that was ahead. Args: ahead_s: how far ahead is no fault."""
+    tx.execute(
+        "UPDATE hub_absence SET until_at = ?, from_at = CASE WHEN from_at > ? THEN ? ELSE from_at END WHERE until_at > ?",
+        *(tx.now, tx.now, tx.now, tx.now + ahead_s),
+    )
+
+
 class SqliteSilence:
     """`SilenceStore`."""
 

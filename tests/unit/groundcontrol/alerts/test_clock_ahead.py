@@ -13,6 +13,7 @@ from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.events.making import new_event
 from groundcontrol.schedules.maintenance import AutomaticWindow, Window, occurrence, verdict
 from groundcontrol.schedules.model import MaintenanceId, Selector
 from tests.support.alert_trial import alert_trial, fires
@@ -69,6 +70,23 @@ async def test_waiting_messages_and_probes_follow_the_corrected_clock_and_a_snoo
         assert [one.probe_at for one in await trial.backend.store.channels.all(SYSTEM)] == [0.0]
         held = [one for one in await trial.deliveries() if one.reason == "snoozed"]
         assert {one.next_at for one in held} == {until_at}
+
+
+@pytest.mark.holds("SAFETY-84", "F-14")
+@pytest.mark.parametrize("ahead_s", AHEAD_S.values(), ids=AHEAD_S.keys())
+async def test_what_a_start_stored_while_the_clock_was_ahead_is_dated_now_and_says_nothing_untrue(tmp_path: Path, ahead_s: float) -> None:
+    async with alert_trial(tmp_path) as trial:
+        await trial.restart(ahead_s + 20, back=trial.nodes)
+        clock, store = trial.clock, trial.backend.store
+        await store.log.add_event(new_event("hub_started", clock.now(), {"version": "1"}))
+        assert {one.type for one in (await store.log.events(SYSTEM, 50)).items} >= {"hub_started", "hub_was_away"}
+        clock.jump(-ahead_s)
+        await store.deliveries.correct_times()
+        stored = (await store.log.events(SYSTEM, 50)).items
+        assert {one.type for one in stored if one.type.startswith("hub_")} == {"hub_started"}, "how long it was away is not known"
+        assert max(time_at for one in stored for time_at in (one.at, one.received_at, one.last_at)) <= clock.now()
+        assert (await store.log.count_events(SYSTEM, clock.now())).info >= 1
+        assert max(one.until_at for one in await store.silence.absences()) <= clock.now()
 
 
 def test_alerts_by_the_age_of_something_end_when_the_clock_is_corrected() -> None:
