@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import logging
+import re
 import socket
 import ssl
 import time
@@ -22,6 +23,7 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 MOST_ANSWER_BYTES: Final = 4096
+_INSIDE_NAME: Final = re.compile(r"\.(?=[^\W\d])")
 _TRANSIENT: Final = frozenset({408, 409, 421, 423, 425, 429})
 """Statuses of failures that may pass, besides 5xx."""
 
@@ -231,6 +233,12 @@ def fitting(lines: Sequence[str], most: int, size: Callable[[str], int] = utf16_
             break
         kept.append(line)
     return [*kept, f"and {len(lines) - len(kept)} more lines"]
+
+
+def no_links(text: str) -> str:
+    """The text with dots and slashes of which apps make no link. Of a bare name such as `web-1.example.com` they do otherwise, also without a
+    preview: a node could name somebody's server."""
+    return _INSIDE_NAME.sub("\u2024", text).replace("://", ":\u2044\u2044")
 
 
 def no_mentions(text: str) -> str:

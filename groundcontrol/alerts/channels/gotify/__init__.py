@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, field, json_post, masked_url, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, field, json_post, masked_url, no_links, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -31,8 +31,8 @@ def mask(target: GotifyTarget) -> str:
 def render(message: Message) -> Payload:
     links = [message.link, *([f"Acknowledge: {message.ack_link}"] if message.ack_link else [])]
     return {
-        "title": message.title,
-        "message": "\n".join([*message.lines, *links]),
+        "title": no_links(message.title),
+        "message": "\n".join([*(no_links(line) for line in message.lines), *links]),
         "priority": _PRIORITY[message.level],
         "extras": {"client::display": {"contentType": "text/plain"}, "client::notification": {"click": {"url": message.link}}},
     }

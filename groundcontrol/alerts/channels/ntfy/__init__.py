@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, field, fitting, json_post, post, utf8_bytes
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, field, fitting, json_post, no_links, post, utf8_bytes
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -59,8 +59,8 @@ def render(message: Message) -> Payload:
             },
         )
     return {
-        "title": message.title,
-        "message": "\n".join(fitting(message.lines, MOST_BYTES, utf8_bytes)) or message.title,
+        "title": no_links(message.title),
+        "message": "\n".join(fitting([no_links(line) for line in message.lines], MOST_BYTES, utf8_bytes)) or no_links(message.title),
         "priority": 3 if message.kind == "resolved" else _PRIORITY[message.level],
         "tags": ["white_check_mark" if message.recovered else _TAG[message.level]],
         "click": message.link,

@@ -16,6 +16,7 @@ from groundcontrol.alerts.channels.kind import (
     field,
     fitting,
     json_post,
+    no_links,
     no_mentions,
     post,
     utf16_units,
@@ -25,7 +26,6 @@ from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
 
-_INSIDE_NAME: Final = re.compile(r"\.(?=[^\W\d])")
 _TOKEN: Final = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{20,80}\Z")
 _CHAT: Final = re.compile(r"-?[0-9]{1,20}\Z|@[A-Za-z0-9_]{4,64}\Z")
 _LINE: Final = 300
@@ -68,9 +68,7 @@ def render(message: Message) -> Payload:
 
 
 def _text(text: str) -> str:
-    # A bare name such as web-1.example.com becomes a link otherwise, also without a preview: a node could name somebody's server.
-    plain = _INSIDE_NAME.sub("\u2024", cut(text, _LINE)).replace("://", ":\u2044\u2044")
-    return html.escape(no_mentions(plain), quote=False)
+    return html.escape(no_mentions(no_links(cut(text, _LINE))), quote=False)
 
 
 async def send(target: TelegramTarget, message: Message, egress: Egress) -> Outcome:

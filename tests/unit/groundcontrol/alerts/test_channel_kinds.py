@@ -54,7 +54,7 @@ TARGETS: dict[str, dict[str, Any]] = {
 HTTP_KINDS = [kind for kind in TARGETS if kind != "email"]
 HOSTILE = (
     "@everyone @here <!channel> <@U123> <a href='http://evil.example'>x</a> <script>alert(1)</script> [x](http://evil.example) *b* _i_ `c`"
-    " \r\nBcc: evil@example.com\r\n\r\nbody \u202e\u2066gnp.exe \x1b[31m \u200b\u2028 &amp; ]]> ||spoiler|| # head\n> quote <at>all</at> ${jndi} {{7*7}}"
+    " login.evil.example \r\nBcc: evil@example.com\r\n\r\nbody \u202e\u2066gnp.exe \x1b[31m \u200b\u2028 &amp; ]]> ||spoiler|| # head\n> quote <at>all</at> ${jndi} {{7*7}}"
 )
 
 
@@ -180,12 +180,30 @@ def _discord(payload: Any, _made: Message) -> None:
     assert len(embed["description"]) <= 4096
 
 
+LINKED = re.compile(r"\w\.[^\W\d]|://")
+"""What the apps of Telegram, ntfy and Gotify make a link of: a bare name too."""
+
+
+def _ntfy(payload: Any, _made: Message) -> None:
+    assert not LINKED.search(f"{payload['title']} {payload['message']}")
+
+
+def _gotify(payload: Any, made: Message) -> None:
+    text = (
+        payload["message"].removesuffix(f"{made.link}\nAcknowledge: {made.ack_link}")
+        if made.ack_link
+        else payload["message"].removesuffix(made.link)
+    )
+    assert text != payload["message"]
+    assert not LINKED.search(f"{payload['title']} {text}")
+
+
 def _telegram(payload: Any, made: Message) -> None:
     body = payload["text"]
     assert {tag for tag, _ in _Tags(body).found} <= {"b", "a"}
     assert {href for tag, href in _Tags(body).found if tag == "a"} == {made.link, made.ack_link} - {""}
     assert "@" not in body
-    assert not re.search(r"\w\.[^\W\d]|://", re.sub(r"<[^>]*>", "", body)), "Telegram makes links of bare names"
+    assert not LINKED.search(re.sub(r"<[^>]*>", "", body))
     assert len(html.unescape(re.sub(r"<[^>]*>", "", body))) <= 4096
 
 
@@ -218,6 +236,8 @@ def _email(payload: Any, made: Message) -> None:
 _CHECKS: dict[str, Callable[[Any, Message], None]] = {
     "discord": _discord,
     "telegram": _telegram,
+    "ntfy": _ntfy,
+    "gotify": _gotify,
     "slack": _slack,
     "teams": _teams,
     "email": _email,
