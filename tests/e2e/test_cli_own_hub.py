@@ -57,6 +57,20 @@ def test_a_folder_that_is_no_data_folder_is_never_removed(tmp_path: Path) -> Non
     assert (tmp_path / "letters").exists()
 
 
+def test_an_example_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """systemd calls an empty unit masked, and a redirection of the shell leaves one when the command fails."""
+    unit, kept = tmp_path / "hub.service", tmp_path / "kept.service"
+    assert command(tmp_path, "example", "stardust-hub.service", "--output", str(unit)).returncode == 0
+    assert unit.read_text() == (ROOT / "groundcontrol/examples/stardust-hub.service").read_text()
+    kept.write_text("[Service]\n")
+    for name, target in (("no-such-example", kept), ("stardust-hub.service", tmp_path / "no folder" / "hub.service")):
+        refused = command(tmp_path, "example", name, "--output", str(target))
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("stardust: ")
+    assert kept.read_text() == "[Service]\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hub.service", "kept.service"]
+
+
 def test_a_start_that_fails_shows_why(tmp_path: Path) -> None:
     ended = stardust(tmp_path, "start", "--port", "seven")
     assert ended.returncode == 1

@@ -58,6 +58,23 @@ def test_a_refused_start_is_one_plain_line_and_writes_no_file(tmp_path: Path, en
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.holds("SAFETY-1")
+@pytest.mark.parametrize(
+    "wrong", [{"STARDUST_ADMIN_PASS": "x"}, {"STARDUST_AGENT_BUNDLE": "junk.pyz"}], ids=lambda wrong: next(iter(wrong))
+)
+def test_a_first_start_that_is_refused_late_says_one_line_and_no_setup_code_and_the_next_one_works(
+    tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    (tmp_path / "junk.pyz").write_text("no bundle")
+    wrong = {name: value.replace("junk.pyz", str(tmp_path / "junk.pyz")) for name, value in wrong.items()}
+    done = serve(tmp_path / "data", env={"STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes", **wrong})
+    assert (done.returncode, done.stdout) == (78, "")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("stardust: ")
+    with HubProcess(tmp_path / "data") as hub:
+        hub.login()
+
+
 def test_a_data_folder_in_memory_is_refused_unless_allowed() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # every Linux has this one
         folder = Path(memory) / "hub"
