@@ -19,7 +19,7 @@ from spider.wire.metrics import METRICS, Metric
 Function = Literal["avg", "max", "min", "last", "rate"]
 FUNCTIONS: Final[tuple[Function, ...]] = ("avg", "max", "min", "last", "rate")
 _CALLS: Final = (*FUNCTIONS, "state", "event", "detector")
-MOST_TEXT: Final = 400
+MOST_TEXT: Final = 300
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _WORD: Final = re.compile(r"[a-z_]+")
 _METRIC_NAME: Final = re.compile(r"[a-zA-Z0-9_.]+")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from groundcontrol.alerts.channels_views import DeliveryView
+from groundcontrol.alerts.expression import MOST_TEXT
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Threshold
 from groundcontrol.alerts.rules import Rules
@@ -193,7 +194,7 @@ class OverrideBody(Body):
 
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-_Expr = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+_Expr = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_TEXT)]
 _Overrides = Annotated[list[OverrideBody], msgspec.Meta(max_length=100)]
 
 

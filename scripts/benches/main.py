@@ -25,6 +25,7 @@ from scripts.benches.hub.start import start
 from scripts.benches.jobs import output, plan
 from scripts.benches.jobs.bulk_deploy import many
 from scripts.benches.jobs.first_second import first_second
+from scripts.benches.jobs.plans_of_many import plans_of_many
 from scripts.benches.rollouts.placebo import placebo
 from scripts.benches.spider.figures import hours, spider_figures
 from scripts.benches.spider.unit import unit_rss
@@ -72,6 +73,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "job.output": lambda: asyncio.run(output.output()),
     "job.line": lambda: asyncio.run(output.line()),
     "job.plan": plan.plan,
+    "job.plans_of_many": plans_of_many,
     "job.fairness": lambda: asyncio.run(output.fairness()),
     **page.BENCHES,
 }

@@ -34,13 +34,14 @@ def cpu_seconds(hub: HubProcess) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def deploy_all(hub: HubProcess, hosts: list[labs.Host]) -> tuple[float, float, int]:
+def deploy_all(hub: HubProcess, hosts: list[labs.Host], **more: str) -> tuple[float, float, int]:
     """Add all hosts by one request.
 
+    Args:    more: further fields of the request.
     Returns: seconds until every fingerprint was shown, seconds until every deployment had ended, and the number of connected nodes.
     """
     servers = [{"host": host.address, "port": host.port, "name": host.name} for host in hosts]
-    body = {"servers": servers, "username": "root", "private_key": hosts[0].private_key()}
+    body = {"servers": servers, "username": "root", "private_key": hosts[0].private_key(), **more}
     started_at = time.monotonic()
     made = hub.local("POST", "/api/v1/deployments/many", body).json["deployments"]
     path = f"/api/v1/deployments?limit=500&batch={made[0]['batch_id']}"
