@@ -138,7 +138,7 @@ class UpdateQuery(Protocol):
         ...
 
     def condition(self) -> PackageCondition:
-        """Package faults and the age of the lists; blocks for some seconds."""
+        """Package faults and the age of the lists, asked now or by the last `available_updates`; may block for some seconds."""
         ...
 
     def available_updates(self) -> Optional[Updates]:

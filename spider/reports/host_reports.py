@@ -143,24 +143,28 @@ class HostReports:
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
         """Read the available updates and the condition of the packages. Returns: seconds until the next reading."""
-        found = manager.condition()  # first, since the updates take up to a minute
+        asked_at_ms = int(self._clock.now() * 1000)
+        wait_s = await self._read_updates(manager, asked_at_ms)
+        found = manager.condition()
         before = self._available.condition
         self._available.condition = PackageCondition(
             before.faults if found.faults is None else found.faults,
             before.repositories if found.repositories is None else found.repositories,
         )
-        self._learned()
-        wait_s = await self._read_updates(manager)
+        if found.faults is not None:
+            self._available.faults_at_ms = asked_at_ms
+        if found.repositories is not None:
+            self._available.repositories_at_ms = asked_at_ms
         self._learned()
         return wait_s if found.faults == [] else min(wait_s, UPDATES_RETRY_S)  # somebody may be at work, or repair it by hand
 
-    async def _read_updates(self, manager: UpdateQuery) -> float:
+    async def _read_updates(self, manager: UpdateQuery, asked_at_ms: int) -> float:
         """Read the available updates and held packages. Returns: seconds until the next reading."""
         try:
             updates = await run_in_thread(manager.available_updates, "updates")
             if updates is None:
                 return UPDATES_S
-            self._available.newer, self._available.held = manager.newer, None
+            self._available.newer, self._available.held, self._available.updates_at_ms = manager.newer, None, asked_at_ms
             self._available.held = await run_in_thread(manager.held, "held packages")
         except PackagesUnreadable as error:
             event(log, "updates_unreadable", logging.WARNING, why=str(error))

@@ -223,7 +223,8 @@ class Tables:
         source.plan(now)  # planned again, because the cost is known now
         try:
             reading = out.result()
-            table = table_of(source.subject, reading or Reading([], 0), self._now_ms())
+            at_ms = None if reading is None else reading.taken_at_ms
+            table = table_of(source.subject, reading or Reading([], 0), self._now_ms() if at_ms is None else at_ms)
         except Exception as error:  # an error of one reader must not stop the others
             self._fail(source, f"{type(error).__name__}: {error}", expected=isinstance(error, (OSError, ValueError)))
             return

@@ -12,6 +12,8 @@ class Reading(NamedTuple):
     """The most important rows first, since a table has a limit. Their cells are in the order of the catalogue's columns."""
     total: int
     """The true number of rows, also of those that are not in `rows`."""
+    taken_at_ms: Optional[int] = None
+    """When the host was asked, in Unix milliseconds; None: by this very call. What is told later must not look newer than a job meanwhile."""
 
 
 class TableReader(Protocol):

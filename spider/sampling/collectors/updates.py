@@ -17,10 +17,14 @@ class Available:
     def __init__(self) -> None:
         self.newer: Optional[Sequence[Planned]] = None
         """Packages with an update."""
+        self.updates_at_ms: Optional[int] = None
+        """When the package manager was asked for them and for held packages, in Unix milliseconds."""
         self.held: Optional[Sequence[Tuple[str, str]]] = None
         """Name and version of packages that may not be updated."""
         self.condition = PackageCondition()
         """Broken packages, and the repositories."""
+        self.faults_at_ms: Optional[int] = None
+        self.repositories_at_ms: Optional[int] = None
 
 
 class UpdatesReader:
@@ -39,7 +43,7 @@ class UpdatesReader:
         rows = [
             (plain(one.package), plain(one.before, 100), plain(one.after, 100), one.security, plain(one.repository, 100)) for one in newer
         ]
-        return Reading(sorted(rows), len(rows))
+        return Reading(sorted(rows), len(rows), self._available.updates_at_ms)
 
 
 class HeldReader:
@@ -55,7 +59,7 @@ class HeldReader:
         held = self._available.held
         if held is None:
             return None
-        return Reading([(plain(name), plain(version, 100)) for name, version in held], len(held))
+        return Reading([(plain(name), plain(version, 100)) for name, version in held], len(held), self._available.updates_at_ms)
 
 
 class FaultsReader:
@@ -69,7 +73,9 @@ class FaultsReader:
     def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002  # it is no rate
         """The last answer of the package manager."""
         faults = self._available.condition.faults
-        return None if faults is None else Reading([(plain(name), plain(fault, 400)) for name, fault in faults], len(faults))
+        if faults is None:
+            return None
+        return Reading([(plain(name), plain(fault, 400)) for name, fault in faults], len(faults), self._available.faults_at_ms)
 
 
 class RepositoriesReader:
@@ -86,7 +92,7 @@ class RepositoriesReader:
         if found is None:
             return None
         rows = [(plain(name), int(at * 1000) or None, state) for name, at, state in found]
-        return Reading(sorted(rows, key=lambda row: str(row[0])), len(rows))
+        return Reading(sorted(rows, key=lambda row: str(row[0])), len(rows), self._available.repositories_at_ms)
 
 
 def package_tables(available: Available) -> List[TableReader]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from spider.hub.link import NotConnected
 from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
 from spider.packages.plan import Planned
 from spider.reports.host_reports import HostReports
-from spider.sampling.collectors.updates import Available
+from spider.sampling.collectors.updates import Available, FaultsReader, UpdatesReader
 from spider.threads import run_in_thread
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Message
@@ -125,23 +126,53 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
         assert sum(isinstance(message, Updates) for message in wire.said) == 2
 
 
-async def test_the_end_of_a_job_shows_broken_packages_before_the_slow_count_of_updates() -> None:
-    looked: list[object] = []
+class SeparateManager(Manager):
+    """As `SeparateQuery`: newer packages and the condition are those of the last `available_updates`, which takes its time."""
 
-    class Slow(Manager):
-        def available_updates(self) -> Updates:
-            looked.append("updates")
-            return super().available_updates()
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.after_job = self.told
 
-    wire, manager, available = Wire(), Slow(), Available()
-    manager.told = PackageCondition([("curl", "incomplete")], None)
-    facts = HostReports(
-        ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available,
-        learned=lambda: looked.append(available.condition.faults),
-    )  # fmt: skip
+    def available_updates(self) -> Updates:
+        self.asked += 1
+        self.may_end.wait(60)
+        self.told = self.after_job
+        return self.answer
+
+
+async def test_what_is_told_after_a_job_was_asked_after_it_or_keeps_its_earlier_time() -> None:
+    """The hub takes a table that is newer than a job for a look at what the job has left."""
+    manager, available = SeparateManager(), Available()
+    told: list[tuple[object, int | None, object, int | None]] = []
+
+    def learned() -> None:
+        updates, faults = UpdatesReader(available).read(0.0), FaultsReader(available).read(0.0)
+        assert updates is not None
+        assert faults is not None
+        told.append((updates.rows[:1], updates.taken_at_ms, faults.rows, faults.taken_at_ms))
+
+    facts = HostReports(ScriptedHub().config(), SystemClock(), Wire().send, manager=manager, available=available, learned=learned)
     async with running(facts):
-        await eventually(lambda: len(looked) >= 3)
-    assert looked[:3] == [[("curl", "incomplete")], "updates", [("curl", "incomplete")]]
+        await eventually(lambda: len(told) == 1)
+        manager.may_end.clear()
+        manager.newer, manager.after_job = (Planned("curl", "1", "2"),), PackageCondition([("curl", "incomplete")], None)
+        await asyncio.sleep(0.002)
+        ended_at_ms = int(time.time() * 1000)
+        facts.job_ended()
+        await eventually(lambda: manager.asked == 2)
+        learned()  # somebody opens the page: the tables are read and sent again
+        manager.may_end.set()
+        await eventually(lambda: len(told) == 3)
+    before, meanwhile, after = told
+    assert meanwhile == before, "an old answer is never told with a newer time"
+    assert before[1] is not None
+    assert before[1] < ended_at_ms
+    assert (after[0], after[2]) == ([("curl", "1", "2", "unknown", "")], [("curl", "incomplete")])
+    assert after[1] is not None
+    assert after[1] >= ended_at_ms
+    assert after[3] == after[1], "one question answers both"
 
 
 async def test_broken_packages_are_reported_even_without_an_update_count() -> None:
