@@ -48,7 +48,7 @@ async def test_a_test_arrives_through_every_kind_and_no_secret_is_anywhere_but_s
     async with Receiver().running() as receiver:
         with exim.running(folder) as server:
             env = {
-                "STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{receiver.port}, 127.0.0.1:{server.starttls}",
+                "STARDUST_NOTIFY_ALLOW": f"localhost:{receiver.port}, 127.0.0.1:{server.starttls}",
                 "SSL_CERT_FILE": str(folder / "hub.pem"),
             }
             smtp = {"host": "127.0.0.1", "port": server.starttls, "tls": "starttls", "username": "hub", "password": exim.PASSWORD}

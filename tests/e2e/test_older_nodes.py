@@ -80,3 +80,21 @@ async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: H
     check_samples(journal, await held_samples(hub.folder, {"pulse": "load.1"}, at - 10, at + 60), told_holes(hub.folder))
     check_acknowledged(hub.folder, NodeSide(job["id"], 1, LINE, len(LINE)))
     check_databases(hub.folder)
+
+
+async def test_an_update_of_all_outdated_nodes_waits_for_those_that_return_after_a_restart_of_the_hub(hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(hub.enrol, "comes-back")
+    older = IDENTITY._replace(agent_version="0.0.9")
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(older)
+        await eventually(lambda: hub.node(node.node_id)["policy"])
+    await hub.stop()
+    await hub.start()
+    ordered = asyncio.create_task(asyncio.to_thread(stardust, hub.folder, "update", "--outdated", "--no-wait"))
+    await asyncio.sleep(1.0)  # the command looks meanwhile, and must not give up
+    assert not ordered.done()
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(older)
+        assert "1 ordered" in (await ordered).stderr
