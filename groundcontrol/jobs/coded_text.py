@@ -47,6 +47,11 @@ def coded_text(text: str) -> CodedText | None:
     return None
 
 
+def losses(notes: Iterable[str]) -> list[str]:
+    """The notes of a report that say what a server came back from its reboot without."""
+    return [note for note in notes if (coded := coded_text(note)) is not None and coded.code in LOSSES]
+
+
 def names_loss(notes: Iterable[str]) -> bool:
     """Whether a note of a report says that a server came back from its reboot without something."""
-    return any(coded is not None and coded.code in LOSSES for coded in map(coded_text, notes))
+    return bool(losses(notes))

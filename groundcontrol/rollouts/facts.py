@@ -10,6 +10,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import job_action
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
+from groundcontrol.jobs.coded_text import losses
 from groundcontrol.jobs.model import Job
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence
@@ -266,7 +267,7 @@ class RolloutFacts:
             if key[1] in ("patch", "reboot"):
                 report = await store.report(scope, job.id)
                 if report is not None:
-                    words = facts.words or ("; ".join(report.notes[:3]) if job.lost else "")
+                    words = facts.words or (" ".join(losses(report.notes)) if job.lost else "")
                     return facts._replace(reboot=report.reboot, words=words)
         except NotFound:  # the node was removed meanwhile
             return facts

@@ -34,7 +34,7 @@ def trouble_lines(runs: Sequence[Ran], *, warnings: bool = True) -> str:
     for ran in runs:
         lines += [line for line in ran.reader.troubles if line not in lines]
     errors = [line for line in lines if not line.lower().startswith(("w:", "warning"))] or (lines if warnings else [])
-    return " · ".join(line[:MAX_LINE_CHARS] for line in errors[:MAX_LINES])
+    return " · ".join(line[:MAX_LINE_CHARS] for line in errors[:MAX_LINES]).replace(": · ", ": ")  # dpkg names the package, then the fault
 
 
 def _status(runs: Sequence[Ran]) -> Tuple[Optional[int], int]:

@@ -33,7 +33,7 @@ export function Order({ draft, change }: Part): VNode {
         />
         {!order.groups?.length && (
           <TextField
-            label={t`First wave, % of the servers`}
+            label={t`First wave, %`}
             type="number"
             value={String(order.percent ?? 10)}
             onText={(percent) => change({ order: { ...order, percent: number(percent) } })}

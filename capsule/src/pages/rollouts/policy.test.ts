@@ -54,12 +54,12 @@ function ordered(part: Partial<Draft>): { node: VNode; changed: () => Partial<Dr
 
 test("the share of the first wave is offered without groups, and says its range", () => {
   const { node, changed } = ordered({ order: { percent: 101 } });
-  const share = field(node, "First wave, % of the servers");
+  const share = field(node, "First wave, %");
   assert.equal(share.wrong, "It is 1 to 100.");
   share.onText("25");
   assert.deepEqual(changed(), { order: { percent: 25 } });
   const grouped = elements(ordered({ order: { groups: ["web"] } }).node).map(({ label }) => label);
-  assert.equal(grouped.includes("First wave, % of the servers"), false);
+  assert.equal(grouped.includes("First wave, %"), false);
 });
 
 test("an empty number of canaries means the hub's choice, and none is zero", () => {

@@ -342,7 +342,7 @@ function Targets({ rollout, onChange }: Acting): VNode {
             <span role="cell" class="t2 anywhere">
               {one.words}
               {one.remedy && <span class="t3"> {t`What helps: ${one.remedy}.`}</span>}
-              {one.reboot_owed && <span class="t3"> {t`Reboot: ${one.reboot_owed}.`}</span>}
+              {one.reboot_owed && <span class="t3"> {t`Not rebooted: ${one.reboot_owed}.`}</span>}
               {isAdmin.value && rollout.state === "stopping" && one.state === "running" && one.step !== "reboot" && (
                 <Button slim kind="quiet" onClick={() => setKilling(one)}>{t`End by force…`}</Button>
               )}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import spider
 from groundcontrol.core.text import clean
-from groundcontrol.jobs.coded_text import coded_text
+from groundcontrol.jobs.coded_text import coded_text, losses, names_loss
 from groundcontrol.jobs.messages import MAX_SENTENCE
 from spider.wire.sentences import SENTENCES, name_list, sentence
 
@@ -59,3 +59,10 @@ def test_the_agents_codes_and_the_table_of_codes_are_equal() -> None:
 def test_names_are_one_fact_without_words() -> None:
     assert name_list(["a", "b"]) == "a, b"
     assert name_list([str(name) for name in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (+2)"
+
+
+def test_losses_are_what_did_not_come_back_and_no_other_evidence() -> None:
+    gone = sentence("reboot.ports", names="tcp 80")
+    notes = (sentence("reboot.boot", before="a" * 32, after="b" * 32), sentence("reboot.same", services=1, ports=2, mounts=3), gone)
+    assert losses(notes) == [gone]
+    assert not names_loss(notes[:2])
