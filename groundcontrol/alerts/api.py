@@ -14,7 +14,7 @@ from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.incidents import NOTICES, Names
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, AlertId, DeliveryId, Incident, IncidentId, Rule, RuleId
-from groundcontrol.alerts.reading import seen_rule, title_for
+from groundcontrol.alerts.reading import seen_place, seen_rule, title_for
 from groundcontrol.alerts.rule_file import Planned, planned
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
@@ -313,8 +313,9 @@ async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:
     call.query()
     node = await call.services[NodeStore].node(call.scope, call.node_id)
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
-    found = ((seen_rule(one.rule, visible), one.override) for one in call.services[AlertService].effective(node.id))
     rules = call.services[Rules]
+    effective = call.services[AlertService].effective(node.id)
+    found = [(seen_rule(one.rule, visible), seen_place(one.rule, visible, one.override)) for one in effective]
     return EffectiveRulesView(rules=[EffectiveRuleView(rule_view(rule, rules.unit(rule)), at) for rule, at in found if rule is not None])
 
 

@@ -27,18 +27,22 @@ def title_for(scope: Scope, incident: Incident, alerts: Sequence[Alert], names: 
 def seen_rule(rule: Rule, visible: VisibleNodes) -> Rule | None:
     """The rule without the nodes and tags that the caller may not see; None: it selects no node that the caller may see.
 
-    Overrides keep their place, since answers name them by number.
+    Overrides that select no such node are left out: `seen_place` gives the places of the others.
     """
-    if visible.view(rule.select) is None:
+    select = _seen(rule.select, visible)
+    if select is None:
         return None
-    overrides = tuple(one._replace(select=_seen(one.select, visible)) for one in rule.overrides)
-    return rule._replace(select=_seen(rule.select, visible), overrides=overrides)
+    overrides = tuple(one._replace(select=seen) for one in rule.overrides if (seen := _seen(one.select, visible)) is not None)
+    return rule._replace(select=select, overrides=overrides)
 
 
-def _seen(select: Selector, visible: VisibleNodes) -> Selector:
+def seen_place(rule: Rule, visible: VisibleNodes, override: int | None) -> int | None:
+    """The place of an override in `seen_rule`. Args: override: its place in the rule, which selects a node that the caller may see."""
+    return None if override is None else sum(visible.view(one.select) is not None for one in rule.overrides[:override])
+
+
+def _seen(select: Selector, visible: VisibleNodes) -> Selector | None:
     view = visible.view(select)
-    return (
-        Selector()
-        if view is None
-        else select._replace(tags=tuple(view.tags), nodes=tuple(node for node in select.nodes if visible.admits(node)))
-    )
+    if view is None:
+        return None
+    return select._replace(tags=tuple(view.tags), nodes=tuple(node for node in select.nodes if visible.admits(node)))

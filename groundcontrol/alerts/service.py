@@ -175,10 +175,15 @@ class AlertService:
                 self._add_event(one.node_id, one.type, one.object, one.last_at, one.severity)
 
     def _add_event(self, node: NodeId | None, kind: str, about: str, at: float, severity: Severity) -> None:
-        """Pass an event to the engine. A new node, which no tick has passed yet, comes first: the engine ignores events of unknown nodes."""
-        if node is not None and not self._engine.knows(node) and (facts := self._facts.find(node)) is not None:
-            self._engine.set_node(facts, self._clock.now())
+        """Pass an event to the engine, which ignores events of unknown nodes."""
+        if node is not None:
+            self._introduce(node)
         self._engine.add_event(node, kind, about, at, severity)
+
+    def _introduce(self, node: NodeId) -> None:
+        """Pass a new node to the engine, if no tick has done it yet."""
+        if not self._engine.knows(node) and (facts := self._facts.find(node)) is not None:
+            self._engine.set_node(facts, self._clock.now())
 
     async def run(self) -> None:
         """Call `load` until it succeeds, then evaluate until cancelled."""
@@ -482,6 +487,7 @@ class AlertService:
 
     def effective(self, node: NodeId) -> list[Effective]:
         """The rules that select a node, with the values that apply to it. Disabled ones are included. Empty: the node is unknown."""
+        self._introduce(node)
         return self._engine.effective(node)
 
     def firing(self, node: NodeId | None) -> list[Alert]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,7 @@ from spider.wire.ids import new_random_id
 from spider.wire.job_messages import JobStart
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
 from tests.support.attack_tools import LOGIN, ask, attackers, page_headers
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, wait_until
 from tests.support.hub import PASSWORD, Login
 from tests.support.rights_fixture import PROXY, SIDES, World
 from tests.support.route_matrix import LISTS, THINGS, may, path_of
@@ -97,8 +98,11 @@ def test_rules_and_channels_name_nothing_of_other_peoples_nodes(world: World) ->
         [one] = [row for row in shown[0].json["rules"] if row["id"] == shared]
         assert (one["select"], [row["select"] for row in one["overrides"]]) == (
             {"all": False, "tags": ["own"], "nodes": [own]},
-            [{"all": False, "tags": [], "nodes": []}, {"all": False, "tags": ["own"], "nodes": []}],
+            [{"all": False, "tags": ["own"], "nodes": []}],
         )
+        rules = functools.partial(world.call, who, "GET", f"nodes/{own}/rules")
+        [effective] = wait_until(lambda read=rules: [row for row in read().json["rules"] if row["rule"]["id"] == shared])  # type: ignore[misc]
+        assert effective["rule"]["overrides"][effective["override"]]["for_s"] == 120.0, "the place is that among those that are shown"
     assert "receiver.example" in world.call(admin, "GET", "channels").body.decode()
     for path in (f"rules/{shared}", f"rules/{foreign}", f"channels/{channel.json['id']}"):
         assert world.call(admin, "DELETE", path).status == 204

@@ -52,7 +52,8 @@ def test_two_releases_are_the_same_bytes_and_the_image_of_one_runs_a_hub(tmp_pat
     assert made == digests(tmp_path / "two")
     kinds = {re.sub(r"-?\d\S*?(?=\.|_)|_.*(?=\.deb)", "", name).rpartition(".")[2] for name in made}
     assert {"whl", "gz", "deb", "json", "sh", "lock", "yaml", "minisig"} <= kinds
-    sums = dict(reversed(line.split("  ")) for line in (tmp_path / "one/SHA256SUMS").read_text().splitlines())
+    lines = (tmp_path / "one/SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert sums == {name: digest for name, digest in made.items() if not name.startswith("SHA256SUMS")}
     run("minisign", "-V", "-p", public, "-m", tmp_path / "one/SHA256SUMS")
 
