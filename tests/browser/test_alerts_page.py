@@ -156,7 +156,14 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
 
             [incident] = hub.local("GET", "/api/v1/incidents?state=open").json["incidents"]
             seen.turn_to(f"/alerts/{incident['id']}")  # where messages link to
-            expect(page.get_by_role("region", name=incident["title"]).get_by_role("row", name="CPU in use")).to_be_visible()
+            whole = page.get_by_role("region", name=incident["title"])
+            expect(whole.get_by_role("row", name="CPU in use")).to_be_visible()
+            title = whole.get_by_role("heading").first
+            title.evaluate("(title) => title.append(' and more words that nobody should have to guess'.repeat(4))")
+            for width in (PHONE["width"], 1280):
+                page.set_viewport_size({"width": width, "height": 800})
+                assert title.evaluate("(title) => title.scrollWidth <= title.clientWidth && title.clientWidth > 100"), f"cut at {width} px"
+            page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
             seen.turn_to(f"/alerts/{'0' * 26}")
             expect(page.get_by_role("heading", name="There is no such incident")).to_be_visible()
             page.get_by_role("link", name="All alerts").click()

@@ -107,7 +107,7 @@ function Row({ one, channel, onRetry }: { one: DeliveryView; channel: string; on
       <span role="cell">
         <Glyph kind={GLYPHS[one.state]} label={CHIPS.find(({ key }) => key === one.state)?.label ?? one.state} />
       </span>
-      <span role="rowheader" class="cut">
+      <span role="rowheader" class="anywhere">
         {kindWords(one.kind)}
         {incident && <span class="t3"> {incident.title}</span>}
       </span>

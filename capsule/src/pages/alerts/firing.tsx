@@ -145,7 +145,7 @@ function Incident({ group: { incident, firing, ended }, whole, picked, onPick, o
     <section class="card incident" aria-label={incident.title}>
       <header>
         <Glyph kind={isNotice({ firing }) ? "notice" : incident.level === "critical" ? "crit" : "warn"} />
-        <h2 class="cut">
+        <h2 class="anywhere">
           {named && (
             <>
               <a class="accent" href={`/n/${named.id}`}>

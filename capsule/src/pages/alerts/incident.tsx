@@ -51,7 +51,7 @@ function EndedIncident({ id }: { id: string }): VNode {
     <section class="card incident" aria-label={found.title}>
       <header>
         <Glyph kind={found.resolved_at === null ? (found.level === "critical" ? "crit" : "warn") : "done"} />
-        <h2 class="cut">{found.title}</h2>
+        <h2 class="anywhere">{found.title}</h2>
         <span class="t3 meta end nowrap">
           {found.resolved_at !== null && `${t`ended after ${duration(found.resolved_at - found.since_at)}`} · `}
           <Time at={found.since_at}>{timeOrDate(found.since_at, dayStart.value)}</Time>
