@@ -268,9 +268,20 @@ def is_up(booted_s: float) -> bool:
 def uptime_s() -> float:
     """Seconds since this boot."""
     try:
-        return float(read_file("/proc/uptime").split(" ")[0])
+        return parse_uptime(read_file("/proc/uptime"), read_file("/proc/1/stat"), os.sysconf("SC_CLK_TCK"))
     except ValueError:
         return time.monotonic()
+
+
+def parse_uptime(uptime: str, init: str, ticks: int) -> float:
+    """Seconds since process 1 started. In a container, /proc/uptime is often that of the machine.
+
+    Args: uptime, init: /proc/uptime and /proc/1/stat; empty: it could not be read. Raises: ValueError: there is no uptime.
+    """
+    up_s = float(uptime.split(" ", maxsplit=1)[0])
+    words = init.rpartition(")")[2].split()
+    started_s = int(words[19]) / ticks if len(words) > 19 and words[19].isdigit() else 0.0
+    return up_s - started_s if started_s <= up_s else up_s  # a container's own uptime beside the machine's ticks
 
 
 def to_document(request: RebootRequest) -> Dict[str, Any]:

@@ -155,6 +155,15 @@ def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not()
     ]
 
 
+def test_in_a_container_a_boot_begins_with_its_process_1() -> None:
+    init = "1 (systemd) of ) S 0 1 1 0 -1 4194560 " + "7 " * 12 + "2500 9 9"
+    assert reboot.parse_uptime("1000.25 3000.00\n", init, 100) == 975.25
+    assert reboot.parse_uptime("12.50 3.00\n", init, 100) == 12.5, "its own uptime (lxcfs), the ticks of the machine"
+    assert reboot.parse_uptime("12.50 3.00\n", "", 100) == 12.5
+    with pytest.raises(ValueError, match="float"):
+        reboot.parse_uptime("", init, 100)
+
+
 def test_the_evidence_says_why_it_was_rebooted_and_proves_that_it_was() -> None:
     asked = ASKED._replace(need="yes", need_why="kernel 6.1.0-30 is installed, but 6.1.0-28 is running")
     assert reboot.evidence(asked, AFTER, 1042.4) == [
