@@ -33,6 +33,7 @@ class DeployedHost(AgentHost):
         super().__init__(host)
         self.hub = hub
         self.token = hub.login().token
+        self.name = f"lab {host.name}"
 
     # -- by REST, as a person ----------------------------------------------------------------------
 
@@ -48,7 +49,7 @@ class DeployedHost(AgentHost):
             "POST", "deployments",
             {
                 "host": self.host.address, "port": self.host.port, "username": "admin", "private_key": self.host.private_key(),
-                "sudo_password": SUDO, "name": f"lab {self.host.name}",
+                "sudo_password": SUDO, "name": self.name,
             },
         )  # fmt: skip
         path = f"deployments/{begun['id']}"

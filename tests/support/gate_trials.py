@@ -14,6 +14,7 @@ from tests.support.eventually import wait_until
 PATIENCE_S = 500.0
 POLL_S = 1.0
 TOO_MANY = 429
+LOGGED_OUT = 401
 ENDED = ("succeeded", "stopped", "cancelled", "expired", "failed")
 PACKAGE = "lab-app"
 PORT = 8088
@@ -32,11 +33,17 @@ def runs(unit: str, script: str, section: str = "") -> str:
 class Trial(DeployedHost):
     """A host with the service and the package."""
 
+    user: tuple[str, ...] = ()
+    """Name and password of who calls; empty: the admin."""
+
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """As before, and patient: many trials share one user, who may make 20 calls a second."""
+        """As before, and patient: many trials share one user, who may make 20 calls a second, and a log-in lasts for minutes only."""
 
         def answer() -> Any:
             reply = self.hub.request(method, f"/api/v1/{path}", body, token=self.token)
+            if reply.status == LOGGED_OUT:
+                self.token = self.hub.login(*self.user).token
+                return None
             assert reply.status < 300 or reply.status == TOO_MANY, (method, path, reply.status, reply.body)
             return None if reply.status == TOO_MANY else (reply,)
 
@@ -80,6 +87,20 @@ class Run:
         """The host of the first wave."""
         seen = self.targets()
         return next(one for one in self.trials if seen[one.node]["wave"] == 0)
+
+    def begun(self) -> Trial:
+        """The host that begins first, once it has begun. A canary that is held longer than another changes places with it."""
+
+        def look() -> Any:
+            row = self.row()
+            self._accept(row)
+            seen = self.targets()
+            found = [one for one in self.trials if seen[one.node]["state"] not in ("pending", "held")]
+            assert found or row["state"] not in ENDED, (row["words"], seen)
+            return found
+
+        first: Trial = self._wait(look, PATIENCE_S, "a host begins")[0]
+        return first
 
     def start(self) -> None:
         """Confirm the plans."""
