@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellText, columnLabel, filterRows, sortRows } from "./node-tables";
+import { cellText, columnLabel, filterRows, sinceJobText, sortRows } from "./node-tables";
 
 const TABLE = {
   columns: [
@@ -46,4 +46,12 @@ test("a column's name becomes a label", () => {
     "CPU",
     "Description",
   ]);
+});
+
+test("a table from before a job's end says so until a newer one came", () => {
+  assert.equal(sinceJobText(100, 0, 5000), "");
+  assert.equal(sinceJobText(1001, 1000, 1010), "");
+  assert.match(sinceJobText(990, 1000, 1010), /is looking/);
+  assert.match(sinceJobText(900, 1000, 90_000), /has not looked/);
+  assert.equal(sinceJobText(990, 1000, 90_000), "", "by the server's clock, which may be wrong by some seconds");
 });

@@ -82,3 +82,14 @@ export function columnLabel(name: string): string {
   const words = name.replace(/_at$/, "").replaceAll("_", " ");
   return WORDS[words] ?? translate(words.charAt(0).toUpperCase() + words.slice(1));
 }
+
+/** An agent that is connected has looked at everything again this long after a job. */
+const LOOK_S = 120;
+/** A table has the time of the server's clock, which may be wrong by this much without an alert. */
+const SKEW_S = 30;
+
+/** What a table leaves out since it was taken before a job ended that may have changed it; empty: nothing. Times are in Unix seconds. */
+export function sinceJobText(takenAt: number, endedAt: number, now: number): string {
+  if (takenAt < endedAt && now - endedAt < LOOK_S) return t`A job has ended since. The agent is looking at this again.`;
+  return takenAt < endedAt - SKEW_S ? t`A job has ended since, and the agent has not looked at this again. This is how it was before.` : "";
+}

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { cellText, columnLabel, filterRows, sortRows, type RowOrder } from "../../core/nodes/node-tables";
+import { cellText, columnLabel, filterRows, sinceJobText, sortRows, type RowOrder } from "../../core/nodes/node-tables";
 import { t } from "../../core/text/i18n";
 import { timeOrDate, shortDuration as age } from "../../core/text/time";
 import { plural } from "../../core/text/units";
@@ -34,7 +34,9 @@ function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subj
   const failure = detail.tablesFailure.value;
   if (failure) return <Failure title={t`This could not be read`} error={failure} onRetry={() => void detail.loadTables()} />;
   if (!tables) return <Loading what={t`the node’s details`} onRetry={() => void detail.loadTables()} />;
-  const ends = jobs.value.map(({ node_id, action, ended_at }) => (node_id === detail.id && action !== "plan" ? (ended_at ?? 0) : 0));
+  const ends = jobs.value.map(({ node_id, action, started_at, ended_at }) =>
+    node_id === detail.id && action !== "plan" && started_at !== null ? (ended_at ?? 0) : 0,
+  );
   const changedAt = Math.max(0, ...ends);
   const shown = subjects.flatMap((subject) => (tables[subject.name] ? [{ subject, table: tables[subject.name] as TableView }] : []));
   if (!shown.length) return nothing;
@@ -203,9 +205,6 @@ function Others({ detail, listed }: Props & { listed: boolean }): VNode {
   );
 }
 
-/** An agent that is connected has looked at everything again this long after a job. */
-const LOOK_S = 120;
-
 interface FactsTableProps {
   subject: Subject;
   table: TableView;
@@ -219,7 +218,7 @@ function FactsTable({ subject, table, most = Infinity, changedAt = 0 }: FactsTab
   const [words, setWords] = useState("");
   const [frozen, setFrozen] = useState<TableView | null>(null);
   const shown = frozen ?? table;
-  const outdated = shown.taken_at < changedAt && now.value - changedAt < LOOK_S;
+  const outdated = sinceJobText(shown.taken_at, changedAt, now.value);
   const short = Number.isFinite(most);
   const phone = useIsPhone();
   const named = (names: readonly string[]): TableView["columns"] =>
@@ -262,7 +261,11 @@ function FactsTable({ subject, table, most = Infinity, changedAt = 0 }: FactsTab
           input={{ placeholder: t`Search` }}
         />
       )}
-      {outdated && <p class="pad t3" role="status">{t`A job has ended since. The agent is looking at this again.`}</p>}
+      {outdated && (
+        <p class="pad t3" role="status">
+          {outdated}
+        </p>
+      )}
       {shown.total === null ? (
         <p class="pad t3">{t`The agent could not read this.`}</p>
       ) : !rows.length ? (

@@ -2,26 +2,37 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { listSome } from "../../core/jobs/batch";
 import { nameCollator } from "../../core/nodes/node-groups";
 import { policySummary } from "../../core/nodes/policies";
 import { t } from "../../core/text/i18n";
 import { showDialog } from "../../state/dialogs";
 import { rows } from "../../state/fleet";
 import { mayAct } from "../../state/session";
+import type { NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Empty } from "../../ui/load-states";
 import { SearchField } from "../../ui/search";
 import { ShowMore } from "../../ui/show-more";
 
 const SHOWN = 100;
+const NAMED = 8;
 const JOURNALS: Readonly<Record<string, string>> = { off: t`off`, warning: t`warnings`, all: t`all lines` };
+
+const namesOf = (nodes: readonly NodeView[]): string =>
+  listSome(
+    nodes.map(({ name }) => name),
+    NAMED,
+  );
 
 export function PoliciesPage(): VNode {
   const [text, setText] = useState("");
   const [most, setMost] = useState(SHOWN);
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => nameCollator.compare(a.name, b.name));
   const shown = nodes.filter(({ name, tags }) => [name, ...tags].some((one) => one.toLowerCase().includes(text.trim().toLowerCase())));
-  const changeable = shown.filter(({ simulated, waiting }) => !simulated && !waiting);
+  const isReal = ({ simulated, waiting }: NodeView): boolean => !simulated && !waiting;
+  const changeable = shown.filter(isReal);
+  const left = shown.filter((node) => !isReal(node));
   return (
     <div class="stack">
       <div class="section-head">
@@ -44,6 +55,12 @@ export function PoliciesPage(): VNode {
       ) : (
         <>
           <p class="strong">{policySummary(nodes.map(({ policy }) => policy))}</p>
+          {mayAct.value && changeable.length > 1 && changeable.length < nodes.length && (
+            <p class="t3 meta">
+              {t`These ${changeable.length}: ${namesOf(changeable)}.`}
+              {left.length > 0 && ` ${t`Not ${namesOf(left)}: simulated, or waiting for approval.`}`}
+            </p>
+          )}
           <SearchField label={t`Find a server`} placeholder={t`Name or tag`} text={text} onText={setText} />
           <section class="card facts-scroll" aria-label={t`Policies, table`} tabIndex={0}>
             <table class="facts-table sentences">
