@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countsWords, rolloutPhase, rolloutTone, whenWords } from "./rollout-text";
+import { countsWords, packagesWords, rolloutPhase, rolloutTone, whenWords } from "./rollout-text";
 
 const NONE = { total: 0, held: 0, pending: 0, running: 0, passed: 0, worse: 0, failed: 0, unknown: 0, not_started: 0 };
 
 test("counts name what is not zero, the worst first", () => {
   assert.equal(countsWords({ ...NONE, total: 40, passed: 12, held: 3, failed: 1 }), "12 of 40 passed, 1 failed, 3 held");
   assert.equal(countsWords({ ...NONE, total: 2, passed: 2 }), "2 of 2 passed");
+});
+
+test("a few packages are named, and the rest is a number", () => {
+  assert.equal(packagesWords(["curl", "nginx"]), "curl, nginx");
+  assert.equal(packagesWords(["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
 });
 
 test("a success with a failure inside its limit is amber, and a stop is red", () => {

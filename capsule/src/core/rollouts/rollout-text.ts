@@ -69,6 +69,12 @@ export function countsWords(counts: Counts): string {
   return [t`${counts.passed} of ${counts.total} passed`, ...rest].join(", ");
 }
 
+const MOST_NAMED = 5;
+
+/** The packages of a server, a few by name. Empty: all that its list had, or none. */
+export const packagesWords = (names: readonly string[]): string =>
+  names.length > MOST_NAMED ? t`${names.slice(0, MOST_NAMED).join(", ")} and ${names.length - MOST_NAMED} more` : names.join(", ");
+
 const NTHS = { first: t`first`, second: t`second`, third: t`third`, fourth: t`fourth`, last: t`last` } as const;
 
 export interface WhenLike {

@@ -4,6 +4,7 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import {
   countsWords,
+  packagesWords,
   ROLLOUT_STATES,
   rolloutPhase,
   rolloutTone,
@@ -340,7 +341,7 @@ function Targets({ rollout, onChange }: Acting): VNode {
               <span class="cut">{(one.state === "running" && TARGET_STEPS[one.step]) || TARGET_STATES[one.state]}</span>
             </span>
             <span role="cell" class="t2 anywhere">
-              {one.words}
+              {one.words || packagesWords(one.packages)}
               {one.remedy && <span class="t3"> {t`What helps: ${one.remedy}.`}</span>}
               {one.reboot_owed && <span class="t3"> {t`Not rebooted: ${one.reboot_owed}.`}</span>}
               {isAdmin.value && rollout.state === "stopping" && one.state === "running" && one.step !== "reboot" && (

@@ -55,6 +55,27 @@ async def test_two_roll_outs_never_reboot_two_nodes_of_one_role(hub: TestHub) ->
     assert (await store.save_rollout(SYSTEM, second, rebooting(second))).jobs
 
 
+@pytest.mark.holds("SAFETY-105")
+async def test_no_job_is_dispatched_after_the_answer_to_stop(hub: TestHub, pytestconfig: pytest.Config) -> None:
+    """Stop and the dispatch of a patch race: who comes first wins, and after the answer nothing starts any more. 1,000 times with --slow."""
+    admin, node = await hub.logged_in(), await hub.node("db-1")
+    session, store = await connect(hub.store, node.id), hub.store.rollouts
+    for _ in range(1000 if pytestconfig.getoption("--slow") else 12):
+        made = await a_rollout(hub, [node])
+        [target] = made.targets
+        after = target._replace(state="running", step="patch", attempt=1)
+        order = MakeJob(node.id, "patch", 1, JobRequest("upgrade", ("nginx",)))
+        saved = await store.save_rollout(SYSTEM, made, Stepped(made._replace(targets=(after,)), (order,)))
+        answer, _ = await asyncio.gather(
+            admin.post(f"rollouts/{made.id}/stop"), hub.store.jobs.take(None, [session], hub.clock.now())
+        )  # fmt: skip
+        assert answer.status in (200, 409), answer.json
+        if answer.status == 200:
+            assert await hub.store.jobs.take(None, [session], hub.clock.now()) == []
+        await hub.sql("UPDATE job SET state = 'cancelled', ended_at = ? WHERE id = ?", hub.clock.now(), saved.jobs[0])
+        await hub.sql("UPDATE rollout SET state = 'stopped' WHERE id = ?", made.id)
+
+
 async def test_a_sweep_reads_the_nodes_of_all_live_roll_outs_once_and_no_others(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes = [await hub.node(f"web-{number}") for number in range(4)]
     for node in nodes[:2]:
