@@ -198,7 +198,7 @@ class Ingest:
         agent.acknowledge(STREAM_BACKFILL, held.backfill)
         if late is not None:
             agent.acknowledge(STREAM_LATE, late.order)
-            agent.lost.extend(pack for owner, pack in live if owner is agent and isinstance(pack, LostRows))
+            agent.note_lost(pack for owner, pack in live if owner is agent and isinstance(pack, LostRows))
         if not agent.owes_answer:
             return False
         await agent.flush()

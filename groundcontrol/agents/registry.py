@@ -225,7 +225,7 @@ class Registry:
         if before is not None:
             self.end(before, CLOSE_CLONE, "a newer session of this node took over")
         self._agents[node] = agent
-        agent.lost[:0] = self._unreported.pop(node, [])
+        agent.note_lost(self._unreported.pop(node, ()))
         for future in self._waiting.get(node, ()):
             if not future.done():
                 future.set_result(None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
 from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
@@ -378,6 +378,10 @@ class AgentSession:
         self.inflight_packs -= 1
         self.inflight_bytes -= size_bytes
         self._room.set()
+
+    def note_lost(self, reports: Iterable[LostRows]) -> None:
+        """Add committed loss reports, which need an event."""
+        self.lost.extend(reports)
 
     def take_lost(self) -> list[LostRows]:
         """The committed loss reports without an event, which the caller sees to now."""

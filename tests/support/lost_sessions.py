@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import cast
 
@@ -39,6 +39,9 @@ class Agent:
         if verdict is not None and not self.over:
             self.verdict = verdict
         self.over = True
+
+    def note_lost(self, reports: Iterable[LostRows]) -> None:
+        self.lost.extend(reports)
 
     def take_lost(self) -> list[LostRows]:
         lost, self.lost = self.lost, []
