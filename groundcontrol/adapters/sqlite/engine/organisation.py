@@ -38,7 +38,7 @@ _PRAGMA: Final = "shrink_memory"
 _OWNERS: Final = ("scope", "org")
 """Parameters that name an organisation."""
 _MARK: Final = "acts_for_owner"
-"""An attribute of each method that `act_for_owners` made."""
+"""An attribute of each method that `act_for_owners` made, and of each class whose methods it has looked at."""
 _FOREIGN: Final = "a row of another organisation"
 
 
@@ -98,6 +98,9 @@ def guard_writes(db: sqlite3.Connection, acting: Acting) -> None:
 
 def act_for_owners(store: type) -> None:
     """Let each method of a class of stores that takes a `scope` or `org` act for that organisation. To repeat it changes nothing."""
+    if _MARK in vars(store):
+        return
+    setattr(store, _MARK, True)
     for name, method in inspect.getmembers(store, inspect.isfunction):
         runs = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)  # others are part of a command of another method
         names = list(inspect.signature(method).parameters)
