@@ -214,18 +214,9 @@ def _child(request: Request, standard: Sequence[int], main: Callable[[Sequence[s
 
 def serve(fd: int) -> None:
     """Fork a child for each request until the other end closes; then kill the children that are left."""
-    from aiohttp.web import UrlDispatcher  # noqa: PLC0415
+    from tests.support.hub_program import main, warm_up  # noqa: PLC0415  # the client imports this module without the hub
 
-    from groundcontrol.slices import ROUTES  # noqa: PLC0415
-    from groundcontrol.web import openapi  # noqa: PLC0415  # the client imports this module without the hub
-    from groundcontrol.web.routes import ROOT as API  # noqa: PLC0415
-    from tests.support.hub_program import main  # noqa: PLC0415
-
-    openapi.encode(ROUTES)
-    paths = UrlDispatcher()
-    for route in ROUTES:
-        paths.add_resource(API + route.path)  # `re` keeps the compiled patterns for the hubs
-
+    warm_up()
     link = socket.socket(fileno=fd)
     woken, wake = os.pipe()
     os.set_blocking(woken, False)

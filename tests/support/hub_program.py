@@ -4,6 +4,9 @@ Each hub and each command makes keyrings with one round, and hashes passwords in
 take most of the processor time of a start, and the tests start hundreds of hubs. The keyring records the rounds, so later starts use the
 same number.
 
+A hub without faults copies new databases from the fork server, whose migrations take a third of a first start. Hubs with faults and
+hubs that are not forked run the migrations.
+
 A test and a fault communicate through the file `DATA_DIR.NAME`, and through SIGUSR1 where the table says so.
 """
 
@@ -25,9 +28,15 @@ from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
+from aiohttp.web import UrlDispatcher
+
 from groundcontrol import app, vault
 from groundcontrol.access.passwords import Passwords
+from groundcontrol.adapters.sqlite import database as database_module
+from groundcontrol.adapters.sqlite import stores
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind
 from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.engine.organisation import act_for_owners
 from groundcontrol.adapters.sqlite.engine.reader import POOL_SIZE
 from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -36,10 +45,15 @@ from groundcontrol.cli import main as cli
 from groundcontrol.cli import recovery, restore, rotate_secret
 from groundcontrol.core import failpoints
 from groundcontrol.rollouts.facts import RolloutFacts
+from groundcontrol.slices import ROUTES
+from groundcontrol.web import openapi
 from groundcontrol.web.live.hub import LiveHub
+from groundcontrol.web.routes import ROOT
+from groundcontrol.web.static import BuiltPage
 from spider.clock import SystemClock
 from tests.support.hub_faults import fault_file
 from tests.support.quick_hasher import QUICK_HASHER
+from tests.support.store_files import new_file
 
 OnSignal = Callable[[], None]
 """Runs in the main thread at each SIGUSR1."""
@@ -244,6 +258,25 @@ FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
 }
 
 
+def warm_up() -> None:
+    """Do once what each hub of this process's children would do alike."""
+    openapi.encode(ROUTES)
+    paths = UrlDispatcher()
+    for route in ROUTES:
+        paths.add_resource(ROOT + route.path)  # `re` keeps the compiled patterns
+    for store in vars(stores).values():
+        if isinstance(store, type) and store.__name__.startswith("Sqlite"):
+            act_for_owners(store)
+    page = BuiltPage.load()
+    _replace(BuiltPage, "load", lambda: page)
+    for kind in (CONTROL, SAMPLES):
+        new_file(kind)
+
+
+def _copy_new_file(path: Path, kind: Kind) -> None:
+    path.write_bytes(new_file(kind))
+
+
 def _install(faults: Sequence[str], data_dir: Path) -> None:
     handlers: list[OnSignal] = []
     for fault in faults:
@@ -273,6 +306,8 @@ def main(argv: Sequence[str]) -> int:
     for module in (rotate_secret, restore):
         _replace(module, "prepare_rotation", partial(vault.prepare_rotation, rounds=1))
     _replace(recovery, "create_keyring", partial(vault.create_keyring, rounds=1))
+    if new_file.cache_info().currsize and not faults:
+        _replace(database_module, "make_database", _copy_new_file)
     if faults:
         _install(faults, Path(words[words.index("--data-dir") + 1]))
     return cli.main(words)

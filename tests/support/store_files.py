@@ -18,7 +18,7 @@ CLOCK = SystemClock()
 
 
 @functools.cache
-def _new_file(kind: Kind) -> bytes:
+def new_file(kind: Kind) -> bytes:
     """A new database as a first start makes it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "new.db"
@@ -36,7 +36,7 @@ async def open_new(folder: Path, *, clock: Clock) -> Database:
         make_private_folder(folder)
         for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
             make_private_file(path)
-            path.write_bytes(_new_file(kind))
+            path.write_bytes(new_file(kind))
     return await open_database(folder, clock=clock)
 
 
