@@ -22,6 +22,7 @@ import pytest
 
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, make_database
 from groundcontrol.adapters.sqlite.engine.dialect import POSTGRES_FUNCTIONS, to_postgres
+from groundcontrol.adapters.sqlite.engine.organisation import owned_tables
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.alerts.model import DeliveryId, IncidentId, RuleId
 from groundcontrol.core.ids import EventId
@@ -39,6 +40,10 @@ SAMPLES: Final = {
 }  # fmt: skip
 """Stores of samples, which get an adapter of their own."""
 METHODS: Final = ("fetch_all", "fetch_one", "execute", "execute_many")
+SWEEPS: Final = {"SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1"}
+"""Statements of commands of an organisation that look at every row: the audit log's newest row says whether this process has begun a chain."""
+ONE_ROW: Final = re.compile(r"\borg = |^INSERT|WHERE (?:\w+\.)?(?:id|no|node|batch|account|chain|hash) = ")
+"""How a statement says which rows it means: by their organisation, or by a key of one row or object."""
 _TYPES: Final = {"INTEGER": "bigint", "TEXT": "text", "REAL": "double precision", "BLOB": "bytea", "ANY": "text"}
 
 
@@ -108,6 +113,22 @@ def _empty(tx: Tx) -> None:
 
 
 @pytest.fixture
+def owned(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The statements of commands that act for an organisation."""
+    found = set[str]()
+    fetch, execute = Rows.fetch_all, Tx.execute
+
+    def noted(rows: Rows, sql: str) -> str:
+        if isinstance(rows, Tx) and rows._acting.org is not None:
+            found.add(sql)
+        return sql
+
+    monkeypatch.setattr(Rows, "fetch_all", lambda self, sql, *values: fetch(self, noted(self, sql), *values))
+    monkeypatch.setattr(Tx, "execute", lambda self, sql, *values: execute(self, noted(self, sql), *values))
+    return found
+
+
+@pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     """Statement -> the functions that ran it."""
     found: dict[str, set[str]] = {}
@@ -167,15 +188,21 @@ async def _read(ground: Ground) -> None:
     await store.rollouts.reboots_by_policy(1, [node])
 
 
-async def test_postgresql_prepares_every_control_statement_but_those_on_the_list(
-    backend: Backend, seen: dict[str, set[str]], tmp_path: Path
+@pytest.mark.holds("SAFETY-108")
+async def test_t5_control_statements_name_their_organisation_and_postgresql_prepares_them(
+    backend: Backend, seen: dict[str, set[str]], owned: set[str], tmp_path: Path
 ) -> None:
+    """Nothing below the statements guards what a command reads (`engine/organisation.py`), so each of them is looked at here."""
     for case in (case for file in case_files("race") for case in file.CASES.values()):
         race = await case(Ground(backend))
         await race.act()
         await race.held()
         await backend.database._control.writer.run(_empty)
     await _read(Ground(backend))
+    tables = await backend.database._control.writer._thread.run(owned_tables)
+    touches = re.compile(rf"(?:FROM|JOIN|UPDATE|INTO) (?:{'|'.join(tables)})\b")
+    assert {sql for sql in owned if touches.search(sql) and not ONE_ROW.search(sql)} == SWEEPS
+    assert len(owned) > 100
     run = {site for of in seen.values() for site in of}
     unknown = {site for site, sql in sites() if sql is None and site not in run}
     for site, sql in sites():

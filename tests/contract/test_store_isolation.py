@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Final, get_type_hints
 
 import pytest
@@ -15,7 +16,9 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import StoreError
-from tests.support.factories import SCOPE, STRANGER, new_node
+from tests.support.factories import SCOPE, STRANGER, a_token, an_invite, new_node
+from tests.support.race_cases import Ground
+from tests.support.race_cases_alerts import a_window
 from tests.support.store_backend import Backend
 
 FOR_THE_HUB: Final[dict[str, str]] = {
@@ -62,7 +65,7 @@ UNOWNED: Final = frozenset(
 """Tables without organisation. A new table has the column `org`, or a reason not to."""
 
 
-def test_methods_without_an_organisation_are_a_closed_list() -> None:
+def test_t5_methods_without_an_organisation_are_a_closed_list() -> None:
     found = dict[str, str]()
     for name, kind in get_type_hints(Store).items():
         methods = [
@@ -85,7 +88,7 @@ async def files(backend: Backend) -> tuple[Writer, Reader]:
     return backend.database._control.writer, backend.database._control.reader
 
 
-async def test_every_table_has_an_organisation_or_a_reason(files: tuple[Writer, Reader]) -> None:
+async def test_t3_every_table_has_an_organisation_or_a_reason(files: tuple[Writer, Reader]) -> None:
     writer, _ = files
     tables = await writer.run(lambda tx: {str(row["name"]) for row in tx.fetch_all("SELECT name FROM sqlite_schema WHERE type = 'table'")})
     owned = set(await writer._thread.run(owned_tables))
@@ -103,7 +106,7 @@ FORGETFUL: Final = (
 
 
 @pytest.mark.parametrize("sql", FORGETFUL)
-async def test_a_query_that_forgets_the_organisation_sees_its_own_rows(files: tuple[Writer, Reader], sql: str) -> None:
+async def test_t3_a_query_that_forgets_the_organisation_sees_its_own_rows(files: tuple[Writer, Reader], sql: str) -> None:
     _, reader = files
     seen = dict[int, set[str]]()
     for org in (1, 2, 3):
@@ -130,13 +133,13 @@ AROUND: Final = (
 
 
 @pytest.mark.parametrize("sql", AROUND)
-async def test_no_statement_reaches_the_table_itself(files: tuple[Writer, Reader], sql: str) -> None:
+async def test_t3_no_statement_reaches_the_table_itself(files: tuple[Writer, Reader], sql: str) -> None:
     _, reader = files
     with acting_for(2), pytest.raises((StoreError, sqlite3.Error)):
         await reader.run(lambda rows: rows.fetch_all(sql))
 
 
-async def test_every_owned_table_is_a_view_where_organisations_read(files: tuple[Writer, Reader]) -> None:
+async def test_t3_every_owned_table_is_a_view_where_organisations_read(files: tuple[Writer, Reader]) -> None:
     writer, reader = files
     owned = await writer._thread.run(owned_tables)
 
@@ -164,7 +167,7 @@ WRITES: Final[dict[str, Callable[[Tx], object]]] = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-async def test_a_command_cannot_change_rows_of_another_organisation(files: tuple[Writer, Reader], write: Callable[[Tx], object]) -> None:
+async def test_t4_a_command_cannot_change_rows_of_another_organisation(files: tuple[Writer, Reader], write: Callable[[Tx], object]) -> None:
     writer, _ = files
 
     def prepare(tx: Tx) -> None:
@@ -182,3 +185,19 @@ async def test_a_command_cannot_change_rows_of_another_organisation(files: tuple
     with acting_for(1), pytest.raises(StoreError):
         await writer.run(write)
     assert await writer.run(content) == before
+
+
+def _give_away(tx: Tx, table: str) -> int:
+    return tx.execute(f"UPDATE {table} SET org = 2")
+
+
+async def test_t5_what_others_left_behind_stops_nobody(backend: Backend) -> None:
+    """A command removes old rows of its own organisation alone: the guard refuses others, and with them the command."""
+    ground, store, user = Ground(backend), backend.store, await Ground(backend).user()
+    for _ in range(2):
+        await store.invites.create_invite(SCOPE, an_invite(ground.now))
+        await store.maintenance.create_window(SCOPE, a_window(ground.now))
+        await store.tokens.create_token(SCOPE, a_token(user, ground.now))
+        for table in ("invite", "maintenance", "api_token"):
+            await backend.database._control.writer.run(partial(_give_away, table=table))
+        backend.clock.advance(400 * 86_400.0)

@@ -69,7 +69,8 @@ class SqliteApiTokens:
             if source != "local" and token.expires_at - token.created_at > GROUP_TOKEN_S:
                 days = f"{GROUP_TOKEN_S / 86400.0:.0f}"
                 raise BadRequest(f"a token whose owner's rights come from a group lives at most {days} days", field="days")
-            tx.execute("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _RETENTION_S, tx.now - _RETENTION_S)
+            before = tx.now - _RETENTION_S
+            tx.execute("DELETE FROM api_token WHERE org = ? AND (expires_at < ? OR revoked_at < ?)", scope.org, before, before)
             live = tx.fetch_all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
             if len(live) >= MOST_LIVE:
                 raise Conflict(f"a user may have at most {MOST_LIVE} tokens: revoke one first")

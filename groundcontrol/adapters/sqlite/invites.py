@@ -49,7 +49,7 @@ class SqliteInvites:
                 if known["created_at"] != invite.created_at or known["org"] != scope.org:
                     raise Conflict("this invite id was used before")
                 return _to_invite(known)
-            tx.execute("DELETE FROM invite WHERE expires_at < ?", tx.now - _RETENTION_S)
+            tx.execute("DELETE FROM invite WHERE org = ? AND expires_at < ?", scope.org, tx.now - _RETENTION_S)
             count = tx.fetch_all(_COUNT, scope.org, tx.now)[0]["n"]
             if count >= MOST_OPEN:
                 raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")

@@ -23,7 +23,7 @@ from spider.clock import Clock
 _KEEP_S: Final = 7 * 86_400.0
 """How long an ended window stays in the list."""
 _OVER: Final = "coalesce(closed_at, until_at, 9e99)"
-_EXPIRE: Final = f"DELETE FROM maintenance WHERE {_OVER} < ?"  # noqa: S608  words of our own
+_EXPIRE: Final = f"DELETE FROM maintenance WHERE org = ? AND {_OVER} < ?"  # noqa: S608  words of our own
 _COUNT: Final = f"SELECT count(*) AS n FROM maintenance WHERE org = ? AND origin = 'user' AND {_OVER} > ?"  # noqa: S608  words of our own
 _LIST: Final = f"SELECT * FROM maintenance WHERE org = ? AND {_OVER} > ? ORDER BY created_at DESC, id"  # noqa: S608  words of our own
 _OPEN: Final = "SELECT * FROM maintenance WHERE closed_at IS NULL AND coalesce(until_at, 9e99) > ?"
@@ -53,7 +53,7 @@ class SqliteMaintenance:
                 if _to_window(known) != window._replace(org=scope.org):
                     raise Conflict("this id of a window was used before")
                 return _to_window(known)
-            tx.execute(_EXPIRE, tx.now - _KEEP_S)
+            tx.execute(_EXPIRE, scope.org, tx.now - _KEEP_S)
             count = tx.fetch_all(_COUNT, scope.org, tx.now)
             if count[0]["n"] >= MOST_WINDOWS:
                 raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: end some first")
@@ -103,7 +103,7 @@ class SqliteMaintenance:
             if row is None or row["ended_at"] != ended_at:
                 return False
             tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
-            tx.execute(_EXPIRE, tx.now - _KEEP_S)
+            tx.execute(_EXPIRE, org, tx.now - _KEEP_S)
             if overran:
                 _record(tx, _to_window(row), "maintenance_overran", tx.now)
             _record_end(tx, row, tx.now)

@@ -188,7 +188,9 @@ class SqliteUserAdmin:
 
         def query(rows: Rows) -> LoginSession:
             row = rows.fetch_one(LOGIN, session)
-            if row is None or not is_live(row, now) or not (row["user_id"] == scope.actor.id or manages(rows, scope, row["account"])):
+            own = row is not None and row["user_id"] == scope.actor.id
+            may = own or manages(rows, scope, 0 if row is None else row["account"])  # as in `revoke_session`
+            if row is None or not is_live(row, now) or not may:
                 raise NotFound("there is no such session")
             return to_session(row)
 
