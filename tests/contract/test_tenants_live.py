@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 
@@ -17,25 +17,21 @@ from groundcontrol.adapters.sqlite import stores
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.alerts.feed import AlertsFeed
 from groundcontrol.alerts.model import AlertId
-from groundcontrol.alerts.store import AlertChange, AlertStore
+from groundcontrol.alerts.store import AlertStore
 from groundcontrol.core.bus import Changed, EventStored, JobOutputArrived, NodeLive, NodesUpdated, SessionChanged
 from groundcontrol.core.errors import NotFound
-from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, JobId, NodeId
-from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
+from groundcontrol.core.ids import HubId, NodeId
+from groundcontrol.core.scope import DEFAULT_ORG
 from groundcontrol.events.feed import EventsFeed
-from groundcontrol.events.model import Event
 from groundcontrol.jobs.feed import JobsFeed
-from groundcontrol.jobs.model import JobRequest, JobUpdate, NewBatch, NewJob
 from groundcontrol.nodes.feed import FleetFeed
-from groundcontrol.nodes.model import Session
 from groundcontrol.slices import ROUTES, TOPICS
 from groundcontrol.web.limits import LiveLimits, WebLimits
 from groundcontrol.web.live import connection
 from groundcontrol.web.live import hub as live_hub
-from spider.wire.ids import new_random_id, new_time_id
-from tests.support.inprocess_hub import LiveSocket, TestHub, a_deployment
-from tests.support.race_cases_alerts import an_alert
-from tests.support.tenants import CANARY, Tenant, act, calls_of, pair
+from spider.wire.ids import new_random_id
+from tests.support.inprocess_hub import LiveSocket, TestHub
+from tests.support.tenants import CANARY, World, act, calls_of, pair, world
 
 FIRST_SEED, SEEDS, SLOW_SEEDS = 4711, 2, 40
 CALLS = 40
@@ -43,42 +39,6 @@ MANY: Final = ("fleet", "events", "jobs", "alerts", "incidents", "rollouts", "wi
 UNCHANGED: Final = ("jobs", "windows")
 """Topics that send nothing where nothing differs from what they sent last."""
 ONE: Final = ("node", "job", "deployment", "rollout")
-
-
-class World(NamedTuple):
-    """What an organisation has that live topics show."""
-
-    org: int
-    tenant: Tenant
-    session: Session
-    job: JobId
-    deployment: str
-    rollout: str
-    alert: str
-    incident: str
-    event: Event
-
-    def id_of(self, kind: str) -> str:
-        return {"node": self.tenant.node, "job": self.job, "deployment": self.deployment, "rollout": self.rollout}[kind]
-
-
-async def world(hub: TestHub, tenant: Tenant, org: int) -> World:
-    scope, node, now = hub_scope(org), NodeId(tenant.node), hub.clock.now()
-    session = await hub.store.sessions.claim(node, BootId("0" * 32), HubId(hub.services.hub_id))
-    job = NewJob(JobId(new_time_id()), node, JobRequest("upgrade"), now, now + 600)
-    await hub.store.batches.create_batch(scope, NewBatch(BatchId(new_time_id()), job.request, (node,), (job,), (), now), None)
-    await hub.store.jobs.take([job.id], [session], now)
-    for state in ("accepted", "running"):
-        await hub.store.jobs.advance(job.id, state, session, JobUpdate())
-    deployment = a_deployment(f"{tenant.tag}.example")._replace(org=org, node_id=node)
-    await hub.store.deployments.create_deployment(scope, deployment)
-    alert, incident = an_alert(now, node)
-    await hub.store.alerts.commit(AlertChange([alert._replace(org=org)], [incident._replace(org=org)]))
-    event = Event(EventId(new_time_id()), org, "node_online", "info", "hub", now, node, tenant.tag, {})
-    await hub.store.log.add_event(event)
-    await tenant.make("rollout", 0)
-    rollout = tenant.made["rollout"][0]
-    return World(org, tenant, session, job.id, deployment.id, rollout, alert.id, incident.id, event)
 
 
 def touch(hub: TestHub, of: World) -> None:
@@ -208,7 +168,7 @@ def test_all_topics_are_tried() -> None:
 
 @pytest.mark.holds("SAFETY-108")
 @pytest.mark.timeout(600)
-async def test_live_topics_do_not_interfere(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+async def test_t1_live_topics_do_not_interfere(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     seeds = SLOW_SEEDS if request.config.getoption("--slow") else SEEDS
     found = await live_interference(tmp_path, range(FIRST_SEED, FIRST_SEED + seeds))
     assert found == "", found
@@ -288,7 +248,7 @@ FAULTS: Final[dict[str, Callable[[pytest.MonkeyPatch], None]]] = {
 
 @pytest.mark.parametrize("seed_fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.timeout(300)
-async def test_each_seeded_fault_of_live_topics_is_found(
+async def test_t2_each_seeded_fault_of_live_topics_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed_fault: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     seed_fault(monkeypatch)

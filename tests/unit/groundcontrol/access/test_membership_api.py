@@ -51,7 +51,7 @@ async def in_both(hub: TestHub, first: Role, second: Role, *, cookie: bool = Tru
 
 
 @pytest.mark.holds("SAFETY-108", "SAFETY-35")
-async def test_a_member_of_several_organisations_names_one(hub: TestHub) -> None:
+async def test_t8_a_member_of_several_organisations_names_one(hub: TestHub) -> None:
     node = await hub.node()
     client = await in_both(hub, "viewer", "admin")
 

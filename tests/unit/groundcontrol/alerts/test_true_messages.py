@@ -15,7 +15,9 @@ from groundcontrol.schedules.maintenance import Window
 from groundcontrol.schedules.model import MaintenanceId, Selector
 from tests.support.alert_samples import samples_of
 from tests.support.alert_trial import alert_trial, fires
+from tests.support.factories import BOOT, HUB, STRANGER, new_node
 from tests.support.receivers import told
+from tests.support.tenants import forgets
 
 
 async def test_a_mass_outage_names_each_server_and_leaves_out_those_that_are_back(tmp_path: Path) -> None:
@@ -32,6 +34,31 @@ async def test_a_mass_outage_names_each_server_and_leaves_out_those_that_are_bac
         named = set(re.findall(r"web-\d+", " ".join(first.lines)))
         assert first.title.startswith(f"Critical: {len(named)} servers are offline")
         assert named == {f"web-{at}" for at in range(20)} - {"web-3"}
+
+
+@pytest.mark.holds("SAFETY-104", "SAFETY-108")
+@pytest.mark.parametrize(("forgotten", "count"), [(False, 6), (True, 12)])
+async def test_t2_a_title_is_made_of_nodes_of_one_organisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: bool, count: int
+) -> None:
+    """The second case is the seeded fault: the facts of the alerts are read without their organisation."""
+    async with alert_trial(tmp_path, 6) as trial:
+        store, foreign = trial.backend.store, [new_node(f"foreign-{at}") for at in range(6)]
+        await store.nodes.create_nodes(STRANGER, foreign)
+        for node in foreign:
+            await store.sessions.claim(node.id, BOOT, HUB)
+        if forgotten:
+            forgets(r"(?s)FROM node .*WHERE org = \? AND no > ")(monkeypatch)
+        every = [*trial.nodes, *(node.id for node in foreign)]
+        await trial.restart(5, back=every)
+        trial.fleet.connected.update(every)
+        trial.fleet.awaited.clear()
+        await trial.pass_s(100)
+        trial.fleet.connected.clear()
+        await trial.pass_s(110)
+        [first, *_] = trial.receivers.told
+        assert first.message.title.startswith(f"Critical: {count} servers are offline")
+        assert forgotten or "foreign" not in repr(first.message)
 
 
 async def test_a_new_critical_alert_of_a_node_is_sent_within_a_minute_under_its_own_title(tmp_path: Path) -> None:
