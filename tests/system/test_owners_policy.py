@@ -243,6 +243,7 @@ def test_an_update_of_the_agent_changes_no_byte_of_the_owners_policy(owned: Owne
         owned.ship(bundle_of(tmp_path, "0.1.1"))
         assert end(desk)["state"] == "succeeded"
         assert desk.nodes()[0]["agent_version"] == "0.1.1"
+        desk.host.sh("/opt/stardust/stardust-spider event health_ok 'reported right after the update'")
         owned.check_untouched()
         owned.ship(None)
         assert end(desk)["state"] == "succeeded", "and back"
