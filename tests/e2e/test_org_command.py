@@ -70,6 +70,14 @@ def test_organisations_and_admins_of_the_hub_are_managed_on_the_console(tmp_path
         assert {"eve", "admin"} <= {one["username"] for one in run("member", "list", "--org", "blue")["members"]}
         assert run("member", "remove", "eve", "--org", "blue", status=6)["code"] == "organisation.last_admin"
 
+        # what the console does in an organisation stands in that organisation's audit log
+        logs = {slug: hub.local("GET", "/api/v1/audit?limit=200", headers={"Stardust-Organisation": slug}) for slug in ("default", "blue")}
+        assert {slug: answer.status for slug, answer in logs.items()} == {"default": 200, "blue": 200}
+        assert hub.local("GET", "/api/v1/audit").json["code"] == "organisation.required", "an absent one is never all"
+        of_members = {slug: [row for row in answer.json["audit"] if row["action"].startswith("member.")] for slug, answer in logs.items()}
+        assert of_members["default"] == []
+        assert any("local:" in str(row) for row in of_members["blue"])
+
         assert run("org", "suspend", "blue")["state"] == "suspended"
         assert run("org", "resume", "blue")["state"] == "active"
         assert run("org", "delete", "blue", "--typed", "green", status=1)["code"] == "request.invalid"

@@ -284,3 +284,38 @@ def test_what_jobs_batches_and_policies_named_is_kept_in_one_column(
         assert json.loads(db.execute("SELECT wish FROM batch").fetchone()[0]) == {"action": "x", "args": json.loads(args)}
         [stored] = db.execute("SELECT policy FROM node").fetchone()
         assert json.loads(stored) == {"mode": "managed", "lines": {"units": ["a*"], "containers": ["shop"]}}
+
+
+@pytest.mark.holds("SAFETY-108")
+def test_a_database_from_before_lands_in_the_first_organisation_and_nobody_gains_a_right(tmp_path: Path) -> None:
+    path, some = tmp_path / "stardust.db", '{"nodes": [], "tags": ["web"]}'
+    people = {"boss": ("admin", None), "limited": ("admin", some), "op": ("operator", None), "eye": ("viewer", some)}
+
+    def content(db: sqlite3.Connection) -> dict[str, tuple[int, set[int]]]:
+        """Table with organisations -> the number of its rows, and their organisations."""
+        names = [name for [name] in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
+        owned = [name for name in names if any(column[1] == "org" for column in db.execute(f"PRAGMA table_info({name})"))]
+        rows = {name: [org for [org] in db.execute(f"SELECT org FROM {name}")] for name in owned}
+        return {name: (len(found), set(found)) for name, found in rows.items()}
+
+    with closing(opened(path)) as db:
+        upgrade(db, path, CONTROL, [step for step in migrations(CONTROL) if step.no < 34])
+        for no, (name, (role, grants)) in enumerate(people.items(), 1):
+            put(db, "account", no=no, id=name, username=name, username_key=name, role=role, grants=grants)
+        for table in content(db):
+            if table != "account":
+                columns = db.execute(f"PRAGMA table_info({table})")
+                put(db, table, **{column: b"1" if kind == "BLOB" else 1 for _, column, kind, _, _, key in columns if key})
+        before = content(db)
+        upgrade(db, path, CONTROL, migrations(CONTROL))
+        after = content(db)
+        assert {name: after[name] for name in before} == before, "nothing is lost, and nothing moves"
+        assert after["membership"] == (len(people), {1})
+        assert set().union(*(orgs for _, orgs in after.values())) == {1}
+        kept = db.execute(
+            "SELECT account.id, role, grants, source FROM membership JOIN account ON account.no = membership.account"
+        ).fetchall()
+        assert {name: (role, grants) for name, role, grants, _ in kept} == people
+        assert {source for *_, source in kept} == {"local"}
+        assert db.execute("SELECT id FROM account WHERE instance_admin = 1").fetchall() == [("boss",)], "a limited admin stays limited"
+        assert db.execute("SELECT slug, state FROM organisation").fetchall() == [("default", "active")]

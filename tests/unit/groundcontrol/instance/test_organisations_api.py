@@ -9,9 +9,13 @@ import pytest
 from groundcontrol.adapters.sqlite.engine.organisation import OF_ACCOUNTS
 from groundcontrol.adapters.sqlite.organisations import OWNED, TOMBSTONES
 from groundcontrol.alerts.model import ChannelId, DeliveryId
+from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
-from spider.wire.ids import new_time_id
+from groundcontrol.nodes.enrolment import re_adopt
+from spider.wire.ids import new_random_id, new_time_id
+from tests.support.factories import new_node
 from tests.support.inprocess_hub import ADMIN, Answer, Client, TestHub
+from tests.support.running_rollout import a_rollout
 
 HEADER = "Stardust-Organisation"
 
@@ -343,6 +347,51 @@ async def test_resuming_an_organisation_starts_none_of_its_patching(hub: TestHub
     assert (await boss.request("PATCH", f"patch-policies/{one['id']}", {"version": one["version"], "kernel": False})).status == 200
     [one] = (await boss.get("patch-policies")).json["patch_policies"]
     assert one["paused"] == "", "an edit is the decision of a person"
+
+
+async def test_a_suspension_pauses_the_rollouts_and_resuming_moves_none(hub: TestHub) -> None:
+    boss, here, there = await hub.logged_in("admin"), await hub.node("web-1"), await hub.node("web-2")
+    await created(boss, "second")
+    running = await a_rollout(hub, [here])
+    waiting = await a_rollout(hub, [there], name="later", state="waiting", start_at=hub.clock.now() + 600, close_at=hub.clock.now() + 1200)
+    assert (await boss.post("organisations/default/suspend")).status == 200
+    states = {(await hub.store.rollouts.rollout(ADMIN, one.id)).state for one in (running, waiting)}
+    assert states == {"paused"}
+    assert (await boss.post("organisations/default/resume")).status == 200
+    for one in (running, waiting):
+        assert (await boss.get(f"rollouts/{one.id}")).json["state"] == "paused", "its users resume what they want"
+
+
+async def test_the_agents_of_an_organisation_can_be_removed_before_it_is_deleted(hub: TestHub) -> None:
+    """A deletion is refused while there are nodes, unless they are abandoned."""
+    boss = await hub.logged_in("admin")
+    await created(boss, "second")
+    node = await hub.store.nodes.create_node(ADMIN._replace(org=2), new_node("far-1"))
+    refused = await boss.post("organisations/second/delete", {"typed": "second"})
+    assert (refused.status, refused.code) == (409, "organisation.has_nodes")
+    offered = await boss.post("organisations/second/remove-agents")
+    assert offered.status in (200, 202), offered.body
+    assert node.id in offered.body.decode() or "far-1" in offered.body.decode()
+    assert (await boss.post("organisations/second/delete", {"typed": "Second", "abandon": True})).status == 400, "the typed name is checked"
+
+
+async def test_a_node_that_comes_back_by_the_recovery_key_belongs_to_the_first_organisation(hub: TestHub) -> None:
+    await hub.second()
+    back = await re_adopt(hub.store, hub.bus, NodeId(new_random_id()), "192.0.2.9", hub.clock.now())
+    assert back.org == DEFAULT_ORG
+    told = await hub.store.log.events(hub_scope(DEFAULT_ORG), 5)
+    assert [one.type for one in told.items] == ["node_adopted"]
+    assert (await hub.store.log.events(hub_scope(2), 5)).items == []
+
+
+async def test_each_organisation_says_who_must_have_a_second_factor(hub: TestHub) -> None:
+    client = await hub.logged_in("viewer")
+    assert client.user is not None
+    await hub.join(client.user, await hub.second(), "viewer")
+    await hub.sql("UPDATE organisation SET require_totp = 'all' WHERE no = 2")
+    assert (await client.get("nodes", headers={HEADER: "default"})).status == 200
+    refused = await client.get("nodes", headers={HEADER: "second"})
+    assert (refused.status, refused.code) == (403, "auth.totp_enrolment_required")
 
 
 @pytest.mark.holds("SAFETY-108")
