@@ -201,6 +201,8 @@ class NodeFacts(NamedTuple):
     """How long its work takes, by its last runs of that kind."""
     reboot_s: float = 180.0
     online: bool = True
+    reconnecting: bool = False
+    """The hub has just restarted, and it was connected before."""
     away_s: float = 0.0
     """Since when the hub has heard nothing, in seconds."""
     return_limit_s: float = 600.0

@@ -104,6 +104,8 @@ class _Draft(TargetLife):
             node = self._node(target)
             if target.digest or target.step or target.plans:
                 continue
+            if node.reconnecting and not node.online:
+                continue
             if node.hold is not None and not node.online:
                 self._set(target, state="held", why=node.hold[0], words=node.hold[1], plans=1)
                 continue

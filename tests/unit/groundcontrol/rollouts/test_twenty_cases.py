@@ -411,3 +411,17 @@ def test_an_hour_without_a_hub_is_judged_by_what_the_node_saw_before_anything_ne
         assert trial.ordered == ordered, "the fault of that hour stops it before any new job"
     else:
         assert (trial.of("a").state, trial.of("b").state, trial.rollout.wave) == ("passed", "running", 1)
+
+
+def test_a_plan_waits_for_nodes_that_come_back_after_a_restart_of_the_hub() -> None:
+    trial = Trial("a", "b")
+    trial.rollout = trial.rollout._replace(state="planning", policy_id="", action="upgrade")
+    for name in ("a", "b"):
+        trial.set(name, online=False, reconnecting=True, hold=("offline", "it is offline"))
+    trial.look(1)
+    assert trial.rollout.state == "planning"
+    trial.set("a", online=True, reconnecting=False, hold=None)
+    trial.set("b", reconnecting=False)
+    trial.look(1)
+    assert [key[0] for key in trial.ordered] == ["a"]
+    assert (trial.of("b").state, trial.of("b").why) == ("held", "offline")
