@@ -69,7 +69,9 @@ def changes_of(events: Sequence[Event], jobs: Sequence[Job], kind: str | None = 
         ):
             continue
         details = event.details
-        thing = event.object or str(details.get("action") or details.get("rule") or details.get("name") or "")
+        thing = str(
+            details.get("rule") or event.object or details.get("action") or details.get("name") or ""
+        )  # the object of an alert is its id
         job = details.get("job")
         found.append(Change(event.node_id, event.at, what, thing, "", event.type, "event", job if isinstance(job, str) else None))
     wanted = [one for one in found if kind is None or one.kind == kind]

@@ -26,11 +26,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.slow, pytest.
 BREAKS = "if test -e /srv/broken; then echo 'lab-app: cannot migrate' >&2; exit 1; fi\n"
 DRAIN = b"#!/bin/sh\necho drained >> /srv/actions\n"
 LONG_MS = PATIENCE_S * 1000
+LAPTOP = {"width": 1280, "height": 800}
 
 
 def pictures(seen: Gate, step: str) -> None:
     folder = os.environ.get("STARDUST_PICTURES")
-    for look in (Look("dark", DESKTOP), Look("light", DESKTOP), Look("dark", PHONE)):
+    for look in (Look(scheme, size) for scheme in ("dark", "light") for size in (DESKTOP, LAPTOP, PHONE)):
         seen.look(look)
         wide = seen.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= look.size["width"], f"{step}: {wide} px wide at {look.size['width']}"
@@ -118,10 +119,16 @@ def test_a_policy_is_made_stopped_by_its_canary_repaired_and_tried_again_in_the_
         pictures(seen, "4-succeeded")
         assert {one.version(PACKAGE) for one in hosts} == {"ii 2.0"}
         wait_until(lambda: "report of rest of Shop by night" in json.dumps(got), PATIENCE_S, what="the report arrives")
+        one = hosts[0]
+        one.wait_row(one.submit("reboot"))
+        seen.open(f"/n/{one.node}/changes")
+        reboot = page.get_by_role("region", name="Reboots").get_by_role("listitem")
+        expect(reboot).to_contain_text(re.compile(r"Came back.*eeded: .*Up again after .* · kernel .* · boot [0-9a-f]{8} → [0-9a-f]{8}"))
+        pictures(seen, "5-reboots")
         page.get_by_role("link", name="Updates").first.click()
         page.get_by_role("tab", name="Patch status").click()
         expect(page.get_by_role("link", name="Save as CSV")).to_be_visible()
-        pictures(seen, "5-status")
+        pictures(seen, "6-status")
         with page.expect_download() as saved:
             page.get_by_role("link", name="Save as CSV").click()
         text = Path(saved.value.path()).read_text()

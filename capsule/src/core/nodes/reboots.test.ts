@@ -17,7 +17,7 @@ const KEPT = {
 test("a reboot says why it was due, how it ended, and by what evidence", () => {
   assert.equal(rebootVerdict(KEPT), "Came back as it was");
   assert.equal(rebootNeed(KEPT), "Needed: kernel 6.1.0-30 is installed, but 6.1.0-28 is running.");
-  assert.equal(rebootEvidence(KEPT), "up again after 42\u00a0s · kernel 6.1.0-28 → 6.1.0-30 · boot aaaaaaaa → bbbbbbbb");
+  assert.equal(rebootEvidence(KEPT), "Up again after 42\u00a0s · kernel 6.1.0-28 → 6.1.0-30 · boot aaaaaaaa → bbbbbbbb");
   assert.match(rebootEvidence({ ...KEPT, kernel_to: "6.1.0-28" }), /kernel 6\.1\.0-28, as before/);
   assert.equal(rebootNeed({ ...KEPT, needed: "no", need: "only removals" }), "Not needed: only removals.");
 });

@@ -38,7 +38,7 @@ export function rebootEvidence({ away_s, kernel_from, kernel_to, boot_from, boot
   const kernels =
     kernel_from && kernel_to && (kernel_from === kernel_to ? t`kernel ${kernel_to}, as before` : t`kernel ${kernel_from} → ${kernel_to}`);
   return [
-    away_s !== null && t`up again after ${duration(away_s)}`,
+    away_s !== null && t`Up again after ${duration(away_s)}`,
     kernels,
     boot_from && boot_to && t`boot ${boot_from.slice(0, 8)} → ${boot_to.slice(0, 8)}`,
   ]

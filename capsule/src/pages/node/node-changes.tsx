@@ -74,6 +74,7 @@ export function NodeChanges({ id }: { id: string }): VNode {
           {t`What happened in the ten minutes before ${timeOrDate(at, dayStart.value)}, the nearest first. That it happened before does not mean that it was the cause.`}
         </p>
       )}
+      {at === null && <NodeReboots id={id} turn={turn} />}
       {failure && !found ? (
         <Failure title={t`The changes could not be read`} error={failure} onRetry={load} />
       ) : !found ? (
@@ -89,7 +90,6 @@ export function NodeChanges({ id }: { id: string }): VNode {
           <List changes={found.changes} ranked={at !== null} />
         </>
       )}
-      {at === null && <NodeReboots id={id} turn={turn} />}
     </section>
   );
 }

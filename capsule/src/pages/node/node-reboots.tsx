@@ -1,18 +1,22 @@
 /** The ordered reboots of a node: why, and the evidence that it came back as it was. */
 
 import type { VNode } from "preact";
+import { useState } from "preact/hooks";
 import { rebootEvidence, rebootLosses, rebootNeed, rebootVerdict } from "../../core/nodes/reboots";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { loadReboots } from "../../state/queries";
 import type { RebootView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
 
+/** So many are shown at first: the changes come below. */
+const FIRST = 3;
 const GLYPHS: Record<RebootView["verdict"], GlyphKind> = {
   kept: "done",
   broken: "warn",
@@ -24,6 +28,7 @@ const GLYPHS: Record<RebootView["verdict"], GlyphKind> = {
 
 export function NodeReboots({ id, turn }: { id: string; turn: number }): VNode {
   const { found, failure, load } = useAnswer(() => loadReboots(id), [id, turn]);
+  const [all, setAll] = useState(false);
   if (failure && !found) return <Failure title={t`The reboots could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={2} what={t`the reboots`} onRetry={load} />;
   return (
@@ -32,12 +37,17 @@ export function NodeReboots({ id, turn }: { id: string; turn: number }): VNode {
       <StaleNotice failure={failure} onRetry={load} />
       {found.reboots.length ? (
         <ul class="gates">
-          {found.reboots.map((one) => (
+          {found.reboots.slice(0, all ? undefined : FIRST).map((one) => (
             <Reboot key={one.job_id} one={one} />
           ))}
         </ul>
       ) : (
         <p class="t3">{t`No reboot was ordered here. What nobody ordered stands among the changes.`}</p>
+      )}
+      {!all && found.reboots.length > FIRST && (
+        <div>
+          <Button slim onClick={() => setAll(true)}>{t`Show ${found.reboots.length - FIRST} earlier ones`}</Button>
+        </div>
       )}
     </section>
   );

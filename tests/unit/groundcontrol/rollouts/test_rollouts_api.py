@@ -8,10 +8,12 @@ import io
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, hub_scope
 from groundcontrol.core.tables import SubjectTable
+from groundcontrol.events.making import new_event
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.plans import Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.nodes.processes import ProcessReading, ProcessUse
+from groundcontrol.rollouts.changes import changes_of
 from groundcontrol.rollouts.model import MakeJob, RolloutId, Stepped
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.status import support_of
@@ -159,6 +161,10 @@ async def test_changes_are_listed_and_ranked_by_nearness(hub: TestHub) -> None:
     assert reported.status == 202, reported.json
     listed = (await admin.get(f"nodes/{node.id}/changes")).json["changes"]
     assert [(one["kind"], one["to"]) for one in listed] == [("unit", "service_deployed")]
+    fired = new_event(
+        "alert_firing", hub.clock.now(), {"alert": "01m8", "rule": "Load is high", "level": "warning"}, node=node.id, name="web-1"
+    )
+    assert [one.object for one in changes_of([fired._replace(object="01m8")], [])] == ["Load is high"], "no id"
     near = (await admin.get(f"changes?metric=cpu.total&at={hub.clock.now() + 30}")).json["changes"]
     assert near[0]["kind"] == "unit"
     assert near[0]["rank"] > 0
