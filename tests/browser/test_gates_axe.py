@@ -27,8 +27,10 @@ from tests.support.page.screens import (
     newer_build,
     of_the_fleet,
     of_the_node,
+    of_the_organisations,
     of_the_page,
     of_the_rest,
+    reads,
     recovery_code_asked,
     refused_at_the_door,
     second_factor_asked,
@@ -198,4 +200,30 @@ def test_a_joining_server_passes_axe(browser: Browser, tmp_path: Path, *, every:
             server.go_on.set()
             found += sweep(seen, [("server that is there", is_there)], every=every)
         found += sweep(seen, [("one node", at("/")), by_keys("/", "n")], every=every)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.holds("J-15")
+def test_the_pages_of_organisations_and_of_single_sign_on_pass_axe(browser: Browser, tmp_path: Path, marked: str, *, every: bool) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        provider = {"name": "company", "title": "Company", "issuer": "http://127.0.0.1:9", "client_id": "stardust", "create_accounts": True}
+        row = {"claim": "groups", "value": "ops", "organisation": "blue", "role": "viewer", "grants": {"tags": ["web"]}}
+        for path, body, slug, status in (
+            ("organisations", {"slug": "blue", "name": "Blue Team", "node_quota": 5, "first_admin": "eve"}, "default", 201),
+            ("auth/oidc/providers", {**provider, "groups": [row]}, "default", 201),
+            ("auth/oidc/providers/company/check", None, "default", 503),
+            ("members", {"username": "admin", "role": "operator"}, "blue", 204),
+            ("members", {"username": "ada@example.com", "provider": "company"}, "default", 204),
+        ):
+            assert hub.local("POST", f"/api/v1/{path}", body, {"Stardust-Organisation": slug}).status == status, path
+        with gate(browser, hub, expected=("404 (Not Found)", "500 (Internal", "403 (Forbidden)")) as seen:
+            reader = Reader(seen, marked)
+            asks: list[Screen] = [("a provider at the log-in", reads("/", "Company (did not answer just now)"))]
+            found = sweep(seen, asks, every=every, reader=reader)
+            log_in(seen.page, seen.hub)
+            found += sweep(seen, alone(of_the_organisations()), every=every, reader=reader, in_any_order=True)
+        with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
+            log_in(seen.page, seen.hub)
+            found += sweep(seen, [("organisations without a hub", lost(seen.page, "/settings/organisations"))], every=every)
+    found += reader.unsaid()
     assert not found, "\n".join(found)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.accounts import switch_on
+from tests.support.page.gate import axe_on
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -49,6 +50,9 @@ def test_a_passkey_takes_the_place_of_a_code(hub: HubProcess, page: Page) -> Non
     card.get_by_role("button", name="Add passkey").click()
     expect(card.get_by_role("list", name="Passkeys")).to_contain_text("my laptop", timeout=WAIT_MS)
     expect(card).to_contain_text("never used")
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        assert axe_on(page) == [], theme
 
     page.get_by_role("button", name=re.compile("Sign out")).first.click()
     expect(page.get_by_label("User name")).to_be_visible(timeout=WAIT_MS)

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.certified_provider import CertifiedProvider, certified_provider
-from tests.support.hub import HubProcess
+from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.gate import axe_on
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -62,6 +63,7 @@ def test_t33_t35_sign_in_through_a_provider_and_lose_the_first_group_at_the_next
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=WAIT_MS)
     page.reload()
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=WAIT_MS)
+    assert axe_on(page) == []
     page.get_by_role("button", name="Sign in again").click()
     go_through(page)
     expect(page.get_by_role("button", name=re.compile("Sign out")).first).to_be_visible(timeout=WAIT_MS)
@@ -69,6 +71,10 @@ def test_t33_t35_sign_in_through_a_provider_and_lose_the_first_group_at_the_next
     expect(page.get_by_role("heading", name="Linked accounts")).to_be_visible(timeout=WAIT_MS)
     assert role(page) == "viewer"
     expect(page.get_by_text("Change password…")).to_have_count(0)
+
+    accounts = page.get_by_role("region", name="Linked accounts")
+    expect(accounts.get_by_role("list", name="Linked accounts")).to_contain_text("ada")
+    assert axe_on(page) == []
 
     page.goto(f"{provider.issuer}/session/end")  # out at the provider: its back-channel ends the session here
     page.get_by_role("button", name="Sign out", exact=True).click()
@@ -81,3 +87,18 @@ def test_t33_t35_sign_in_through_a_provider_and_lose_the_first_group_at_the_next
     expect(
         page.get_by_text("you belong to no organisation", exact=False).or_(page.get_by_text("You belong to no organisation"))
     ).to_be_visible()
+
+    # an account that a user links, who finds it and may remove it
+    page.get_by_role("button", name="Back to the sign-in").click()
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("button", name=re.compile("Sign out")).first).to_be_visible(timeout=WAIT_MS)
+    page.goto(f"{origin}/settings")
+    page.get_by_role("button", name="Link Company…").click()
+    page.get_by_role("textbox", name="Account").fill("boss-1", timeout=WAIT_MS)  # asked again, although ada is signed in there
+    provider.set_user("boss-1", "boss", [])
+    page.get_by_role("button", name="Go on").click()
+    expect(accounts.get_by_role("list", name="Linked accounts")).to_contain_text("boss", timeout=WAIT_MS)
+    page.get_by_role("button", name="Remove the link to boss").click()
+    expect(accounts.get_by_role("list", name="Linked accounts")).to_have_count(0, timeout=WAIT_MS)

@@ -198,8 +198,8 @@ class ProviderLogIns:
         }  # fmt: skip
         if purpose == "step_up":
             query |= {"prompt": "login", "max_age": "0"}
-        elif purpose == "link":
-            query["prompt"] = "select_account"
+        elif purpose == "link":  # asks for the log-in again; of `prompt`, several providers refuse `select_account`, and others `login`
+            query["max_age"] = "0"
         joint = "&" if urlsplit(description.authorization).query else "?"
         return f"{description.authorization}{joint}{urlencode(query)}", binder
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Request, expect
 
 from tests.support.hub import PASSWORD, ROOT, HubProcess
 from tests.support.page.waits import until
@@ -103,6 +103,25 @@ def log_in(page: Page, hub: HubProcess, username: str = "admin", password: str =
     assert reply.status == 200, reply.text()
 
 
+def axe_on(page: Page) -> list[str]:
+    """The violations that axe finds on the present screen of any page."""
+    return _axe(page.context.new_cdp_session(page))
+
+
+def _axe(tools: CDPSession) -> list[str]:
+    if _evaluated(tools, "typeof axe") == "undefined":
+        _evaluated(tools, axe_source())
+    violations: list[str] = _evaluated(tools, RUN_AXE)
+    return violations
+
+
+def _evaluated(tools: CDPSession, script: str, *, held: bool = False) -> Any:
+    asked = {"expression": script, "awaitPromise": True, "returnByValue": True, "allowUnsafeEvalBlockedByCSP": not held}
+    found = tools.send("Runtime.evaluate", asked)
+    assert "exceptionDetails" not in found, found
+    return found["result"].get("value")
+
+
 class Gate:
     """A page whose errors are recorded: `faults` has those of the console and of scripts, from all screens. `refused` has those of the CSP."""
 
@@ -171,10 +190,7 @@ class Gate:
 
         Args: held: whether the CSP restricts what the script itself evaluates.
         """
-        asked = {"expression": script, "awaitPromise": True, "returnByValue": True, "allowUnsafeEvalBlockedByCSP": not held}
-        found = self._cdp.send("Runtime.evaluate", asked)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        return _evaluated(self._cdp, script, held=held)
 
     def load_axe(self) -> None:
         """Load axe with every page from now on. Its long text is then sent to the browser only once."""
@@ -184,10 +200,7 @@ class Gate:
 
     def axe(self) -> list[str]:
         """The violations that axe finds on the present screen."""
-        if self.run("typeof axe") == "undefined":
-            self.run(axe_source())
-        violations: list[str] = self.run(RUN_AXE)
-        return violations
+        return _axe(self._cdp)
 
     def refused(self) -> list[str]:
         """What the CSP has refused since the page was loaded."""

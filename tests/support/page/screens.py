@@ -352,6 +352,26 @@ def answered(pattern: str, path: str, status: int, code: str, seen_as: str) -> G
     return go
 
 
+def given(pattern: str, path: str, answer: object, seen_as: str) -> Go:
+    """The steps to a screen for which the hub gives this answer. `seen_as`: a text that the page then shows."""
+
+    def go(seen: Gate) -> None:
+        seen.page.route(re.compile(pattern), lambda route: route.fulfill(json=answer))
+        reads(path, seen_as)(seen)
+
+    return go
+
+
+def reads(path: str, seen_as: str) -> Go:
+    """The steps to a screen that shows a text in the end."""
+
+    def go(seen: Gate) -> None:
+        seen.page.goto(seen.hub.url + path)
+        expect(seen.page.get_by_text(seen_as).first).to_be_visible()
+
+    return go
+
+
 def waits(pattern: str, path: str) -> Go:
     """The steps to a screen at which the hub does not answer, so that the page shows a placeholder."""
 
@@ -516,6 +536,43 @@ def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
         ("history that cannot be read", answered(r"/history\?", f"{node}?range=24h", 500, "internal", "History could not be read.")),
         ("jobs that are waited for", waits(r"/api/v1/jobs\?", "/jobs")),
     ]
+
+
+def of_the_organisations() -> list[Screen]:
+    """The pages of organisations, members and single sign-on, on a hub with a second organisation, Blue Team, and a provider, Company."""
+    panel, members, sso = "/settings/organisations", "/settings/members", "/settings/sso"
+    return [
+        ("organisations", at(panel)),
+        ("menu of an organisation", menu_by(panel, "Actions for Blue Team")),
+        ("new organisation", dialog_by(panel, "Add organisation")),
+        ("name and quota", dialog_by(panel, "Actions for Blue Team", "Name and quota…")),
+        ("look inside", dialog_by(panel, "Actions for Blue Team", "Look inside…")),
+        ("organisation deleted", dialog_by(panel, "Actions for Blue Team", "Delete…")),
+        ("new admin of the hub", dialog_by(panel, "Add admin of the hub")),
+        ("admin of the hub removed", dialog_by(panel, "Remove admin from the admins of the hub")),
+        ("members with an open offer", at(members)),
+        ("membership offered", dialog_by(members, "Offer membership")),
+        ("role of a member", dialog_by(members, "Edit role and nodes of admin")),
+        ("member removed", dialog_by(members, "Remove admin")),
+        ("provider that does not answer", at(sso)),
+        ("provider changed", dialog_by(sso, "Edit…")),
+        ("provider removed", dialog_by(sso, "Remove…")),
+        ("no provider", given(r"/oidc/providers$", sso, {"providers": []}, "No provider")),
+        ("account with an offer and a provider", at("/settings/account")),
+        ("signed out", at("/signed-out")),
+        ("refused by a provider", reads("/oidc?error=access_denied&state=none", "Not signed in")),
+        *(
+            screen
+            for pattern, path, what in (
+                (r"/api/v1/organisations$", panel, "organisations"), (r"/api/v1/members\?", members, "members"), (r"/oidc/providers$", sso, "providers"),
+            )
+            for screen in (
+                (f"{what} that cannot be read", answered(pattern, path, 500, "internal", f"The {what} could not be read")),
+                (f"{what} that the role may not see", answered(pattern, path, 403, "auth.forbidden", "Your role does not allow this")),
+                (f"{what} that are waited for", waits(pattern, path)),
+            )
+        ),
+    ]  # fmt: skip
 
 
 def account_on_a_phone(seen: Gate) -> None:

@@ -125,7 +125,7 @@ class Reader:
     def _note(self, value: Any) -> None:
         match value:
             case str():
-                self.sent.add(even(value))
+                self.sent.update({even(value), even(value[:1].upper() + value[1:])})  # a refusal begins a sentence on the page
                 if ID.fullmatch(value):
                     self.sent.add(value[-6:])  # the page shows this for an id without a name
             case list():

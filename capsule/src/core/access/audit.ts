@@ -38,7 +38,10 @@ const containsText = (text: string, part: string): boolean => text.toLowerCase()
 
 const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "auth.login": t`Signed in`,
+  "auth.link": t`Account of a provider linked`,
   "auth.logout": t`Signed out`,
+  "auth.passkey_add": t`Passkey added`,
+  "auth.passkey_remove": t`Passkey removed`,
   "auth.password": t`Password changed`,
   "auth.recovery_code": t`Recovery code used`,
   "auth.recovery_codes": t`Recovery codes created`,
@@ -48,7 +51,10 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "auth.second_factor_off": t`Second factor switched off`,
   "auth.second_factor_on": t`Second factor switched on`,
   "auth.session_end": t`Session ended`,
+  "auth.sso": t`Sign-in through a provider`,
+  "auth.sso_logout": t`Sign-out by a provider`,
   "auth.step_up": t`Password confirmed`,
+  "auth.unlink": t`Link to a provider removed`,
   "agent.open": t`Node connection`,
   "agent.session": t`Node session`,
   "audit.anchor": t`Head of the audit log stored`,
@@ -89,6 +95,15 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "job.unknown": t`Job outcome unknown`,
   "job.withdraw": t`Job withdrawn`,
   "journal.read": t`Journal of a unit read`,
+  "member.break_glass": t`Looked inside the organisation`,
+  "member.break_glass_end": t`Look inside the organisation ended`,
+  "member.claim": t`Offer found by its user`,
+  "member.decline": t`Membership declined`,
+  "member.grant": t`Membership by a group`,
+  "member.join": t`Member joined`,
+  "member.offer": t`Membership offered`,
+  "member.remove": t`Member removed`,
+  "member.withdraw": t`Offer withdrawn`,
   "node.approve": t`Node approved`,
   "node.create": t`Node added`,
   "node.delete": t`Node removed`,
@@ -105,6 +120,7 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "token.revoke": t`API token revoked`,
   "user.create": t`User added`,
   "user.edit": t`User changed`,
+  "user.instance_admin": t`Admins of the hub changed`,
 };
 
 /** What the names in actions of the hub stand for, where no row of `AUDIT_LABELS` says it. */
@@ -117,6 +133,8 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   rollout: t`Roll-out`,
   maintenance: t`Maintenance`,
   alert: t`Alert`,
+  organisation: t`Organisation`,
+  oidc_provider: t`Provider`,
 };
 const VERBS: Readonly<Record<string, string>> = {
   create: t`created`,

@@ -63,7 +63,7 @@ export function HubAdmins({ onChanged }: { onChanged: () => void }): VNode {
                   slim
                   kind="danger"
                   onClick={() => setOpen(one)}
-                  more={{ "aria-label": t`Let ${one.username} be no admin of the hub` }}
+                  more={{ "aria-label": t`Remove ${one.username} from the admins of the hub` }}
                 >
                   {t`Remove…`}
                 </Button>

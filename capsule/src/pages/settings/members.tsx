@@ -79,7 +79,7 @@ export function MembersPage(): VNode {
                 <Button
                   slim
                   onClick={() => setOpenDialog({ kind: "edit", one })}
-                  more={{ "aria-label": t`Role and nodes of ${one.username}` }}
+                  more={{ "aria-label": t`Edit role and nodes of ${one.username}` }}
                 >
                   {t`Edit…`}
                 </Button>

@@ -6,6 +6,7 @@ import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { now } from "../../state/clock";
+import { chosen, manyOrganisations } from "../../state/organisation";
 import { addProvider, checkProvider, deleteProvider, loadAttempts, loadProviders, loadRule, saveProvider, saveRule } from "../../state/sso";
 import { toast } from "../../state/toasts";
 import { ApiError, type GroupRowBody, type ProviderView, type SignInAttemptView, type SsoRuleView } from "../../state/types";
@@ -88,10 +89,17 @@ export function SsoPage(): VNode {
 function OnlyThere(): VNode | null {
   const [rule, setRule] = useState<SsoRuleView | null>(null);
   const act = useAction();
-  useEffect(() => void act.run(async () => setRule(await loadRule())), []);
+  const load = (): void => void act.run(async () => setRule(await loadRule()));
+  useEffect(load, []);
+  if (!rule && !act.refusal) return null;
   return (
     <section class="card stack" aria-label={t`Passwords`}>
       <ActionError text={act.refusal} />
+      {!rule && (
+        <div>
+          <Button slim onClick={load}>{t`Try again`}</Button>
+        </div>
+      )}
       {rule && (
         <Switch
           label={t`Sign in through a provider only`}
@@ -179,7 +187,10 @@ function Groups({ one }: { one: ProviderView }): VNode {
               <div class="grow">
                 <code>{row.claim}</code> = <code>{row.value}</code>
                 <p class="meta t2">
-                  {[t`${ROLE_LABELS[row.role]} in ${row.organisation}`, ...(row.grants ? [grantsLabel(row.grants)] : [])].join(" · ")}
+                  {[
+                    manyOrganisations.value ? t`${ROLE_LABELS[row.role]} in ${row.organisation}` : ROLE_LABELS[row.role],
+                    ...(row.grants ? [grantsLabel(row.grants)] : []),
+                  ].join(" · ")}
                 </p>
               </div>
             </li>
@@ -247,7 +258,13 @@ function Attempts({ one }: { one: ProviderView }): VNode {
   );
 }
 
-const NEW_ROW: GroupRowBody = { claim: "groups", value: "", organisation: "default", role: "viewer", grants: null };
+const newRow = (): GroupRowBody => ({
+  claim: "groups",
+  value: "",
+  organisation: chosen.peek() || "default",
+  role: "viewer",
+  grants: null,
+});
 
 function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => void; onSaved: () => void }): VNode {
   const [name, setName] = useState(one?.name ?? "");
@@ -339,12 +356,14 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
               <div class="row wrap" key={at}>
                 <TextField label={t`Claim`} value={row.claim} onText={(claim) => change(at, { claim })} input={{ required: true }} />
                 <TextField label={t`Value`} value={row.value} onText={(value) => change(at, { value })} input={{ required: true }} />
-                <TextField
-                  label={t`Organisation`}
-                  value={row.organisation}
-                  onText={(organisation) => change(at, { organisation })}
-                  input={{ required: true }}
-                />
+                {manyOrganisations.value && (
+                  <TextField
+                    label={t`Organisation`}
+                    value={row.organisation}
+                    onText={(organisation) => change(at, { organisation })}
+                    input={{ required: true }}
+                  />
+                )}
                 <SelectField label={t`Role`} value={row.role} onPick={(role) => change(at, { role: role as Role })} options={ROLES} />
                 {row.role !== "admin" && (
                   <SelectField
@@ -375,7 +394,7 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
               </div>
             ))}
             <div>
-              <Button slim icon="plus" onClick={() => setRows([...rows, NEW_ROW])}>
+              <Button slim icon="plus" onClick={() => setRows([...rows, newRow()])}>
                 {t`Add row`}
               </Button>
             </div>
