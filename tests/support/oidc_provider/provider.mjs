@@ -1,5 +1,5 @@
 // A certified provider on loopback. Its argument is a JSON object: users (a file), client, redirect_uri, signed_out_uri, backchannel_uri.
-// It prints its port. The file of users is read at each sign-in, so a test can move a user to another group.
+// and if wanted port, and algorithms, each with a client of its own (`stardust-RS256`). It prints its port. The file of users is read at each sign-in, so a test can move a user to another group.
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -7,22 +7,27 @@ import Provider from "oidc-provider";
 
 const settings = JSON.parse(process.argv[2]);
 const server = http.createServer();
-server.listen(0, "127.0.0.1", () => {
+server.listen(settings.port ?? 0, "127.0.0.1", () => {
   const { port } = server.address();
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const algorithms = settings.algorithms ?? [];
+  const key = (kind, options, more) => ({ ...generateKeyPairSync(kind, options).privateKey.export({ format: "jwk" }), use: "sig", ...more });
   const provider = new Provider(`http://127.0.0.1:${port}`, {
-    clients: [
-      {
-        client_id: settings.client,
-        client_secret: settings.secret,
-        redirect_uris: [settings.redirect_uri],
-        post_logout_redirect_uris: [settings.signed_out_uri],
-        backchannel_logout_uri: settings.backchannel_uri,
-        backchannel_logout_session_required: true,
-        id_token_signed_response_alg: "ES256",
-      },
-    ],
-    jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), kid: "test", alg: "ES256", use: "sig" }] },
+    clients: ["ES256", ...algorithms].map((algorithm, at) => ({
+      client_id: at ? `${settings.client}-${algorithm}` : settings.client,
+      client_secret: settings.secret,
+      redirect_uris: [settings.redirect_uri],
+      post_logout_redirect_uris: [settings.signed_out_uri],
+      backchannel_logout_uri: settings.backchannel_uri,
+      backchannel_logout_session_required: true,
+      id_token_signed_response_alg: algorithm,
+    })),
+    jwks: {
+      keys: [
+        key("ec", { namedCurve: "P-256" }, { kid: "test", alg: "ES256" }),
+        ...(algorithms.length ? [key("rsa", { modulusLength: 2048 }, { kid: "rsa" }), key("ed25519", {}, { kid: "ed" })] : []),
+      ],
+    },
+    enabledJWA: { idTokenSigningAlgValues: ["ES256", "RS256", "PS256", "EdDSA"] },
     cookies: { keys: ["a key of the test"] },
     conformIdTokenClaims: false,
     claims: { openid: ["sub"], profile: ["preferred_username"], email: ["email", "email_verified"], groups: ["groups"] },

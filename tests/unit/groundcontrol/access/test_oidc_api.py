@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -11,6 +13,7 @@ from groundcontrol.access.oidc.flows import MOST_OF_ADDRESS, MOST_OF_USER, Flows
 from groundcontrol.core.errors import TooManyRequests
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import hub_scope
+from tests.support.certificates import Certificate
 from tests.support.forged_id_tokens import EC, KEY_SET, OTHER_EC, public_jwk, signed
 from tests.support.inprocess_hub import ADMIN, ORIGIN, Answer, Client, TestHub
 from tests.support.oidc_issuer import CLIENT, SECRET, Issuer, an_issuer
@@ -154,9 +157,13 @@ async def test_t33_attacks_on_a_flow_are_refused(hub: TestHub, issuer: Issuer) -
 
     assert "issuer" in await refused(iss="")
     assert "access_denied" in await refused(error="access_denied", code="")
-    assert "no such code" in await refused("oidc.unavailable", code="guessed")
-    stolen = issuer.authorise(await start(other))  # the code of another flow: its nonce differs
+    assert "no such code" in await refused(code="guessed")
+    stolen = issuer.authorise(await start(other))  # the code of another flow: its challenge differs, and its nonce
+    assert "code_verifier" in await refused(code=stolen["code"])
+    issuer.checks_verifier = False
+    stolen = issuer.authorise(await start(other))
     assert "nonce" in await refused(code=stolen["code"])
+    issuer.checks_verifier = True
     issuer.token = "no.token.at-all"
     assert "not valid" in await refused()
     issuer.token = None
@@ -173,6 +180,47 @@ async def test_t33_attacks_on_a_flow_are_refused(hub: TestHub, issuer: Issuer) -
     hub.clock.shift += 601
     assert (await browser.post("auth/oidc/finish", brought)).code == "oidc.flow_over"  # too late
     assert (await come_back(browser, issuer)).status == 200
+
+
+async def test_a_flow_has_pkce_state_and_nonce_and_returns_to_the_hubs_own_address(hub: TestHub, issuer: Issuer) -> None:
+    """Whatever headers say: a proxy or an attacker may set them."""
+    await a_provider(hub, issuer)
+    seen: list[dict[str, list[str]]] = []
+    for headers in (
+        {}, {"Host": "evil.example"}, {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"}, {"Forwarded": "host=evil.example"},
+    ):  # fmt: skip
+        begun = await hub.anonymous().post("auth/oidc/company/start", {"return_to": "https://evil.example/"}, headers=headers)
+        assert begun.status == 200, begun.body
+        seen.append(parse_qs(urlsplit(begun.json["location"]).query))
+    for query in seen:
+        assert query["redirect_uri"] == [f"{ORIGIN}/oidc"]
+        assert (query["response_type"], query["code_challenge_method"], query["scope"]) == (["code"], ["S256"], ["openid profile"])
+    for name in ("state", "nonce", "code_challenge"):
+        assert len({query[name][0] for query in seen}) == len(seen)
+        assert all(len(query[name][0]) >= 43 for query in seen), "256 bits"
+    elsewhere = await hub.anonymous().post("auth/oidc/company/start", {}, headers={"Origin": "http://localhost:8933"})
+    assert (elsewhere.status, elsewhere.code) == (403, "auth.cross_site")
+
+
+async def test_a_provider_has_authorities_of_its_own_and_the_check_is_never_left_out(hub: TestHub, tmp_path: Path) -> None:
+    own, other = Certificate(tmp_path), Certificate(tmp_path)
+    async with an_issuer(own.context) as issuer:
+        issuer.now = hub.clock.now
+        admin = await a_provider(hub, issuer)
+        assert issuer.url.startswith("https://")
+
+        async def check(ca_pem: str) -> Answer:
+            version = (await admin.get("auth/oidc/providers/company")).json["version"]
+            saved = await admin.request("PATCH", "auth/oidc/providers/company", {"version": version, "ca_pem": ca_pem})
+            assert (saved.status, saved.json["ca_pem"]) == (200, ca_pem), saved.body
+            return await admin.post("auth/oidc/providers/company/check")
+
+        for ca_pem in ("", other.pem.decode()):
+            refused = await check(ca_pem)
+            assert (refused.code, "ca_pem" in refused.json["detail"]) == ("oidc.unavailable", True)
+            assert issuer.asked == []
+        assert (await check(own.pem.decode())).status == 200
+        assert (await start(hub.anonymous())).startswith(f"{issuer.url}/auth?")
 
 
 async def test_a_changed_provider_ends_its_open_log_ins_and_another_one_its_sessions(hub: TestHub, issuer: Issuer) -> None:
