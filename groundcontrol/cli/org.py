@@ -82,7 +82,7 @@ async def _act(hub: Hub, args: argparse.Namespace) -> Any:
     path = f"/organisations/{args.slug}"
     match args.act:
         case "show":
-            return await _summary(hub, args.slug)
+            return await hub.get(path)
         case "create":
             body = {"slug": args.slug, "name": args.title or args.slug, "node_quota": args.quota, "first_admin": args.admin}
             return await hub.post("/organisations", body)
@@ -90,21 +90,14 @@ async def _act(hub: Hub, args: argparse.Namespace) -> Any:
             return await hub.patch(path, await _patch(hub, args))
         case "delete":
             typed = args.typed if args.typed is not None else _asked(args.slug)
-            await hub.post(f"{path}/delete", {"typed": typed, "abandon": args.abandon})
+            await hub.delete(path, {"typed": typed, "abandon": args.abandon})
             return {"deleted": args.slug}
         case act:
             return await hub.post(f"{path}/{act}", None)
 
 
-async def _summary(hub: Hub, slug: str) -> Any:
-    found = [one for one in (await hub.get("/organisations"))["organisations"] if one["slug"] == slug]
-    if not found:
-        raise CliError(f"there is no organisation {slug}")
-    return found[0]
-
-
 async def _patch(hub: Hub, args: argparse.Namespace) -> dict[str, Any]:
-    change: dict[str, Any] = {"version": (await _summary(hub, args.slug))["version"]}
+    change: dict[str, Any] = {"version": (await hub.get(f"/organisations/{args.slug}"))["version"]}
     change |= {} if args.new_slug is None else {"slug": args.new_slug}
     change |= {} if args.title is None else {"name": args.title}
     if args.no_quota or args.quota is not None:

@@ -31,6 +31,7 @@ from groundcontrol.instance.views import (
     NewOrganisationView,
     OfferAnswerBody,
     OrganisationPatch,
+    OrganisationSummaryView,
     OrganisationsView,
     OrganisationView,
     OwnedOrganisationView,
@@ -70,6 +71,14 @@ async def list_organisations(call: ApiRequest) -> OrganisationsView:
     return OrganisationsView(
         organisations=[summary_view(one, first=one.organisation.is_first, member=one.organisation.no in own) for one in found]
     )
+
+
+async def show_organisation(call: ApiRequest) -> OrganisationSummaryView:
+    """One organisation with its counts."""
+    call.query()
+    wanted = await _named(call)
+    found = next(one for one in await call.services[OrganisationStore].summaries() if one.organisation.no == wanted.no)
+    return summary_view(found, first=wanted.is_first, member=wanted.no in {one.org for one in call.caller.memberships})
 
 
 async def create_organisation(call: ApiRequest, body: NewOrganisationBody) -> NewOrganisationView:
@@ -119,7 +128,7 @@ async def delete_organisation(call: ApiRequest, body: DeleteBody) -> None:
 async def break_glass(call: ApiRequest, body: BreakGlassBody) -> BreakGlassView:
     """Become a member for at most four hours, for a reason. The organisation's own events tell it."""
     service = call.services[OrganisationService]
-    return BreakGlassView(until=await service.break_glass(call.scope, await _named(call), body.minutes, body.reason))
+    return BreakGlassView(until=await service.break_glass(call.scope, await _named(call), body.hours, body.reason))
 
 
 async def list_instance_admins(call: ApiRequest) -> InstanceAdminsView:

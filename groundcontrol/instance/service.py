@@ -31,6 +31,8 @@ from spider.wire.ids import new_random_id
 SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]\Z")
 MAX_NAME_CHARS: Final = 60
 MAX_QUOTA: Final = 1_000_000
+LEAST_BREAK_GLASS_S: Final = 59.0
+"""A minute; as a part of an hour it may be rounded."""
 MAX_BREAK_GLASS_S: Final = 4 * 3600.0
 MAX_REASON_CHARS: Final = 200
 SWEEP_S: Final = 10.0
@@ -194,7 +196,7 @@ class OrganisationService:
         await self._stores[OrganisationStore].delete(scope, organisation.no)
         self._bus.publish(Revoked("", ALL_USERS, organisation.no))
 
-    async def break_glass(self, scope: Scope, organisation: Organisation, minutes: int, reason: str) -> float:
+    async def break_glass(self, scope: Scope, organisation: Organisation, hours: float, reason: str) -> float:
         """Make the caller a viewer for a while. The organisation's own events say so.
 
         Returns: until when, Unix seconds. Raises: BadRequest; Conflict: the caller is a member already.
@@ -202,11 +204,11 @@ class OrganisationService:
         why = " ".join(reason.split())
         if not 1 <= len(why) <= MAX_REASON_CHARS or not is_visible(why):
             raise BadRequest(f"the reason has 1 to {MAX_REASON_CHARS} visible characters", field="reason")
-        if not 1 <= minutes <= MAX_BREAK_GLASS_S / 60:
-            raise BadRequest(f"minutes: 1 to {MAX_BREAK_GLASS_S / 60:.0f}", field="minutes")
+        if not LEAST_BREAK_GLASS_S <= hours * 3600 <= MAX_BREAK_GLASS_S:
+            raise BadRequest(f"hours: at most {MAX_BREAK_GLASS_S / 3600:.0f}, and at least a minute", field="hours")
         if scope.actor.kind != "user":
             raise BadRequest("log in to the page for this: it makes a membership of your account")
-        until = self._clock.now() + minutes * 60.0
+        until = self._clock.now() + hours * 3600.0
         there, user = scope._replace(org=organisation.no, grants=()), UserId(scope.actor.id)
         await self._stores[MembershipStore].join(there, user, "viewer", until=until, reason=why)
         self._bus.publish(Revoked("", user))

@@ -99,8 +99,8 @@ class AgentsView(Answer):
 class BreakGlassBody(Body):
     reason: str
     """Told to the organisation; 1 to 200 characters."""
-    minutes: int = 60
-    """1 to 240. The caller is a viewer meanwhile: any other role could make something that stays."""
+    hours: float = 1.0
+    """At most 4, and at least a minute. The caller is a viewer meanwhile: any other role could make something that stays."""
 
 
 class BreakGlassView(Answer):

@@ -31,7 +31,7 @@ class Parameter(NamedTuple):
 
 
 class Route(NamedTuple):
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """The path below /api/v1."""
     action: Action | None

@@ -193,7 +193,7 @@ async def test_an_organisation_is_suspended_resumed_and_deleted_beside_another(t
             await eventually(partial(_succeeded, hub, second, job["id"]))
 
             assert rows_about(hub, nodes[1]), "there is something to delete"
-            gone = hub.local("POST", "/api/v1/organisations/second/delete", {"typed": "second", "abandon": True})
+            gone = hub.local("DELETE", "/api/v1/organisations/second", {"typed": "second", "abandon": True})
             assert gone.status == 204, gone.body
             await joined[1].wait_closed()
         await hub.stop()

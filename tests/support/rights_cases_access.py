@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.rights_cases import BODIES, MAKERS, Making, Side
 
 BODIES["PATCH /users/{username}"] = {"disabled": False}
+BODIES["PUT /auth/oidc/providers/{provider}"] = {"title": "Another", "issuer": "https://sso.example", "client_id": "stardust"}
 BODIES["PATCH /auth/oidc/providers/{provider}"] = {"version": 1, "title": "Another"}
 
 

@@ -6,7 +6,7 @@ from tests.support.rights_cases import BODIES, MAKERS, Making, Side
 
 BODIES["PATCH /members/{username}"] = {"role": "viewer"}
 BODIES["PATCH /organisations/{slug}"] = {"version": 0, "name": "Another"}
-BODIES["POST /organisations/{slug}/delete"] = {"typed": "own"}
+BODIES["DELETE /organisations/{slug}"] = {"typed": "own"}
 BODIES["POST /organisations/{slug}/break-glass"] = {"reason": "a look"}
 
 

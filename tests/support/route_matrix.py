@@ -50,9 +50,9 @@ BY_NAME: Final = {name(route): route for route in ROUTES}
 THINGS: Final = {
     row: (kind_of(route.path.partition("/{")[0]), BODIES.get(row))
     for row, route in BY_NAME.items()
-    if "{" in route.path and route.action is not None
+    if "{" in route.path and route.action is not None and route.method != "PUT"
 }
-"""Call -> the kind of what its path names, and a body that fits."""
+"""Call -> the kind of what its path names, and a body that fits. PUT is not among them: it makes what is not there."""
 WHOSE: Final = {kind: BY_NAME[row].whose for row, (kind, _) in THINGS.items()}
 """Kind of object -> whose objects the calls that name one reach."""
 _COLLECTIONS: Final = {route.path.partition("/{")[0] for row, route in BY_NAME.items() if row in THINGS}

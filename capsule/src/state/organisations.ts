@@ -40,12 +40,12 @@ export const removeAgents = (slug: string): Promise<AgentsView> =>
   withStrictStepUp(() => call<AgentsView>("POST", `${of(slug)}/remove-agents`), t`Enter your password to remove the agents of ${slug}.`);
 export const deleteOrganisation = (slug: string, abandon: boolean): Promise<void> =>
   withStrictStepUp(
-    () => call<undefined>("POST", `${of(slug)}/delete`, { body: { typed: slug, abandon } }),
+    () => call<undefined>("DELETE", of(slug), { body: { typed: slug, abandon } }),
     t`Enter your password to delete the organisation ${slug}.`,
   );
-export const breakGlass = (slug: string, reason: string, minutes: number): Promise<BreakGlassView> =>
+export const breakGlass = (slug: string, reason: string, hours: number): Promise<BreakGlassView> =>
   withStrictStepUp(
-    () => call<BreakGlassView>("POST", `${of(slug)}/break-glass`, { body: { reason, minutes } }),
+    () => call<BreakGlassView>("POST", `${of(slug)}/break-glass`, { body: { reason, hours } }),
     t`Enter your password to look into the organisation ${slug}.`,
   );
 

@@ -316,8 +316,8 @@ export interface BatchesView {
 export interface BreakGlassBody {
   /** Told to the organisation; 1 to 200 characters. */
   reason: string;
-  /** 1 to 240. The caller is a viewer meanwhile: any other role could make something that stays. */
-  minutes?: number;
+  /** At most 4, and at least a minute. The caller is a viewer meanwhile: any other role could make something that stays. */
+  hours?: number;
 }
 
 export interface BreakGlassView {
@@ -1632,14 +1632,12 @@ export interface NewPasskeyBody {
 }
 
 export interface NewProviderBody {
-  /** In addresses: 1 to 32 of a-z, 0-9 and `-`. */
-  name: string;
   /** The text of the button. */
   title: string;
   /** Exactly as the provider calls itself, with or without the slash at its end. */
   issuer: string;
   client_id: string;
-  /** Sealed, and never shown again. Null: a public client. */
+  /** Sealed, and never shown again. Null: a public client. Left out: the one that is sealed stays; a new provider has none. */
   client_secret?: string | null;
   enabled?: boolean;
   scopes?: string[];
@@ -1653,6 +1651,10 @@ export interface NewProviderBody {
   levels?: string[];
   /** In their order: of the rows for one organisation the first that fits counts. */
   groups?: GroupRowBody[];
+  /** The version that was read. If another one is stored by now: 409. Null: any. */
+  version?: number | null;
+  /** In addresses: 1 to 32 of a-z, 0-9 and `-`. */
+  name: string;
 }
 
 export interface NewTokenBody {
@@ -2523,6 +2525,30 @@ export interface ProcessView {
   cpu: number | null;
   /** Resident set in bytes; null: unknown. */
   memory: number | null;
+}
+
+export interface ProviderBody {
+  /** The text of the button. */
+  title: string;
+  /** Exactly as the provider calls itself, with or without the slash at its end. */
+  issuer: string;
+  client_id: string;
+  /** Sealed, and never shown again. Null: a public client. Left out: the one that is sealed stays; a new provider has none. */
+  client_secret?: string | null;
+  enabled?: boolean;
+  scopes?: string[];
+  /** Certificates of the authorities that may sign the provider's certificate; empty: those of the system. */
+  ca_pem?: string;
+  /** Whether an unknown user gets an account, if a row gives them a membership. */
+  create_accounts?: boolean;
+  /** Values of `amr` that prove a second factor; null: the usual ones. */
+  methods?: string[] | null;
+  /** Values of `acr` that prove a second factor. */
+  levels?: string[];
+  /** In their order: of the rows for one organisation the first that fits counts. */
+  groups?: GroupRowBody[];
+  /** The version that was read. If another one is stored by now: 409. Null: any. */
+  version?: number | null;
 }
 
 /** What the provider says about itself. */

@@ -11,13 +11,16 @@ import msgspec
 from aiohttp import hdrs, web
 
 from groundcontrol.access.api import login_view
-from groundcontrol.access.oidc.log_ins import RETURN_PATH, ProviderLogIns, Returned, Visitor
+from groundcontrol.access.oidc.claims import DEFAULT_METHODS
+from groundcontrol.access.oidc.log_ins import RETURN_PATH, ProviderLogIns, Visitor
 from groundcontrol.access.oidc.log_outs import SIGNED_OUT_PATH, ProviderLogOuts, announce
 from groundcontrol.access.oidc.model import Provider, checked
+from groundcontrol.access.oidc.proof import Returned
 from groundcontrol.access.oidc.providers import Providers
 from groundcontrol.access.oidc.store import Ended, OidcStore
 from groundcontrol.access.oidc.views import (
     NewProviderBody,
+    ProviderBody,
     ProviderCheckView,
     ProviderPatch,
     ProvidersView,
@@ -147,7 +150,7 @@ async def create_sso_provider(call: ApiRequest, body: NewProviderBody) -> Provid
     """Create a provider. Nothing is asked of it yet."""
     _check_instance_admin(call)
     sso = call.services[Providers]
-    secret = _secret(body.client_secret)
+    secret = _secret(body.client_secret or None)
     usual = Provider("", 0, "", "", "", "").methods
     provider = Provider(
         id=new_random_id(), version=1, name=body.name, title=body.title.strip(), issuer=body.issuer, client_id=body.client_id,
@@ -190,6 +193,18 @@ async def _forget(call: ApiRequest, provider: str, ended: Sequence[Ended]) -> No
     call.services[ProviderLogIns].end_of_provider(provider)
     await call.services[Providers].forget(provider)
     announce(call.services.bus, ended)
+
+
+async def put_sso_provider(call: ApiRequest, body: ProviderBody) -> ProviderView:
+    """Make the provider of this name what the body says. An unknown one is created. A client secret that the body leaves out stays."""
+    _check_instance_admin(call)
+    given = {name: getattr(body, name) for name in ProviderBody.__struct_fields__}
+    if body.methods is None:
+        given["methods"] = list(DEFAULT_METHODS)
+    known = next((one for one in await call.services[OidcStore].providers() if one.name == _name(call)), None)
+    if known is None:
+        return await create_sso_provider(call, NewProviderBody(name=_name(call), **given))
+    return await edit_sso_provider(call, ProviderPatch(**{**given, "version": known.version if body.version is None else body.version}))
 
 
 async def delete_sso_provider(call: ApiRequest) -> None:
@@ -294,6 +309,7 @@ OIDC_ROUTES: Final = (
     Route("GET", "/auth/oidc/providers", "settings.manage", list_sso_providers, ProvidersView, whose="hub"),
     Route("POST", "/auth/oidc/providers", "settings.manage", create_sso_provider, ProviderView, NewProviderBody, status=201, step_up=True, strict=True, whose="hub"),
     Route("GET", "/auth/oidc/providers/{provider}", "settings.manage", show_sso_provider, ProviderView, whose="hub"),
+    Route("PUT", "/auth/oidc/providers/{provider}", "settings.manage", put_sso_provider, ProviderView, ProviderBody, step_up=True, strict=True, whose="hub"),
     Route("PATCH", "/auth/oidc/providers/{provider}", "settings.manage", edit_sso_provider, ProviderView, ProviderPatch, step_up=True, strict=True, whose="hub"),
     Route("DELETE", "/auth/oidc/providers/{provider}", "settings.manage", delete_sso_provider, None, status=204, step_up=True, strict=True, whose="hub"),
     Route("POST", "/auth/oidc/providers/{provider}/check", "settings.manage", check_sso_provider, ProviderCheckView, whose="hub"),

@@ -13,11 +13,10 @@ from urllib.parse import urlencode, urlsplit
 
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.model import User
-from groundcontrol.access.oidc.claims import GroupsMissing, groups_at, proves_second_factor, verified_address
+from groundcontrol.access.oidc.claims import GroupsMissing, groups_at, verified_address
 from groundcontrol.access.oidc.errors import (
     OidcFlowOver,
     OidcGroupsMissing,
-    OidcIssuerMismatch,
     OidcNoOrganisation,
     OidcRefused,
     OidcUnknownAccount,
@@ -32,18 +31,9 @@ from groundcontrol.access.oidc.model import (
     SignInAttempt,
     SsoSession,
 )
+from groundcontrol.access.oidc.proof import Proved, Returned, prove
 from groundcontrol.access.oidc.providers import Providers
-from groundcontrol.access.oidc.remote import Remote
 from groundcontrol.access.oidc.store import Granted, OidcStore
-from groundcontrol.access.oidc.tokens import (
-    LEEWAY_S,
-    IdToken,
-    TokenRefused,
-    UnknownKey,
-    algorithm_of,
-    hashes_to,
-    read_id_token,
-)
 from groundcontrol.access.rate_limits import check_limit
 from groundcontrol.access.second_factor import Sealer
 from groundcontrol.access.service import AuthService
@@ -72,9 +62,6 @@ log = logging.getLogger(__name__)
 
 RETURN_PATH: Final = "/oidc"
 KEPT_ATTEMPTS: Final = 50
-ROUNDED_S: Final = 1.0
-"""A provider's times are whole seconds."""
-MOST_SHOWN_CHARS: Final = 200
 MOST_HINT_CHARS: Final = 3000
 """A longer ID token is not kept: it would not fit into the URL of a log-out."""
 BEGINNINGS: Final = Bucket(60, 60.0)
@@ -91,17 +78,6 @@ class Finished(NamedTuple):
     """Of a log-in."""
 
 
-class Returned(NamedTuple):
-    """What a browser brings back from the provider."""
-
-    state: str
-    code: str = ""
-    issuer: str = ""
-    error: str = ""
-    error_description: str = ""
-    totp: str = ""
-
-
 class Visitor(NamedTuple):
     """The browser that brings it."""
 
@@ -110,21 +86,6 @@ class Visitor(NamedTuple):
     user_agent: str
     session: Callable[[], Awaitable[Caller]]
     """Checks the session of the browser, for links and step-ups. Raises: Unauthenticated, CrossSite."""
-
-
-class _Proved(NamedTuple):
-    """A user whom a provider has proved."""
-
-    token: IdToken
-    raw: str
-    claims: Mapping[str, Any]
-    second_factor: bool
-
-    @property
-    def shown(self) -> str:
-        """What to call the user beside the subject."""
-        found = next((self.claims[name] for name in ("preferred_username", "email", "name") if isinstance(self.claims.get(name), str)), "")
-        return "".join(char if char.isprintable() else "?" for char in found[:MOST_SHOWN_CHARS])
 
 
 class ProviderLogIns:
@@ -154,7 +115,7 @@ class ProviderLogIns:
         self._sealer = sealer
         self._origin = origin
         self._flows = Flows(clock)
-        self._waiting: dict[str, _Proved] = {}
+        self._waiting: dict[str, Proved] = {}
         """State of a flow that waits for a code of the second factor -> whom the provider has proved."""
         self._attempts: deque[SignInAttempt] = deque(maxlen=KEPT_ATTEMPTS)
 
@@ -219,7 +180,7 @@ class ProviderLogIns:
             raise OidcFlowOver("the settings of this provider were changed meanwhile: start the log-in again")
         try:
             if proved is None:
-                proved = await self._prove(provider, flow, returned)
+                proved = await prove(self._providers, provider, flow, returned, self.redirect_uri, self._clock)
             return await self._conclude(provider, flow, proved, returned, visitor)
         except (TotpRequired, TotpWrong):
             raise
@@ -227,55 +188,7 @@ class ProviderLogIns:
             await self._note(provider, proved, exc, visitor.address)
             raise
 
-    async def _prove(self, provider: Provider, flow: Flow, returned: Returned) -> _Proved:
-        """Check what the browser brings, and read the user from the provider."""
-        remote = await self._providers.remote(provider)
-        description = await remote.description()
-        if returned.issuer and returned.issuer != provider.issuer:
-            raise OidcIssuerMismatch(
-                f"the answer is of {returned.issuer[:300]!r}, and the log-in began at {provider.issuer!r}", issuer=returned.issuer[:300],
-                configured=provider.issuer,
-            )  # fmt: skip
-        if description.names_issuer and not returned.issuer:
-            raise OidcRefused("the answer does not name its issuer, although the provider promises it")
-        if returned.error or not returned.code:
-            about = f": {returned.error_description}" if returned.error_description else ""
-            text = f"{returned.error or 'no code came back'}{about}"[:300]
-            raise OidcRefused("the provider says " + "".join(char if char.isprintable() else "?" for char in text))
-        answer = await remote.exchange(returned.code, flow.verifier, self.redirect_uri, await self._providers.client_secret(provider))
-        raw = answer.get("id_token")
-        if not isinstance(raw, str):
-            raise OidcRefused("the provider gave no ID token: allow the scope openid for this client")
-        try:
-            token = await self._read(remote, raw, flow.nonce)
-        except TokenRefused as exc:
-            raise OidcRefused(f"the ID token of the provider is not valid: {exc}") from exc
-        if flow.purpose == "step_up" and not is_proved_since(token, flow.started_at, self._clock.now()):
-            raise OidcRefused("the provider did not ask for the log-in again (auth_time): it cannot confirm this")
-        claims = await self._with_userinfo(remote, description.userinfo, token, raw, answer.get("access_token"))
-        return _Proved(token, raw, claims, proves_second_factor(token, provider.methods, provider.levels))
-
-    async def _read(self, remote: Remote, raw: str, nonce: str) -> IdToken:
-        now = self._clock.now()
-        try:
-            return read_id_token(raw, await remote.keys(), remote.provider.party, nonce=nonce, now=now)
-        except UnknownKey:
-            return read_id_token(raw, await remote.keys(again=True), remote.provider.party, nonce=nonce, now=now)
-
-    async def _with_userinfo(self, remote: Remote, url: str, token: IdToken, raw: str, access_token: object) -> Mapping[str, Any]:
-        """The claims of the ID token, and those of the user information that it lacks, if a row needs them."""
-        wanted = {row.claim for row in remote.provider.groups}
-        asks_address = "email" in remote.provider.scopes and "email" not in token.claims
-        if not url or not isinstance(access_token, str) or (not asks_address and all(_has(token.claims, claim) for claim in wanted)):
-            return token.claims
-        if "at_hash" in token.claims and not hashes_to(access_token, token.claims["at_hash"], algorithm_of(raw)):
-            raise OidcRefused("the access token does not belong to the ID token (at_hash)")
-        more = await remote.userinfo(access_token)
-        if more.get("sub") != token.subject:
-            raise OidcRefused("the user information is of another user")
-        return {**more, **token.claims}
-
-    async def _conclude(self, provider: Provider, flow: Flow, proved: _Proved, returned: Returned, visitor: Visitor) -> Finished:
+    async def _conclude(self, provider: Provider, flow: Flow, proved: Proved, returned: Returned, visitor: Visitor) -> Finished:
         issuer, subject = provider.issuer, proved.token.subject
         if flow.purpose == "link":
             caller = await self._caller_of(flow, visitor)
@@ -317,7 +230,7 @@ class ProviderLogIns:
         return Finished("login", flow.return_to, issued)
 
     async def _create_account(
-        self, provider: Provider, proved: _Proved, granted: Sequence[Granted], visitor: Visitor, *, offered: bool
+        self, provider: Provider, proved: Proved, granted: Sequence[Granted], visitor: Visitor, *, offered: bool
     ) -> tuple[Link, User]:
         """An account for an unknown user. Args: offered: whether a membership waits for the user.
 
@@ -340,7 +253,7 @@ class ProviderLogIns:
         return await self._oidc.create_account(actor, user, link, granted)
 
     async def _step_up(
-        self, provider: Provider, flow: Flow, proved: _Proved, returned: Returned, visitor: Visitor, found: tuple[Link, User] | None
+        self, provider: Provider, flow: Flow, proved: Proved, returned: Returned, visitor: Visitor, found: tuple[Link, User] | None
     ) -> Finished:
         caller = await self._caller_of(flow, visitor)
         assert caller.session is not None  # so has the flow
@@ -361,7 +274,7 @@ class ProviderLogIns:
             raise OidcFlowOver("the session that began this has ended: log in, and begin again")
         return caller
 
-    async def _second_factor(self, flow: Flow, proved: _Proved, user: User, returned: Returned, visitor: Visitor) -> bool:
+    async def _second_factor(self, flow: Flow, proved: Proved, user: User, returned: Returned, visitor: Visitor) -> bool:
         """Whether a second factor is proved, by the provider or by a code. Raises: TotpRequired, TotpWrong, TooManyAttempts."""
         if proved.second_factor or user.totp_since is None:
             return proved.second_factor
@@ -379,7 +292,7 @@ class ProviderLogIns:
             raise
         return True
 
-    async def _open(self, provider: Provider, proved: _Proved, link: Link, user: User, visitor: Visitor, *, second_factor: bool) -> Issued:
+    async def _open(self, provider: Provider, proved: Proved, link: Link, user: User, visitor: Visitor, *, second_factor: bool) -> Issued:
         session, refresh = new_session(
             user, address=visitor.address, user_agent=visitor.user_agent, now=self._clock.now(), second_factor=second_factor,
             provider=provider.name,
@@ -399,7 +312,7 @@ class ProviderLogIns:
         event(log, "logged_in", user=user.username, address=visitor.address, provider=provider.name)
         return await self._auth.issue(session, user, refresh)
 
-    async def _note(self, provider: Provider, proved: _Proved | None, error: HubError | None, address: str, username: str = "") -> None:
+    async def _note(self, provider: Provider, proved: Proved | None, error: HubError | None, address: str, username: str = "") -> None:
         """Remember how a log-in ended, for the admin; a refusal also in the audit log."""
         claims: dict[str, list[str]] = {}
         if proved is not None:
@@ -435,16 +348,6 @@ def granted_by(provider: Provider, claims: Mapping[str, Any]) -> tuple[Granted, 
     return tuple(found.values())
 
 
-def is_proved_since(token: IdToken, started_at: float, now: float) -> bool:
-    """Whether the user proved who they are after a flow began.
-
-    The provider's clock may differ, so it is compared with itself: between the proof and the token no more time passed there than here
-    since the beginning. Args: started_at, now: Unix seconds of the hub.
-    """
-    at = token.authenticated_at
-    return at is not None and at >= started_at - LEEWAY_S and at >= token.issued_at - (now - started_at) - ROUNDED_S
-
-
 def user_name_of(shown: str) -> str:
     """A user name of this hub that resembles what the provider calls the user."""
     return re.sub(r"[^A-Za-z0-9._@+-]", "", shown).lstrip("._@+-")[:60] or "user"
@@ -454,11 +357,3 @@ def _local_path(text: str) -> str:
     """A path of the page to return to. Anything else becomes the start page, so that no link leads elsewhere."""
     good = text.startswith("/") and not text.startswith(("//", "/\\")) and len(text) <= 1000 and text.isprintable() and "\\" not in text
     return text if good else "/"
-
-
-def _has(claims: Mapping[str, Any], claim: str) -> bool:
-    try:
-        groups_at(claims, claim)
-    except GroupsMissing:
-        return False
-    return True

@@ -103,16 +103,14 @@ class GroupRowView(Answer):
     grants: GrantsView | None
 
 
-class NewProviderBody(Body):
-    name: str
-    """In addresses: 1 to 32 of a-z, 0-9 and `-`."""
+class ProviderBody(Body):
     title: str
     """The text of the button."""
     issuer: str
     """Exactly as the provider calls itself, with or without the slash at its end."""
     client_id: str
-    client_secret: str | None = None
-    """Sealed, and never shown again. Null: a public client."""
+    client_secret: str | msgspec.UnsetType | None = msgspec.UNSET
+    """Sealed, and never shown again. Null: a public client. Left out: the one that is sealed stays; a new provider has none."""
     enabled: bool = True
     scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile"])
     ca_pem: str = ""
@@ -125,6 +123,13 @@ class NewProviderBody(Body):
     """Values of `acr` that prove a second factor."""
     groups: list[GroupRowBody] = msgspec.field(default_factory=list)
     """In their order: of the rows for one organisation the first that fits counts."""
+    version: int | None = None
+    """The version that was read. If another one is stored by now: 409. Null: any."""
+
+
+class NewProviderBody(ProviderBody, kw_only=True):
+    name: str
+    """In addresses: 1 to 32 of a-z, 0-9 and `-`."""
 
 
 class ProviderPatch(Body):

@@ -276,7 +276,7 @@ function Glass({ one, onClose, onDone }: { one: One; onClose: () => void; onDone
           event.preventDefault();
           if (!reason.trim()) return;
           void act.run(async () => {
-            await breakGlass(one.slug, reason.trim(), Number(minutes));
+            await breakGlass(one.slug, reason.trim(), Number(minutes) / 60);
             onDone();
           });
         }}

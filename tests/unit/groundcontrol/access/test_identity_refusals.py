@@ -85,7 +85,7 @@ async def suspended(world: World) -> Answer:
 async def with_nodes(world: World) -> Answer:
     node = await world.hub.node()
     await world.hub.sql("UPDATE node SET org = 2 WHERE id = ?", node.id)
-    return await world.boss.post("organisations/second/delete", {"typed": "second"})
+    return await world.boss.request("DELETE", "organisations/second", {"typed": "second"})
 
 
 async def away(world: World) -> Answer:
@@ -154,8 +154,8 @@ REFUSALS: Final[dict[str, tuple[int, str, Case]]] = {
     "the last admin leaves": (409, "organisation.last_admin", ask("other", "DELETE", "members/{other}")),
     "the last admin steps down": (409, "organisation.last_admin", ask("other", "PATCH", "members/{other}", {"role": "viewer"})),
     "the last admin of the hub": (409, "organisation.last_admin", ask("boss", "POST", "instance-admins", {"username": "{boss}", "admin": False})),
-    "a deletion of the first": (409, "conflict", ask("boss", "POST", "organisations/default/delete", {"typed": "default"})),
-    "a deletion with another name": (400, "request.invalid", ask("boss", "POST", "organisations/second/delete", {"typed": "Second"})),
+    "a deletion of the first": (409, "conflict", ask("boss", "DELETE", "organisations/default", {"typed": "default"})),
+    "a deletion with another name": (400, "request.invalid", ask("boss", "DELETE", "organisations/second", {"typed": "Second"})),
     "a taken short name": (409, "conflict", ask("boss", "POST", "organisations", {"slug": "second", "name": "Again"})),
     "a short name that is a path": (400, "request.invalid", ask("boss", "POST", "organisations", {"slug": "../etc", "name": "x"})),
     "a name that cannot be seen": (400, "request.invalid", ask("boss", "POST", "organisations", {"slug": "ok", "name": "\u202e"})),
@@ -165,7 +165,7 @@ REFUSALS: Final[dict[str, tuple[int, str, Case]]] = {
     "an absent one is suspended": (404, "not_found", ask("boss", "POST", "organisations/third/suspend")),
     "organisations for others": (403, "auth.forbidden", ask("other", "GET", "organisations")),
     "a look without a reason": (400, "request.invalid", ask("boss", "POST", GLASS, {"reason": " "})),
-    "a look of a day": (400, "request.invalid", ask("boss", "POST", GLASS, {"reason": "x", "minutes": 1440})),
+    "a look of a day": (400, "request.invalid", ask("boss", "POST", GLASS, {"reason": "x", "hours": 24})),
     "a look at one's own": (409, "conflict", ask("boss", "POST", "organisations/default/break-glass", {"reason": "x"})),
     "an admin of the hub by others": (403, "auth.forbidden", ask("other", "POST", "instance-admins", {"username": "{other}", "admin": True})),
     "an unknown admin of the hub": (404, "not_found", ask("boss", "POST", "instance-admins", {"username": "nobody", "admin": True})),

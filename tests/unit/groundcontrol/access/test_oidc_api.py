@@ -245,6 +245,14 @@ async def test_a_changed_provider_ends_its_open_log_ins_and_another_one_its_sess
     other = await admin.request("PATCH", "auth/oidc/providers/company", {"version": partial.json["version"], "client_id": "another"})
     assert other.status == 200, other.body
     assert (await browser.get("auth/me")).status == 401
+    whole = {"title": "Whole", "issuer": issuer.url, "client_id": "another"}
+    put = await admin.request("PUT", "auth/oidc/providers/company", whole)
+    assert (put.status, put.json["title"], put.json["has_secret"], put.json["groups"]) == (200, "Whole", True, [])
+    assert (await admin.request("PUT", "auth/oidc/providers/company", {**whole, "version": 1})).code == "conflict"
+    made = await admin.request("PUT", "auth/oidc/providers/second", {**whole, "client_secret": SECRET})
+    assert (made.status, made.json["name"], made.json["has_secret"]) == (200, "second", True)
+    assert (await admin.request("DELETE", "auth/oidc/providers/second")).status == 204
+    other = put
     public = await admin.request("PATCH", "auth/oidc/providers/company", {"version": other.json["version"], "client_secret": None})
     assert public.json["has_secret"] is False
     assert (await admin.request("DELETE", "auth/oidc/providers/company")).status == 204
@@ -525,7 +533,7 @@ async def test_t34_rows_follow_a_renamed_organisation_and_go_with_a_deleted_one(
     browser = hub.anonymous()
     assert (await come_back(browser, issuer)).status == 200
     assert [one["slug"] for one in (await browser.get("auth/me")).json["organisations"]] == ["azure"]
-    assert (await admin.post("organisations/azure/delete", {"typed": "azure"})).status == 204
+    assert (await admin.request("DELETE", "organisations/azure", {"typed": "azure"})).status == 204
     assert (await admin.post("organisations", {"slug": "azure", "name": "Another Azure"})).status == 201
     provider = (await admin.get("auth/oidc/providers/company")).json
     assert (provider["groups"], provider["create_accounts"]) == ([], False)

@@ -73,6 +73,8 @@ async def test_only_admins_of_the_hub_manage_organisations_and_they_see_counts(h
         ("second", 0, True, False),
     ]
     assert node.id not in (await boss.get("organisations")).body.decode()
+    assert [(await boss.get(f"organisations/{slug}")).json for slug in ("default", "second")] == listed
+    assert (await boss.get("organisations/third")).status == 404
     assert (await boss.get("nodes", headers={HEADER: "second"})).code == "organisation.unknown", "they see no content"
 
     eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
@@ -82,7 +84,8 @@ async def test_only_admins_of_the_hub_manage_organisations_and_they_see_counts(h
         ("GET", "organisations", None),
         ("POST", "organisations", {"slug": "third", "name": "Third"}),
         ("POST", "organisations/default/suspend", None),
-        ("POST", "organisations/default/delete", {"typed": "default"}),
+        ("GET", "organisations/default", None),
+        ("DELETE", "organisations/default", {"typed": "default"}),
         ("POST", "organisations/default/break-glass", {"reason": "curious"}),
         ("POST", "instance-admins", {"username": "eve", "admin": True}),
         ("GET", "instance-admins", None),
@@ -205,7 +208,7 @@ async def test_the_last_admin_of_an_organisation_and_of_the_hub_stays(hub: TestH
 async def test_the_hubs_own_audit_log_has_what_is_of_no_organisation(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
     await created(boss, "second", first_admin="eve")
-    assert (await boss.post("organisations/second/break-glass", {"reason": "a look", "minutes": 5})).status == 200
+    assert (await boss.post("organisations/second/break-glass", {"reason": "a look", "hours": 0.1})).status == 200
     page = (await boss.get("instance-audit?limit=1", headers={HEADER: "default"})).json
     assert [(row["action"], row["detail"]["reason"]) for row in page["audit"]] == [("member.break_glass", "a look")]
     rest = (await boss.get(f"instance-audit?cursor={page['next']}", headers={HEADER: "default"})).json
@@ -233,13 +236,13 @@ async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(
     path = "organisations/second/break-glass"
     for body in (
         {"reason": ""},
-        {"reason": "x", "minutes": 241},
-        {"reason": "x", "minutes": 0},
+        {"reason": "x", "hours": 4.01},
+        {"reason": "x", "hours": 0},
         {"reason": "x" * 201},
         {"reason": "x", "role": "admin"},
     ):
         assert (await boss.post(path, body)).status == 400
-    made = await boss.post(path, {"reason": "ticket 17", "minutes": 30})
+    made = await boss.post(path, {"reason": "ticket 17", "hours": 0.5})
     assert made.json["until"] == pytest.approx(hub.clock.now() + 1800, abs=60)
     assert (await boss.post(path, {"reason": "again"})).status == 409
     second = At(boss, "second")
@@ -269,7 +272,7 @@ async def test_an_offer_accepted_while_looking_inside_is_a_membership_that_stays
     await hub.sql("UPDATE account SET must_change_password = 0")
     eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
     assert (await eve.post("members", {"username": boss.user.username, "role": "operator"})).status == 204
-    assert (await boss.post("organisations/second/break-glass", {"reason": "a call", "minutes": 30})).status == 200
+    assert (await boss.post("organisations/second/break-glass", {"reason": "a call", "hours": 0.5})).status == 200
     assert (await boss.post("auth/offers", {"organisation": "second", "accept": True})).status == 204
     member = next(one for one in (await eve.get("members")).json["members"] if one["username"] == boss.user.username)
     assert (member["role"], member["until"], member["source"]) == ("operator", None, "local")
@@ -292,11 +295,11 @@ async def test_a_deleted_organisation_leaves_no_row_and_no_account_of_its_own(hu
     await hub.sql("UPDATE node SET org = 2 WHERE id = ?", there.id)
     assert {"audit", "api_token", "membership", "membership_offer", "node"} <= await tables_with(hub, 2)
 
-    assert (await boss.post("organisations/default/delete", {"typed": "default"})).status == 409
-    assert (await boss.post("organisations/second/delete", {"typed": "Second"})).status == 400
-    refused = await boss.post("organisations/second/delete", {"typed": "second"})
+    assert (await boss.request("DELETE", "organisations/default", {"typed": "default"})).status == 409
+    assert (await boss.request("DELETE", "organisations/second", {"typed": "Second"})).status == 400
+    refused = await boss.request("DELETE", "organisations/second", {"typed": "second"})
     assert (refused.status, refused.code, refused.json["facts"]) == (409, "organisation.has_nodes", {"nodes": 1})
-    gone = await boss.post("organisations/second/delete", {"typed": "second", "abandon": True})
+    gone = await boss.request("DELETE", "organisations/second", {"typed": "second", "abandon": True})
     assert gone.status == 204, gone.body
 
     assert await tables_with(hub, 2) == set()
