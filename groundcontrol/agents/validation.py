@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -201,6 +202,14 @@ def _is_cursor(text: str) -> bool:
     return len(text) <= MAX_LOG_CURSOR and text.isascii() and (not text or text.isprintable())
 
 
+def _day(text: str) -> str:
+    """A date such as 2027-05-12; empty: it is none."""
+    try:
+        return text if len(text) == 10 and date.fromisoformat(text).isoformat() == text else ""
+    except ValueError:
+        return ""
+
+
 def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str]:
     """Decode the identity of a server.
 
@@ -238,6 +247,7 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
         generation=message.generation,
         location=clean(message.location, MAX_LOCATION_CHARS),
         other_patchers=clean(message.other_patchers, 200),
+        support_end=_day(message.support_end),
     )
     mode = message.policy_mode if message.policy_mode in POLICY_MODES else "invalid"
     reboot = message.reboot_required if message.reboot_required in ("yes", "no") else "unknown"

@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
-from groundcontrol.cli.formatting import table
+from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import SELECTOR, add_act, add_acts
 from groundcontrol.cli.pause import pause
 
@@ -175,6 +175,8 @@ async def _show(hub: Hub, args: argparse.Namespace) -> int:
     print(shown(_line(one)))
     rows = [[str(each["wave"] + 1), each["name"], each["state"], each["step"], each["words"], each["remedy"]] for each in targets]
     print(table(("WAVE", "NODE", "STATE", "STEP", "WHY", "REMEDY"), rows))
+    phases = [[phase["state"], str(phase["wave"] + 1), moment(phase["from_at"]), moment(phase["to_at"])] for phase in one["phases"]]
+    print(table(("STATE", "WAVE", "FROM", "TO"), phases))
     for each in targets:
         for gate in each["gates"]:
             print(shown(f"{each['name']}: {gate['gate']} {gate['verdict']}: {gate['words']}; {gate['clears']}"))

@@ -30,8 +30,10 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("".join(re.escape(text) + fact for text, fact in itertools.zip_longest(texts, facts, fillvalue="")))
 
 
-LOSSES: Final = frozenset({"reboot.services", "reboot.ports", "reboot.mounts", "reboot.routes", "reboot.failed_units"})
-"""Codes of notes on services, ports, mounts and units that did not come back after a reboot."""
+LOSSES: Final = frozenset(
+    {"reboot.services", "reboot.ports", "reboot.mounts", "reboot.routes", "reboot.failed_units", "reboot.kernel_older"}
+)
+"""Codes of notes on services, ports, mounts, units and kernels that did not come as they should after a reboot."""
 
 LOSS_BEGINS: Final = tuple(SENTENCES[code].partition("{")[0] for code in sorted(LOSSES))
 """How these notes begin."""

@@ -45,6 +45,8 @@ class NodeIdentity(NamedTuple):
     """Where the node is, by its owner's file."""
     other_patchers: str = ""
     """What else patches the node, with commas between; `none`; empty: an older agent does not report it."""
+    support_end: str = ""
+    """The last day of support by the node's os-release, such as 2027-05-12; empty: it names none."""
 
     @property
     def other_patcher(self) -> str | None:

@@ -1,11 +1,13 @@
 """Ends of support of distributions, from the dates that they publish (Debian and Ubuntu: their `distro-info-data`).
 
-Security updates for everybody count, without contracts: for Debian those of its LTS, for Ubuntu standard support.
+What a node's own os-release names wins. Security updates for everybody count, without contracts: for Debian those of its LTS, for Ubuntu standard support.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from groundcontrol.nodes.model import NodeIdentity
 
 AS_OF: Final = "2026-11-27"
 """When the table was last compared with the published dates."""
@@ -29,7 +31,9 @@ ENDS: Final[dict[str, dict[str, str]]] = {
 """`ID` of os-release -> version -> date."""
 
 
-def supported_until(os_id: str, version: str) -> str | None:
-    """The last day of support, such as 2028-06-30; None: not known."""
-    versions = ENDS.get(os_id, {})
+def supported_until(identity: NodeIdentity) -> str | None:
+    """The last day of support, such as 2028-06-30: what the node's os-release says, or else the table; None: not known."""
+    if identity.support_end:
+        return identity.support_end
+    version, versions = identity.os_version, ENDS.get(identity.os_id, {})
     return versions.get(version) or versions.get(version.partition(".")[0])

@@ -272,7 +272,7 @@ def node_view(
         note=node.note,
         never_by_schedule=NeverView(node.never_why, node.never_by) if node.never_why else None,
         location=None if located is None else LocationView(located.location, located.by),
-        supported_until=supported_until(identity.os_id, identity.os_version),
+        supported_until=supported_until(identity),
         actions=[] if node.policy is None else list(node.policy.named(ACTION)),
         other_patcher=identity.other_patcher,
         health=NodeHealthView(
@@ -283,7 +283,7 @@ def node_view(
 
 def _identity(identity: NodeIdentity) -> IdentityView:
     fields = {**identity._asdict(), "addresses": list(identity.addresses), "generation": identity.generation or None}
-    del fields["units"], fields["location"], fields["other_patchers"]
+    del fields["units"], fields["location"], fields["other_patchers"], fields["support_end"]
     return IdentityView(**fields)
 
 

@@ -109,6 +109,20 @@ class Override(NamedTuple):
     at: float
 
 
+class Phase(NamedTuple):
+    """A time in which a roll-out had one state, in one wave."""
+
+    state: RolloutState
+    wave: int
+    from_at: float
+    to_at: float | None = None
+    """None: it lasts, or the roll-out has ended so."""
+
+
+MOST_PHASES: Final = 200
+"""The first and the last are kept."""
+
+
 class Rollout(NamedTuple):
     id: RolloutId
     org: int
@@ -148,6 +162,8 @@ class Rollout(NamedTuple):
     reported: bool = False
     owned_at: float = 0.0
     """When its owner took it over; 0: they made it, at `made_at`."""
+    phases: tuple[Phase, ...] = ()
+    """Those that were stored, oldest first."""
     version: int = 1
 
     @property
@@ -164,6 +180,20 @@ class Rollout(NamedTuple):
         found = Counter(one.state for one in self.targets)
         states: tuple[TargetState, ...] = ("held", "pending", "running", "passed", "worse", "failed", "unknown", "not_started")
         return {"total": len(self.targets), **{state: found[state] for state in states}}
+
+
+def phases_of(rollout: Rollout) -> tuple[Phase, ...]:
+    """All phases so far. A roll-out that never moved has one."""
+    return rollout.phases or (Phase(rollout.state, rollout.wave, rollout.made_at, None),)
+
+
+def with_phases(before: Rollout, after: Rollout, now: float) -> Rollout:
+    """Ends the phase and begins the next one, if the state or the wave has changed."""
+    if (before.state, before.wave) == (after.state, after.wave):
+        return after
+    *earlier, last = phases_of(before)
+    phases = (*earlier, last._replace(to_at=now), Phase(after.state, after.wave, now))
+    return after._replace(phases=phases if len(phases) <= MOST_PHASES else (phases[0], *phases[1 - MOST_PHASES :]))
 
 
 # -- facts ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from groundcontrol.policies.windows import Open, allowed
 from groundcontrol.rollouts.beginning import of_occurrence, targets_of
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts, Shared
-from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell
+from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell, with_phases
 from groundcontrol.rollouts.occurrences import Due, due_now, missed_in_row
 from groundcontrol.rollouts.report import report_words
 from groundcontrol.rollouts.step import step
@@ -123,6 +123,7 @@ class RolloutService:
         if after.rollout.state in ENDED and before.state not in ENDED:
             told = Tell("patch_report", {"rollout": after.rollout.id, "name": after.rollout.name, "why": report_words(after.rollout)})
             after = Stepped(after.rollout._replace(reported=True), (*after.commands, told))
+        after = Stepped(with_phases(before, after.rollout, self._clock.now()), after.commands)
         saved = await self._stores[RolloutStore].save_rollout(scope, before, after)
         self._bus.publish(Changed("rollout", saved.rollout.id, saved.rollout.version, scope.org))
         for node, version in saved.nodes:

@@ -46,12 +46,11 @@ def status_of(
 
 def support_of(nodes: Sequence[Node], now: float) -> list[SupportView]:
     """The releases of the fleet by their end of support."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str, str | None], list[str]] = {}
     for node in nodes:
-        found.setdefault((node.identity.os_id, node.identity.os_version), []).append(node.id)
+        found.setdefault((node.identity.os_id, node.identity.os_version, supported_until(node.identity)), []).append(node.id)
     today, views = datetime.fromtimestamp(now, UTC).date(), list[SupportView]()
-    for (os_id, version), ids in found.items():
-        until = supported_until(os_id, version)
+    for (os_id, version, until), ids in found.items():
         left = None if until is None else (date.fromisoformat(until) - today).days
         views.append(SupportView(os_id=os_id, os_version=version, nodes=ids, supported_until=until, left_days=left))
     return sorted(views, key=lambda one: (one.supported_until or "9999", one.os_id, one.os_version))
@@ -83,7 +82,7 @@ def _row(
         reboot_due_since_at=node.reboot_since_at if node.reboot_required == "yes" else None,
         lists_at=None if read is None else read[0],
         other_patcher=node.identity.other_patcher,
-        supported_until=supported_until(node.identity.os_id, node.identity.os_version),
+        supported_until=supported_until(node.identity),
         policies=[one.name for one in mine],
         missed=node.patch_missed,
         next_at=min((at for one in mine if (at := next_at(one, now)) is not None), default=None),

@@ -11,7 +11,7 @@ from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import GateMode, Reboots
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
-from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict
+from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict, phases_of
 from groundcontrol.web.answer import Answer, Body
 
 
@@ -102,6 +102,14 @@ class WaveView(Answer):
     gates: list[GateView]
 
 
+class PhaseView(Answer):
+    state: RolloutState
+    wave: int
+    from_at: float
+    to_at: float | None
+    """Null: it lasts, or the roll-out has ended so."""
+
+
 class RolloutView(Answer):
     id: str
     name: str
@@ -128,6 +136,7 @@ class RolloutView(Answer):
     hold_since: float | None
     stopped_by: str
     parent_id: str | None
+    phases: list[PhaseView]
 
 
 class RolloutsView(Answer):
@@ -321,6 +330,7 @@ def rollout_view(one: Rollout, seen: frozenset[NodeId] | None = None) -> Rollout
         version=one.version, made_at=one.made_at, start_at=one.start_at, started_at=one.started_at, ended_at=one.ended_at, close_at=one.close_at,
         action=one.action, observes=one.observes, targets=counts_view(one), confirm=sum(1 for target in one.targets if target.confirmed),
         waves=wave_views(one, seen), wave=one.wave, hold_since=one.hold_since, stopped_by=one.stopped_by, parent_id=one.parent or None,
+        phases=[PhaseView(state=phase.state, wave=phase.wave, from_at=phase.from_at, to_at=phase.to_at) for phase in phases_of(one)],
     )  # fmt: skip
 
 

@@ -49,6 +49,8 @@ class RebootState(NamedTuple):
     """Those of `running` that nothing starts at boot."""
     kernel: Tuple[str, ...] = ()
     """The release of the running kernel; empty: an older version wrote the record."""
+    passed_over: Tuple[str, ...] = ()
+    """Newer installed kernels that the last boot did not start."""
 
 
 class RebootRequest(NamedTuple):
@@ -157,7 +159,18 @@ def read_reboot_state() -> RebootState:
         parse_routes(read_file("/proc/net/route"), read_file("/proc/net/ipv6_route")),
         tuple(sorted(by_hand)),
         (os.uname().release,),
+        _passed_over(),
     )
+
+
+def _passed_over() -> Tuple[str, ...]:
+    from spider.packages.after.post_checks import read_host  # noqa: PLC0415 - needed once a reboot
+    from spider.packages.after.reboot import passed_over  # noqa: PLC0415
+    from spider.packages.host_manager import find_native  # noqa: PLC0415
+    from spider.sampling.collectors.identity import parse_os_release  # noqa: PLC0415
+
+    release = parse_os_release(read_text("/etc/os-release") or read_text("/usr/lib/os-release"))
+    return tuple(passed_over("", read_host(find_native("", release).name)))
 
 
 def parse_routes(text: str, text6: str) -> Tuple[str, ...]:
@@ -208,6 +221,7 @@ def compare(before: RebootState, after: RebootState) -> List[str]:
         ("reboot.mounts", before.mounts, after.mounts),
         ("reboot.routes", before.routes, after.routes),
         ("reboot.failed_units", after.failed, before.failed),
+        ("reboot.kernel_older", after.passed_over, before.passed_over),
     ):
         missing = [name for name in old if name not in new]
         if missing and (new or code != "reboot.services"):  # at least Spider's own service runs: an empty list could not be read

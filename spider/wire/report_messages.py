@@ -58,6 +58,8 @@ class Identity(NamedTuple):
     """Where this host is, by its owner's file: cloud, home, work or another word."""
     other_patchers: str = ""
     """What else patches this server by itself, such as unattended-upgrades, with commas between; `none`."""
+    support_end: str = ""
+    """The day on which the support of this release ends, by its os-release, such as 2027-05-12."""
 
 
 def policy_fields(lines: Iterable[Tuple[str, Sequence[str]]]) -> Dict[str, Any]:

@@ -38,6 +38,7 @@ SENTENCES: Dict[str, str] = {
     "reboot.away": "Its services had started {seconds} s after the order.",
     "reboot.same": "As before the reboot: services {services}, ports {ports}, file systems {mounts}.",
     "reboot.kernel": "The kernel was {before} before the reboot and is {after} now.",
+    "reboot.kernel_older": "The kernel is older than expected: the reboot did not start the installed {names}.",
     "reboot.services": "Services that ran before the reboot and do not now: {names}.",
     "reboot.ports": "Ports that were open before the reboot and are not now: {names}.",
     "reboot.mounts": "File systems that were mounted before the reboot and are not now: {names}.",

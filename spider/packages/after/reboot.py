@@ -56,6 +56,7 @@ DATABASES = (
 )
 MAX_NAMED = 5
 
+_MODULES = ("/lib/modules", "/usr/lib/modules")
 _LIBRARIES = ("lib/*-linux-*", "usr/lib/*-linux-*", "lib64", "usr/lib64", "lib", "usr/lib")
 _CORE = ("libc.so.6", "libc.musl-*.so.1")
 _CORE_PROGRAMS = ("usr/bin/dbus-daemon", "usr/bin/dbus-broker")
@@ -111,7 +112,7 @@ def comparer(manager: str) -> Callable[[str, str], int]:
 
 def installed_kernels(root: str = "") -> List[str]:
     """The releases of the kernels with installed modules. (/lib is /usr/lib on most systems.)"""
-    for directory in ("/lib/modules", "/usr/lib/modules"):
+    for directory in _MODULES:
         try:
             with os.scandir(root + directory) as entries:
                 return sorted(entry.name for entry in entries if os.path.exists(entry.path + "/modules.dep"))
@@ -120,13 +121,27 @@ def installed_kernels(root: str = "") -> List[str]:
     return []
 
 
+def _of_my_flavour(root: str, host: Host) -> List[str]:
+    """The other installed kernels of the running kernel's flavour, oldest first."""
+    mine = flavour(host.kernel)
+    others = [name for name in installed_kernels(root) if name != host.kernel and flavour(name) == mine]
+    return sorted(others, key=functools.cmp_to_key(comparer(host.manager)))
+
+
+def passed_over(root: str, host: Host) -> List[str]:
+    """Newer kernels of the same flavour that were there before this boot, which started the running one. Oldest first."""
+    if host.container or not host.booted_at:
+        return []
+    newer = [name for name in _of_my_flavour(root, host) if comparer(host.manager)(name, host.kernel) > 0]
+    since = {name: max(changed_at(f"{root}{directory}/{name}/kernel") for directory in _MODULES) for name in newer}
+    return [name for name in newer if 0 < since[name] < host.booted_at]
+
+
 def _kernel(root: str, host: Host) -> RebootVerdict:  # noqa: PLR0911  # one return for each answer
     kernels = installed_kernels(root)
     if not kernels:
         return RebootVerdict(UNKNOWN, sentence("due.unknown_kernels"))
-    mine = flavour(host.kernel)
-    others = [name for name in kernels if name != host.kernel and flavour(name) == mine]
-    others.sort(key=functools.cmp_to_key(comparer(host.manager)))
+    others = _of_my_flavour(root, host)
     if host.kernel not in kernels:
         if others:
             return RebootVerdict(YES, sentence("due.kernel_removed", running=host.kernel, installed=others[-1]))

@@ -128,6 +128,7 @@ class IdentityReader:
             reboot_required=_reboot_required(root, Host(manager, clean(system.release), booted_at_ms / 1000, container, self._boot_id())),
             units=units,
             other_patchers=other_patchers(root),
+            support_end=clean(release.get("SUPPORT_END", "")),
         )
 
     def _boot_id(self) -> str:

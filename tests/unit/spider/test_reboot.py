@@ -143,6 +143,9 @@ def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not()
         "The kernel was 6.1.0-28-amd64 before the reboot and is 6.1.0-30-amd64 now."
     ]
     assert compare(STATE, kernel) == compare(STATE, STATE), "an older version had not recorded it"
+    old = kernel._replace(passed_over=("6.1.0-30-amd64",))
+    assert compare(kernel, old)[2:] == ["The kernel is older than expected: the reboot did not start the installed 6.1.0-30-amd64."]
+    assert compare(old, old)[2:] == [], "somebody chose the older one before"
     unread = STATE._replace(running=())  # systemctl did not answer
     assert compare(STATE, unread) == ["As before the reboot: services 0, ports 2, file systems 1."]
     after = RebootState(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())

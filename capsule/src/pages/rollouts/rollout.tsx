@@ -45,6 +45,7 @@ import { RoleRefusal } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { FollowedFreezes } from "./freeze-banner";
 import { RolloutGlyph } from "./rollout-parts";
+import { RolloutPhases } from "./rollout-phases";
 
 type Wave = RolloutView["waves"][number];
 type Gate = Wave["gates"][number];
@@ -90,6 +91,7 @@ export function RolloutPage({ id }: { id: string }): VNode {
         ))}
       </ol>
       <Targets rollout={rollout} onChange={setRollout} />
+      <RolloutPhases rollout={rollout} />
     </div>
   );
 }

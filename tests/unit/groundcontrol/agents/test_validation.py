@@ -94,6 +94,11 @@ def test_an_unknown_policy_or_reboot_state_becomes_the_cautious_one() -> None:
     assert (version, policy.mode, reboot) == ("1[0m", "invalid", "unknown")
 
 
+def test_an_end_of_support_is_a_day_or_unknown() -> None:
+    told = {"2027-05-12": "2027-05-12", "": "", "2027-02-30": "", "soon": "", "20270512": "", "2027-W19-3": ""}
+    assert {text: read_identity(IDENTITY._replace(support_end=text))[0].support_end for text in told} == told
+
+
 def test_the_edition_of_its_unit_files_is_compared_with_this_release_s() -> None:
     assert read_identity(IDENTITY)[0].units == 0
     assert read_identity(IDENTITY._replace(units=3))[0].units == 3

@@ -11,7 +11,7 @@ from groundcontrol.core.scope import SYSTEM
 from groundcontrol.policies.model import MinAge, Order, check_policy
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.waves import work_s
-from groundcontrol.rollouts.model import Gate
+from groundcontrol.rollouts.model import MOST_PHASES, Gate, Phase, phases_of, with_phases
 from groundcontrol.rollouts.views import _REMEDIES
 from tests.support.inprocess_hub import TestHub
 from tests.support.rollout_trial import Trial, a_policy
@@ -47,7 +47,7 @@ def test_with_nodes_left_one_worse_node_still_asks_a_person() -> None:
     trial.look(1)
     through(trial, "a", "b")
     trial.set("b", gates=(WORSE,))
-    trial.watched(900)
+    trial.watched(1300)
     assert trial.rollout.state == "paused"
 
 
@@ -134,3 +134,15 @@ def test_a_node_whose_own_work_does_not_fit_is_not_admitted() -> None:
     trial.look(400)
     assert (trial.of("a").state, trial.of("a").why) == ("held", "too_late")
     assert trial.of("a").words == "113 minutes are left, and it takes about 117"
+
+
+def test_each_phase_has_its_begin_and_end_and_their_number_is_bounded() -> None:
+    one = Trial("a", "b").rollout
+    assert phases_of(one) == (Phase("waiting", 0, one.made_at),)
+    moved = with_phases(one, one._replace(state="running"), 5.0)
+    assert with_phases(moved, moved._replace(words="x"), 6.0).phases == moved.phases
+    moved = with_phases(moved, moved._replace(wave=1), 9.0)
+    assert moved.phases == (Phase("waiting", 0, one.made_at, 5.0), Phase("running", 0, 5.0, 9.0), Phase("running", 1, 9.0))
+    for turn in range(MOST_PHASES):
+        moved = with_phases(moved, moved._replace(state="holding" if moved.state == "running" else "running"), 10.0 + turn)
+    assert (len(moved.phases), moved.phases[0].state, moved.phases[-1].from_at) == (MOST_PHASES, "waiting", 9.0 + MOST_PHASES)

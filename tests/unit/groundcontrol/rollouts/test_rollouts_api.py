@@ -127,6 +127,9 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
     assert (known["os_id"], known["os_version"], known["nodes"], known["supported_until"]) == ("almalinux", "8.10", [node.id], "2029-03-01")
     assert (unknown["supported_until"], unknown["left_days"]) == (None, None), "not known is neither ended nor left"
     assert [one.left_days for one in support_of([await hub.store.nodes.node(SYSTEM, node.id)], 1_867_104_000.0)] == [-1], "2029-03-02"
+    identity = NodeIdentity(os_id="almalinux", os_version="8.10", support_end="2031-01-31")
+    await hub.store.nodes.save_identity(session, identity, "1", NodePolicy("managed"), "no", 1.0)
+    assert (await admin.get("patch-status")).json["support"][0]["supported_until"] == "2031-01-31", "the node's os-release wins"
     preview = {
         "name": "p",
         "select": {"all": True},
@@ -231,6 +234,9 @@ async def test_only_an_admin_kills_after_a_stop_and_with_the_name_of_the_node(hu
     assert (await operator.post(path, body)).status == 403
     answer = await admin.post(path, body)
     assert (answer.status, answer.json["state"]) == (200, "stopping")
+    first, last = answer.json["phases"]
+    assert (first["state"], first["from_at"], last["state"], last["to_at"]) == ("running", made["made_at"], "stopping", None)
+    assert first["to_at"] == last["from_at"]
     stop = (await hub.store.jobs.job(SYSTEM, saved.jobs[0])).stop
     assert stop is not None
     assert stop.force
@@ -248,12 +254,14 @@ async def test_a_reboot_shows_its_kernels_and_its_evidence(hub: TestHub) -> None
         sentence("reboot.away", seconds=42),
         sentence("reboot.kernel", before="6.1.0-28-amd64", after="6.1.0-30-amd64"),
         sentence("reboot.ports", names="tcp 80"),
+        sentence("reboot.kernel_older", names="6.1.0-31-amd64"),
     )
     await hub.store.jobs.save_report(job, Report("no", "", (), (), (), notes), session)
     await hub.sql("UPDATE job SET state = 'succeeded', ended_at = ? WHERE id = ?", hub.clock.now(), job)
     [one] = (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"]
     assert (one["verdict"], one["kernel_from"], one["kernel_to"]) == ("broken", "6.1.0-28-amd64", "6.1.0-30-amd64")
     assert one["notes"][4] == "Ports that were open before the reboot and are not now: tcp 80."
+    assert one["notes"][5] == "The kernel is older than expected: the reboot did not start the installed 6.1.0-31-amd64."
     assert (one["needed"], one["need"]) == ("yes", "kernel 6.1.0-30-amd64 is installed, but 6.1.0-28-amd64 is running")
     assert (one["boot_from"], one["boot_to"], one["away_s"]) == ("a" * 32, "b" * 32, 42.0)
 

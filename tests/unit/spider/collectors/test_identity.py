@@ -156,6 +156,11 @@ def test_an_empty_host_is_unknown_and_no_failure(tmp_path: Path) -> None:
     assert identity.reboot_required == "unknown"
 
 
+def test_the_end_of_support_is_what_os_release_names(tmp_path: Path) -> None:
+    write(tmp_path, {"etc/os-release": "ID=fedora\nSUPPORT_END=2027-05-12\n"})
+    assert IdentityReader(str(tmp_path)).read(0.0, *AGENT).support_end == "2027-05-12"
+
+
 def test_a_name_of_any_bytes_can_be_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/localtime").symlink_to(os.fsdecode(b"/usr/share/zoneinfo/x\xfe"))

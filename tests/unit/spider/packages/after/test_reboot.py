@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.after.reboot import Host, RebootVerdict, flavour, is_kernel, load_verdict, reboot_required, save_verdict
+from spider.packages.after.reboot import Host, RebootVerdict, flavour, is_kernel, load_verdict, passed_over, reboot_required, save_verdict
 
 LONG_AGO, FAR_AHEAD = 1.0, 4e9
 """Moments of a boot: before and after every file that a test writes."""
@@ -28,6 +28,16 @@ def kernels(root: Path, *names: str) -> Path:
 
 def ask(root: Path, kernel: str, manager: str = "apt", booted_at: float = FAR_AHEAD, container: str = "", **told: str) -> RebootVerdict:
     return reboot_required(str(root), Host(manager, kernel, booted_at, container), (told.get("required", "unknown"), told.get("why", "")))
+
+
+def test_a_newer_kernel_that_was_there_before_the_boot_was_passed_over(tmp_path: Path) -> None:
+    kernels(tmp_path, "6.1.0-18-amd64", "6.1.0-28-amd64", "6.1.0-30-amd64", "6.1.0-31-rt-amd64")
+    write(tmp_path, *(f"lib/modules/{name}/kernel/fs.ko" for name in ("6.1.0-18-amd64", "6.1.0-30-amd64", "6.1.0-31-rt-amd64")))
+    host = Host("apt", "6.1.0-28-amd64", FAR_AHEAD, "")
+    assert passed_over(str(tmp_path), host) == ["6.1.0-30-amd64"]
+    assert passed_over(str(tmp_path), host._replace(booted_at=1.0)) == [], "it was installed after the boot"
+    assert passed_over(str(tmp_path), host._replace(container="lxc")) == []
+    assert passed_over(str(tmp_path), host._replace(kernel="6.1.0-30-amd64")) == []
 
 
 @pytest.mark.parametrize("mark", ["run/reboot-required", "var/run/reboot-required", "run/reboot-needed"])
