@@ -62,7 +62,7 @@ const NAMES = new Set([
 ]);
 /** Selectors and fonts in constants. */
 const CODE =
-  /^(?:stardust [a-z]+ |stardust [a-z]+$|\s{2,}- job_name|\s{4}(?:authorization|scheme|static_configs):|button, |input[,:]|main :is|11px )|\bsans-serif$/;
+  /^(?:install -m |stardust [a-z]+ |stardust [a-z]+$|\s{2,}- job_name|\s{4}(?:authorization|scheme|static_configs):|button, |input[,:]|main :is|11px )|\bsans-serif$/;
 const hidden = (tag, attribute) => NOT_SHOWN.test(attribute) || NOT_SHOWN.test(`${tag} ${attribute}`);
 const QUIET_CALLS =
   /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;

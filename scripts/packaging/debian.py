@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-LIMIT_S: Final = 900
+LIMIT_S: Final = 3600
 PLACE: Final = "usr/lib/stardust-hub"
 SCRIPTS: Final = ("preinst", "postinst", "prerm", "postrm")
 _OF_COMPILERS: Final = (".c", ".h", ".pyx", ".pxd", ".pxi", ".pyi")
@@ -74,7 +74,7 @@ def build(root: Path, out: Path) -> Path:
             path.chmod(0o755 if path.is_dir() or is_program else 0o644)
         os.utime(path, (int(os.environ["SOURCE_DATE_EPOCH"]),) * 2, follow_symlinks=False)
     package = out / f"stardust-hub_{version}_py{python}_{architecture}.deb"
-    run("dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "-Sextreme", "--build", str(tree), str(package))
+    run("dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "--build", str(tree), str(package))
     shutil.rmtree(tree)
     return package
 

@@ -121,6 +121,23 @@ def test_invalid_fields_are_marked_and_a_private_key_is_parsed(browser: Browser,
         assert not [line for line in sent if PASSPHRASE in line or SUDO in line or "PRIVATE KEY" in line]
 
 
+def test_a_nixos_server_is_left_alone_and_the_page_says_what_to_paste(browser: Browser, hub: HubProcess) -> None:
+    with SshServerThread(os_release="ID=nixos\nVERSION_ID=26.05\n") as end, gate(browser, hub) as seen:
+        seen.sign_in()
+        asked_for_its_key(end, "right")(seen)
+        trusted(seen)
+        failure = seen.page.get_by_role("dialog").locator(".failure")
+        expect(failure.get_by_text("The server runs NixOS")).to_be_visible(timeout=60_000)
+        expect(seen.page.get_by_text("This attempt changed nothing on the server.")).to_be_visible()
+        expect(failure.get_by_label("Settings for NixOS")).to_contain_text("services.stardust-spider")
+        failure.get_by_role("button", name="Create an invite for it").click()
+        invite = failure.get_by_label("Invite", exact=True)
+        expect(invite).to_have_text(re.compile(r"stardust1\.\S{20,}"))
+        assert not seen.axe()
+    [made] = hub.local("GET", "/api/v1/invites").json["invites"]
+    assert (made["kind"], made["most_uses"], made["approval"]) == ("organisation", 1, True)
+
+
 def test_a_conflicting_deployment_can_be_opened_from_the_error(browser: Browser, hub: HubProcess) -> None:
     with held_back(free_port()) as (port, _), gate(browser, hub, expected=("409 (Conflict)",)) as seen:
         page = seen.page

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
-from typing import Self
+from typing import Any, Self
 
 import asyncssh
 
@@ -144,9 +144,13 @@ class Doorkeeper(Watcher):
 
 
 class SshServerThread:
-    """A server on `port` of 127.0.0.1 in a thread of its own, for tests without an event loop. It hangs at the first command."""
+    """A server on `port` of 127.0.0.1 in a thread of its own, for tests without an event loop.
 
-    def __init__(self) -> None:
+    It hangs at the first command, or with `os_release` runs commands on this machine (as root), as if that text were its /etc/os-release.
+    """
+
+    def __init__(self, os_release: str = "") -> None:
+        self._os_release = os_release
         self.port = free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ssh server")
@@ -179,7 +183,7 @@ class SshServerThread:
         key = await asyncio.to_thread(asyncssh.generate_private_key, "ssh-ed25519")
         self._server = await asyncssh.listen(
             "127.0.0.1", self.port, reuse_address=True, server_factory=lambda: Doorkeeper(self._inside, self._seen), server_host_keys=[key], allow_scp=False,
-            sftp_factory=None, process_factory=self._hang,
+            sftp_factory=None, process_factory=self._run if self._os_release else self._hang, encoding=None if self._os_release else "utf-8",
         )  # fmt: skip
         self.port = self._server.get_port()
 
@@ -194,6 +198,25 @@ class SshServerThread:
             conn = self._inside.pop()
             conn.abort()
             await conn.wait_closed()
+
+    async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        own = 'printf %s "$0" >/dev/shm/os-release && mount --bind /dev/shm/os-release /etc/os-release && exec sh -c "$1"'
+        argv = ("unshare", "--mount", "sh", "-c", f"mount -t tmpfs none /dev/shm && {own}", self._os_release, process.command or "sh")
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
+        assert child.stdin and child.stdout  # noqa: PT018  # for the type checker
+
+        async def pump(source: Any, sink: Any) -> None:
+            with contextlib.suppress(OSError):  # the program may end before its input
+                while data := await source.read(65536):
+                    sink.write(data)
+                    await sink.drain()
+
+        feeding = asyncio.create_task(pump(process.stdin, child.stdin))
+        await asyncio.gather(pump(child.stdout, process.stdout), pump(child.stderr, process.stderr))
+        status = await child.wait()
+        feeding.cancel()
+        process.exit(status)
 
     async def _hang(self, process: asyncssh.SSHServerProcess[str]) -> None:
         """Accept a command, and do not answer before the client ends its input."""

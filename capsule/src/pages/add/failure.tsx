@@ -16,6 +16,7 @@ import { Glyph } from "../../ui/glyph";
 import { useSubmit } from "../jobs/submit/use-submit";
 import { KeyField, SignInFields } from "./connection-fields";
 import { signInBody, missingCredentialsReason, portFault, wholeKey, type ConnectionForm } from "./connection-form";
+import { NixosPaste } from "./nixos-paste";
 
 interface Props {
   deployment: DeploymentView;
@@ -89,6 +90,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
         <span>{deployment.error?.message ?? t`It was cancelled before it finished.`}</span>
       </h3>
       {left && <p class="t2">{left}</p>}
+      {deployment.error?.code === "nixos" && mayAct.value && <NixosPaste deployment={deployment} />}
       {confirm !== undefined && mayAct.value && (
         <p class="t2">{t`Trying again takes the server out of the fleet and deletes its history. This cannot be undone.`}</p>
       )}
