@@ -16,7 +16,8 @@ EXIT_SOME_FAILED: Final = 5
 EXIT_STATUS: Final = (
     "Exit status: 0 done; 1 the command, or the one job that it ordered, failed; 2 the command is wrong; 3 no node matches a selector;"
     " 4 no hub answers, or the hub stopped answering: what was ordered may continue; 5 of several nodes some failed, or a gate stopped the"
-    " roll-out; 6 the hub refused it: a right, a policy or the present state; 130 Ctrl-C."
+    " roll-out; 6 the hub refused it: a right, a policy or the present state; 78 a setting is wrong"
+    " or unsafe; 130 Ctrl-C."
 )
 
 
