@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -12,10 +15,11 @@ from groundcontrol.core.errors import HubError
 from groundcontrol.events.feed import RECENT_EVENTS
 from groundcontrol.jobs.messages import _WORDS as JOB_WORDS
 from groundcontrol.nodes.feed import FLEET_REPLAY_BYTES
-from groundcontrol.slices import TOPICS
+from groundcontrol.slices import ROUTES, TOPICS
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.connection import MAX_TOPICS
 from groundcontrol.web.live.topics import FIRST_BELOW, REPLAY_BYTES
+from groundcontrol.web.openapi import document
 from majortom.errors import MESSAGES
 from scripts.benches.main import BENCHES, LONG
 from spider.wire.sentences import SENTENCES
@@ -186,6 +190,27 @@ def test_every_command_that_an_operators_page_shows_exists_with_its_flags() -> N
             wrong += [f"{path.name}: {command}"] * (command not in flags)
     assert seen > 80
     assert wrong == []
+
+
+def test_every_call_of_curl_that_a_page_shows_is_described_with_its_fields() -> None:
+    described = document(ROUTES)
+    paths = {re.compile(re.sub(r"{\w+}", "[^/]+", path) + r"\Z"): methods for path, methods in described["paths"].items()}
+    seen = 0
+    for path in DOCS:
+        for line in re.findall(r"^curl (.*/api/v1/.*)$", path.read_text(), re.MULTILINE):
+            words = shlex.split(line)
+            [url] = [urlsplit(word) for word in words if word.startswith("https://")]
+            body = json.loads(words[words.index("--json") + 1]) if "--json" in words else None
+            [methods] = [found for pattern, found in paths.items() if pattern.match(url.path)] or [{}]
+            operation = methods.get("get" if body is None else "post", {})
+            assert operation, line
+            known = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
+            assert set(parse_qs(url.query)) <= known, line
+            if body is not None:
+                reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                assert set(body) <= set(described["components"]["schemas"][reference.rpartition("/")[2]]["properties"]), line
+            seen += 1
+    assert seen >= 4
 
 
 def test_the_operators_pages_are_short_enough_to_be_read() -> None:

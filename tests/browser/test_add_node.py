@@ -121,13 +121,14 @@ def test_invalid_fields_are_marked_and_a_private_key_is_parsed(browser: Browser,
         assert not [line for line in sent if PASSPHRASE in line or SUDO in line or "PRIVATE KEY" in line]
 
 
+@pytest.mark.timeout(600)
 def test_a_nixos_server_is_left_alone_and_the_page_says_what_to_paste(browser: Browser, hub: HubProcess) -> None:
     with SshServerThread(os_release="ID=nixos\nVERSION_ID=26.05\n") as end, gate(browser, hub) as seen:
         seen.sign_in()
         asked_for_its_key(end, "right")(seen)
         trusted(seen)
         failure = seen.page.get_by_role("dialog").locator(".failure")
-        expect(failure.get_by_text("The server runs NixOS")).to_be_visible(timeout=60_000)
+        expect(failure.get_by_text("The server runs NixOS")).to_be_visible(timeout=240_000)
         expect(seen.page.get_by_text("This attempt changed nothing on the server.")).to_be_visible()
         expect(failure.get_by_label("Settings for NixOS")).to_contain_text("services.stardust-spider")
         failure.get_by_role("button", name="Create an invite for it").click()

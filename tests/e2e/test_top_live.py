@@ -1,18 +1,33 @@
-"""`stardust top` over the live socket of a real hub, and over a restart of the hub."""
+"""`stardust top` over the live socket of a real hub, over a restart of the hub, on plain terminals, and as one frame."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import sys
+import termios
+import time
 from pathlib import Path
 
 from groundcontrol.cli.dashboard.feed import Feed
 from groundcontrol.cli.dashboard.state import Fleet
 from tests.support.agent import agents
+from tests.support.command import said_by
 from tests.support.eventually import eventually
-from tests.support.hub import HubProcess
+from tests.support.hub import ROOT, HubProcess
 
 LIMIT_S = 60
+CODES = re.compile(r"\x1b(?:\[[0-9;?>=<]*[ -/]*[@-~]|[()].|[=>])")
+PLAIN = {0, 1, 2, 3, 4, 7, 22, 23, 24, 27, 39, 49}
+SIXTEEN = {*range(30, 38), *range(40, 48), *range(90, 98), *range(100, 108)}
 
 
 async def test_the_dashboard_is_filled_by_the_live_socket_and_again_after_a_restart(tmp_path: Path) -> None:
@@ -44,3 +59,49 @@ async def test_the_dashboard_is_filled_by_the_live_socket_and_again_after_a_rest
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+
+def on_a_terminal(folder: Path, wanted: str, **env: str) -> tuple[int, str]:
+    """The dashboard on a terminal of 80 by 24, until it has shown this and `q` ended it. Returns: its exit status and all that it wrote."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        usual = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "STARDUST_ALLOW_VOLATILE": "yes", **env}
+        os.execve(sys.executable, [sys.executable, "-m", "groundcontrol", "top", "--data-dir", str(folder)], usual)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    written, until, asked = "", time.monotonic() + LIMIT_S, False
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(terminal, 65536) if select.select([terminal], [], [], LIMIT_S)[0] else b"":
+            written += data.decode(errors="replace")
+            assert time.monotonic() < until, repr(written[-2000:])
+            if not asked and wanted in CODES.sub("", written):
+                os.write(terminal, b"q")
+                asked = True
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), written
+
+
+def test_the_dashboard_fits_plain_terminals(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("top-plain")
+    for kinds, env in (
+        (PLAIN | SIXTEEN, {"TERM": "xterm"}),
+        (PLAIN | SIXTEEN, {"TERM": "screen"}),
+        (PLAIN, {"TERM": "xterm-256color", "NO_COLOR": "1"}),
+    ):
+        status, written = on_a_terminal(shared_hub.folder, "●", **env)
+        assert status == 0, written[-2000:]
+        used = {int(number or 0) for codes in re.findall(r"\x1b\[([0-9;]*)m", written) for number in codes.split(";")}
+        assert used <= kinds, env
+        assert "\x1b[?1049l" in written, "the screen from before is back"
+        assert max(int(column) for column in re.findall(r"\x1b\[\d+;(\d+)H", written)) <= 80
+
+
+def test_one_frame_is_printed_as_text_and_as_json(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("top-once")
+    frame = said_by(shared_hub, "top", "--once")
+    assert "top-once" in frame
+    assert "\x1b" not in frame
+    document = json.loads(said_by(shared_hub, "top", "--once", "--json"))
+    assert set(document) == {"nodes", "alerts", "jobs", "at"}
+    assert "top-once" in [node["name"] for node in document["nodes"]]
+    assert "top-once" in said_by(shared_hub, "top"), "without a terminal it prints one frame"

@@ -211,6 +211,7 @@ class SshServerThread:
                 while data := await source.read(65536):
                     sink.write(data)
                     await sink.drain()
+                sink.write_eof()
 
         feeding = asyncio.create_task(pump(process.stdin, child.stdin))
         await asyncio.gather(pump(child.stdout, process.stdout), pump(child.stderr, process.stderr))

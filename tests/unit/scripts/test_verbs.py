@@ -15,7 +15,7 @@ from scripts.simfleet.main import main
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 
 
-@pytest.mark.parametrize("name", ["audit", "check", "reset", "stop"])
+@pytest.mark.parametrize("name", ["audit", "auto", "check", "release", "reset", "stop"])
 def test_an_unknown_argument_is_refused(name: str) -> None:
     done = subprocess.run([SCRIPTS / name, "nonsense"], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "nonsense" in done.stderr) == (2, True)
