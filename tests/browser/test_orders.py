@@ -21,6 +21,7 @@ from tests.support.page.deployments import opened
 from tests.support.page.fleets import PLAN_DIGEST, plan
 from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
+from tests.support.stage import table
 from tests.support.wire import open_order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -144,6 +145,46 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
         ("upgrade", {"plan": PLAN_DIGEST}),
         ("repair", {}),
     ]
+
+
+class HalfConfigured(Planner):
+    """A node with a package whose script fails at each repair."""
+
+    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
+        await super().greet(agent, node)
+        await agent.say(table("package_faults", self.now(), ("lab-app", "half-configured: its post-installation script failed")))
+
+    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+        if isinstance(told, JobStart) and open_order(node.launch_key, told.order).verb == "repair":
+            await agent.say(JobAnswer(told.job, "accepted", "", 0), JobOutput(told.job, 0, 0, FAILED_SCRIPT))
+            await agent.say(ended(told.job, FAILED_SCRIPT, state="failed", exit_code=100))
+
+
+FAILED_SCRIPT = (
+    b"Setting up lab-app (2.0-1) ...\r\nlab-app: cannot migrate the database\r\ndpkg: error processing package lab-app (--configure):\r\n"
+    b" installed lab-app package post-installation script subprocess returned error exit status 1\r\n"
+)
+
+
+def test_a_repair_that_failed_names_its_package_and_cause_and_is_not_offered_again(page: Page, hub: HubProcess) -> None:
+    with HalfConfigured(hub, hub.enrol("web-1")[0]):
+        password_step(page, hub, "admin", PASSWORD)
+        page.get_by_role("row").get_by_text("web-1").first.click()
+        banner = page.locator(".banner").filter(has_text="Packages are broken")
+        expect(banner).to_contain_text("lab-app: half-configured", timeout=60_000)
+        address = page.url
+        banner.get_by_role("button", name="Repair…").click()
+        page.get_by_role("dialog").get_by_role("button", name="Repair", exact=True).click()
+        page.wait_for_url(re.compile(r"/jobs/"))
+        failed = page.get_by_role("region", name="Failed scripts")
+        expect(failed).to_contain_text("The script of lab-app failed", timeout=60_000)
+        expect(failed).to_contain_text("cannot migrate the database")
+        failed.get_by_role("button", name="Remove lab-app…").click()
+        expect(page.get_by_role("dialog").get_by_label("Packages")).to_have_value("lab-app")
+        page.keyboard.press("Escape")
+        page.goto(address)
+        expect(banner.get_by_role("link", name="Why the repair failed")).to_be_visible(timeout=60_000)
+        expect(banner.get_by_role("button", name="Repair…")).to_have_count(0)
 
 
 @pytest.mark.refusals("ERR_FAILED")
