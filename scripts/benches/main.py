@@ -69,6 +69,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "access.storms": lambda: asyncio.run(storms()),
     "access.costs": lambda: asyncio.run(costs()),
     "access.revocation": lambda: asyncio.run(requests.revocation()),
+    "access.foreign": lambda: asyncio.run(requests.foreign()),
     "access.sso": lambda: asyncio.run(sso()),
     "job.output": lambda: asyncio.run(output.output()),
     "job.line": lambda: asyncio.run(output.line()),

@@ -1,4 +1,5 @@
-"""access.request_overhead and access.revocation: the cost of authenticating a request, and the time to end a revoked session."""
+"""access.request_overhead, access.revocation and access.foreign: the cost of authenticating a request, the time to end a revoked session, and
+whether the time of an answer tells that an id exists in another organisation."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ import msgspec
 from aiohttp import web
 
 from groundcontrol.web.routes import ROOT
+from spider.wire.ids import new_random_id
 from tests.support.attack_tools import attackers, try_password
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.inprocess_hub import running
+from tests.support.tenants import pair
 
 CALLS = 3000
 WARM_UP = 300
@@ -55,6 +58,16 @@ async def _bare(answer: bytes) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
     finally:
         await runner.cleanup()
+
+
+async def foreign() -> Results:
+    """The answer to the id of another organisation's node, compared with that to an id that nobody has."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with pair(Path(folder)) as both:
+            paths = [f"nodes/{one}" for one in (both.other.node, new_random_id())]
+            found = await _medians_us(foreign=lambda: both.mine.client.get(paths[0]), absent=lambda: both.mine.client.get(paths[1]))
+    theirs, absent = found["foreign"], found["absent"]
+    return [{"name": "access.foreign", "value": theirs, "unit": "us", "versus": absent, "ratio": theirs / absent}]
 
 
 async def _get(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> bytes:
