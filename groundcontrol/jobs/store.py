@@ -46,7 +46,8 @@ class JobStore(Protocol):
         """Move jobs from queued to dispatched. Each job is claimed once.
 
         The session must be current, and the node must have no open job of the same kind: on units and containers, or any other.
-        Args: ids: None: all. at_once: how many jobs of batches may be open on nodes of this hub; others stay queued.
+        Args: ids: None: all. at_once: how many jobs of batches of one organisation may be open on nodes of this hub; others
+                stay queued.
         """
         ...
 

@@ -87,7 +87,7 @@ class JobTracker:
     def __init__(
         self, store: Stores, bus: Bus, clock: Clock, registry: Registry, refusals: Refusals, orders: OrderSender, at_once: int
     ) -> None:
-        """Args: at_once: how many jobs of batches may be open at the same time. A job for a single node never waits for this limit."""
+        """Args: at_once: how many jobs of batches of an organisation may be open at the same time. A job for a single node never waits for this limit."""
         self._store = store
         self._bus = bus
         self._clock = clock

@@ -16,7 +16,8 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import StoreError
-from tests.support.factories import SCOPE, STRANGER, a_token, an_invite, new_node
+from groundcontrol.core.scope import hub_scope
+from tests.support.factories import SCOPE, STRANGER, a_token, an_invite, connect, new_batch, new_node
 from tests.support.race_cases import Ground
 from tests.support.race_cases_alerts import a_window
 from tests.support.store_backend import Backend
@@ -185,6 +186,18 @@ async def test_t4_a_command_cannot_change_rows_of_another_organisation(files: tu
     with acting_for(1), pytest.raises(StoreError):
         await writer.run(write)
     assert await writer.run(content) == before
+
+
+async def test_the_limit_of_bulk_jobs_is_of_each_organisation(backend: Backend) -> None:
+    """A large batch of one keeps none of another's jobs waiting."""
+    store, now, sessions = backend.store, backend.clock.now(), []
+    for scope in (SCOPE, STRANGER):
+        nodes = await store.nodes.create_nodes(scope, [new_node(f"{scope.org}-{number}") for number in range(3)])
+        sessions += [await connect(store, node.id) for node in nodes]
+        hub = hub_scope(scope.org)
+        await store.batches.create_batch(hub, new_batch([node.id for node in nodes], now, "check"), None)
+    taken = await store.jobs.take(None, sessions, now, 2)
+    assert sorted(one.job.org for one in taken) == [1, 1, 2, 2]
 
 
 def _give_away(tx: Tx, table: str) -> int:

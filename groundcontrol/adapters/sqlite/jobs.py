@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Final, Literal
 
@@ -148,12 +149,12 @@ class SqliteJobs:
                 " AND (CAST(?3 AS TEXT) IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + self._startable + " ORDER BY job.no",
                 *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
             )
-            room = at_once - _count_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else 0
+            open_of = _open_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else Counter[int]()
             taken = []
             for row in waiting:
                 session = by_node[row["node"]]
                 if (
-                    (row["batch"] is not None and room <= 0)
+                    (row["batch"] is not None and open_of[row["org"]] >= at_once)
                     or not has_readable_order(row)
                     or not may_still_run(tx, row, now)
                     or self._waits(tx, row)
@@ -175,7 +176,7 @@ class SqliteJobs:
                     ),
                 )
                 if won:
-                    room -= row["batch"] is not None
+                    open_of[row["org"]] += row["batch"] is not None
                     self._chain.write(tx, hub_scope(row["org"]), "job.dispatch", row["id"], {"node": session.node})
                     self._opens(tx, row["org"], session.node, "job", row["id"], row["action"], row["created_by"])
                     taken.append(ClaimedJob(to_job(load(tx, JobId(row["id"]))), session))
@@ -446,15 +447,15 @@ def _check_ran(row: Row) -> None:
         raise Conflict(f"job {row['id']} is {row['state']} and never ran, so it has no output", state=row["state"])
 
 
-def _count_batch_jobs(tx: Rows, sessions: Sequence[Session]) -> int:
-    """The number of open jobs of batches on nodes that are connected to this hub."""
+def _open_batch_jobs(tx: Rows, sessions: Sequence[Session]) -> Counter[int]:
+    """Organisation -> the number of its open jobs of batches, on nodes that are connected to this hub."""
     hub = sessions[0].hub if sessions else ""
     found = tx.fetch_all(
-        "SELECT count(*) AS n FROM job JOIN node_session AS s ON s.node = job.node"
+        "SELECT job.org FROM job JOIN node_session AS s ON s.node = job.node"
         " WHERE job.batch IS NOT NULL AND job.state IN ('dispatched', 'accepted', 'running') AND s.hub = ?",
         hub,
     )
-    return int(found[0]["n"])
+    return Counter(row["org"] for row in found)
 
 
 def delete_jobs_of(tx: Tx, node: int) -> None:
