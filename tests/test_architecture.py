@@ -229,7 +229,8 @@ def test_only_these_files_act_for_the_organisation_of_the_instance(name: str) ->
     found = {
         path.relative_to("groundcontrol").as_posix()
         for path in Path("groundcontrol").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        if name in (source := path.read_text())
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Name) and node.id == name
     }
     assert found == set(ACT_FOR_THE_INSTANCE[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -43,6 +44,7 @@ def kinds(kind: type[HubError] = HubError) -> Iterator[type[HubError]]:
         yield from kinds(below)
 
 
+@functools.cache
 def known_tests() -> set[str]:
     """Every test function and every test file there is."""
     files = sorted((ROOT / "tests").rglob("*.py"))
