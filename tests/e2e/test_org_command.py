@@ -22,7 +22,14 @@ def test_organisations_and_admins_of_the_hub_are_managed_on_the_console(tmp_path
 
         made = run("org", "create", "blue", "--title", "Blue Team", "--admin", "eve", "--quota", "5")
         assert (made["organisation"]["slug"], made["first_admin"]["how"]) == ("blue", "created")
+
+        def enrol() -> Any:
+            return hub.local("POST", "/api/v1/local/enrol", {"names": ["web-1"]}, {"Stardust-Organisation": "blue"})
+
+        assert run("org", "edit", "blue", "--quota", "0")["node_quota"] == 0
+        assert (enrol().status, enrol().json["code"]) == (409, "organisation.quota")
         assert run("org", "edit", "blue", "--no-quota")["node_quota"] is None
+        assert enrol().status == 201
         assert [one["slug"] for one in run("org", "list")["organisations"]] == ["default", "blue"]
         assert run("org", "show", "blue")["members"] == 1
 
@@ -81,7 +88,9 @@ def test_organisations_and_admins_of_the_hub_are_managed_on_the_console(tmp_path
         assert run("org", "suspend", "blue")["state"] == "suspended"
         assert run("org", "resume", "blue")["state"] == "active"
         assert run("org", "delete", "blue", "--typed", "green", status=1)["code"] == "request.invalid"
-        run("org", "delete", "blue", "--typed", "blue")
+        assert run("org", "remove-agents", "blue") == {"removing": [], "unreached": ["web-1"]}
+        assert run("org", "delete", "blue", "--typed", "blue", status=6)["code"] == "organisation.has_nodes"
+        run("org", "delete", "blue", "--typed", "blue", "--abandon")
         assert [one["slug"] for one in run("org", "list")["organisations"]] == ["default"]
         told = [row["action"] for row in run("org", "audit")["audit"]]
         for done in ("create", "edit", "delete"):

@@ -198,6 +198,9 @@ def _checked_socket(info: Any) -> socket.socket:
 def _reason(exc: BaseException) -> str:
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         return "its certificate is not trusted: give the authority that signed it (ca_pem)"
+    number = exc.os_error.errno if isinstance(exc, aiohttp.ClientConnectorError) else None
+    if number is not None and number > 0:
+        return os.strerror(number).lower()  # the text of the library names its own parts
     if isinstance(exc, TimeoutError):
         return f"not within {TOTAL_S:g} seconds"
     return (str(exc) or type(exc).__name__)[:200]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from scripts.benches.measure import cpu_seconds
 from tests.support.hub import HubProcess
 from tests.support.oidc_issuer import CLIENT, SECRET, an_issuer
 
@@ -22,8 +23,9 @@ Results = list[dict[str, object]]
 
 
 async def sso() -> Results:
-    """One figure."""
+    """The time by the clock, and the processor time of the hub, which says little of how busy the machine is."""
     own: list[float] = []
+    spent_s = 0.0
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
         async with an_issuer() as issuer, aiohttp.ClientSession() as session:
             issuer.claims = {"groups": ["ops"]}
@@ -41,8 +43,13 @@ async def sso() -> Results:
                     cookies = {name: morsel.value for name, morsel in begun.cookies.items()}
                 assert urlsplit(location).path == "/auth"
                 returned = issuer.authorise(location)
+                spent_s -= cpu_seconds(hub.pid)
                 at, issuer.spent_s = time.perf_counter(), 0.0
                 answer = await session.post(f"{hub.url}/api/v1/auth/oidc/finish", json=returned, headers=headers, cookies=cookies)
                 own.append((time.perf_counter() - at - issuer.spent_s) * 1000)
+                spent_s += cpu_seconds(hub.pid)
                 assert answer.status == 200, await answer.text()
-    return [{"name": "access.sso", "value": round(statistics.median(own), 2), "unit": "ms", "most": round(max(own), 2), "limit": LIMIT_MS}]
+    return [
+        {"name": "access.sso", "value": round(statistics.median(own), 2), "unit": "ms", "most": round(max(own), 2), "limit": LIMIT_MS},
+        {"name": "access.sso.processor", "value": round(spent_s / ROUNDS * 1000, 2), "unit": "ms"},
+    ]

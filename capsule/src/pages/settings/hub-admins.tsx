@@ -133,9 +133,11 @@ export function HubAudit(): VNode {
   }, auditKey);
   return (
     <section class="stack" aria-label={t`Audit of the hub`}>
-      <div>
-        <h2>{t`Audit of the hub`}</h2>
-        <p class="t3 meta">{t`Organisations that were made, changed and deleted, and who looked inside.`}</p>
+      <div class="section-head">
+        <div>
+          <h2>{t`Audit of the hub`}</h2>
+          <p class="t3 meta">{t`Organisations that were made, changed and deleted, and who looked inside.`}</p>
+        </div>
       </div>
       <ListView
         list={list}

@@ -98,7 +98,9 @@ export function MembersPage(): VNode {
       </ListView>
       {offers.length > 0 && (
         <section class="stack" aria-label={t`Open offers`}>
-          <h3>{t`Open offers`}</h3>
+          <div class="section-head">
+            <h2>{t`Open offers`}</h2>
+          </div>
           <ul class="rows-card" aria-label={t`Open offers`}>
             {offers.map((one) => (
               <li key={`${one.issuer} ${one.username}`}>
