@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.command import said_by, stardust
-from tests.support.hub import HubProcess
+from tests.support.hub import PASSWORD, HubProcess
 
 ISSUER = "http://127.0.0.1:9"
 """Nothing listens there."""
@@ -39,7 +39,14 @@ def test_a_provider_is_set_up_and_checked_from_the_console(tmp_path: Path) -> No
         assert run("attempts", "company") == {"attempts": []}
         assert run("only", "on", status=1)["code"] == "request.invalid"
         assert run("only", "on", "--local-admin", "admin") == {"sso_only": True, "local_admin": "admin"}
+        # the provider does not answer: the owner of the machine lets an admin in
+        stardust(hub.folder, "user", "add", "second", "--role", "admin")
+        password = json.loads(stardust(hub.folder, "user", "reset", "second", "--json").stdout)["password"]
+        assert hub.login("second", password).token
+        refused = hub.request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
+        assert (refused.status, refused.json["code"]) == (403, "auth.sso_required")
         assert run("only", "off")["sso_only"] is False
+        assert hub.login().token
 
         def member(*words: str) -> Any:
             return json.loads(stardust(hub.folder, "member", *words, "--json").stdout)
@@ -49,7 +56,7 @@ def test_a_provider_is_set_up_and_checked_from_the_console(tmp_path: Path) -> No
         assert (offer["username"], offer["issuer"], offer["role"]) == ("eve@example.com", ISSUER, "operator")
         assert "is an address of e-mail" in said_by(hub, "member", "add", "eve", "--provider", "company", status=1)
         member("remove", "eve@example.com", "--issuer", ISSUER)
-        assert [one["source"] for one in member("list")["members"]] == ["local"]
+        assert "offered" not in {one["source"] for one in member("list")["members"]}
         run("remove", "company")
         assert run("list") == {"providers": []}
         assert run("show", "company", status=1)["code"] == "not_found"
