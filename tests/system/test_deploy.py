@@ -351,6 +351,7 @@ def the_place_stays(desk: Desk, says: str) -> None:
     look.check_unchanged()
 
 
+@pytest.mark.slow
 def test_an_older_node_gets_the_command_with_a_job_but_not_a_failed_redeploy(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root"))["node_id"]

@@ -198,7 +198,7 @@ def test_a_plan_that_changed_stops_before_it_starts_and_shows_the_difference(age
     assert agent.perform("upgrade", plan="0" * 64).error_code == "job.plan_changed"
 
 
-@quick_on("debian", "debian-new")
+@quick_on("debian")
 def test_an_upgrade_that_needs_a_removal_is_held_back_unless_approved(agent: PackageHost, deb_host: tuple[labs.Host, str]) -> None:
     agent.host.sh(RIVAL)
     kept = agent.plan("upgrade")

@@ -77,8 +77,8 @@ MANAGERS = {
 }
 
 
-QUICK = frozenset({"debian", "suse-like", "arch-like"})
-"""Of both dnf, `test_packages_rpm` shows the same of a repository that does not answer."""
+QUICK = frozenset({"debian"})
+"""Of dnf, `test_packages_rpm` shows the same of a repository that does not answer."""
 
 
 @pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MANAGERS])

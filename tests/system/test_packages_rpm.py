@@ -154,7 +154,7 @@ def test_a_plan_is_exact_and_its_upgrade_does_the_same(agent: PackageHost) -> No
     assert updates(agent)[1:] == (0, 0)
 
 
-@quick_on("fedora-like", "suse-like")
+@quick_on("fedora-like")
 def test_a_failed_script_is_a_failure_whatever_the_status(agent: PackageHost) -> None:
     agent.unhold("lab-post")
     post = agent.perform("upgrade", "lab-post")
@@ -169,7 +169,7 @@ def test_a_failed_script_is_a_failure_whatever_the_status(agent: PackageHost) ->
     assert agent.version("lab-fail") == "1.0"
 
 
-@quick_on("fedora-like", "suse-like")
+@quick_on("fedora-like")
 def test_an_upgrade_that_changed_after_the_comparison_is_not_run(agent: PackageHost) -> None:
     program = agent.flavour.manager
     hold, unhold = {
