@@ -13,6 +13,7 @@ from groundcontrol.jobs.model import TERMINAL
 from groundcontrol.rollouts.model import (
     ENDED,
     FINAL,
+    HARD_GATES,
     MOST_PLANS,
     Facts,
     Gate,
@@ -29,7 +30,11 @@ from groundcontrol.rollouts.target_life import TargetLife, job_step
 CLEAR_S: Final = 180.0
 """A hold ends after so long without a gate that is not clear."""
 WORSE_S: Final = 600.0
-"""One canary that is worse for so long stops the roll-out; more of them ask a person."""
+"""One canary that is worse for so long stops the roll-out."""
+ALONE_S: Final = 600.0
+"""One node alone holds the roll-out once it has been worse, and its watch has grown, for so long. Until then its watch is what is waited for."""
+CONFIRM_S: Final = 30.0
+"""A hard gate that was not seen often enough in so long holds: the next looks usually settle it."""
 BLIND_S: Final = 1800.0
 """Evidence that is missing for so long asks a person."""
 EARLY: Final = frozenset({None, "waiting_lock", "refresh", "plan", "download"})
@@ -145,7 +150,7 @@ class _Draft(TargetLife):
             self.stop("gate", stop)
             return
         self._judge()
-        if self.r.state == "running":
+        if self.r.state == "running" and self.r.hold_since is None:
             self._next_wave()
             self._admit()
         self._end_if_done()
@@ -238,7 +243,7 @@ class _Draft(TargetLife):
         return found
 
     def _judge(self) -> None:
-        """Hold while something is not clear; stop or ask when it stays so."""
+        """Nothing starts while something is not clear. Hold, stop or ask when it stays so."""
         unclear = self._unclear()
         blind = [pair for pair in unclear if pair[1].verdict == "unknown"]
         worse = [pair for pair in unclear if pair[1].verdict == "worse"]
@@ -254,22 +259,51 @@ class _Draft(TargetLife):
                 worse_since=None if not worse else self.now if self.r.worse_since is None else self.r.worse_since,
             )
             words = f"{first.name}: {gate.words}"
-            self._state("holding", "evidence" if blind and not worse else gate.gate, words)
-            self._ask_if_it_lasts(words)
-        elif self.r.state == "holding":
-            self.r = self.r._replace(worse_since=None, clear_since=self.now if self.r.clear_since is None else self.r.clear_since)
-            if self.now - (self.r.clear_since or self.now) >= CLEAR_S:
-                self.r = self.r._replace(hold_since=None, clear_since=None)
-                self._state("running", "")
+            if self._holds(unclear):
+                self._state("holding", "evidence" if blind and not worse else gate.gate, words)
+            elif not self.r.words:
+                self.r = self.r._replace(words=f"nothing starts until this is clear: {words}")
+            self._ask_if_it_lasts(words, any(one.state == "worse" for one, _ in worse))
+        elif self.r.hold_since is not None:
+            self._clear()
 
-    def _ask_if_it_lasts(self, words: str) -> None:
-        if self.r.worse_since is not None and self.now - self.r.worse_since >= WORSE_S:
+    def _clear(self) -> None:
+        """Go on once what was worse, or held, has been clear for long enough. One look that the next one explained is over at once."""
+        self.r = self.r._replace(clear_since=self.now if self.r.clear_since is None else self.r.clear_since)
+        lasting = self.r.state == "holding" or self.r.worse_since is not None
+        if not lasting or self.now - (self.r.clear_since or self.now) >= CLEAR_S:
+            self.r = self.r._replace(hold_since=None, worse_since=None, clear_since=None, words="")
+            self._state("running", "")
+
+    def _holds(self, unclear: Sequence[tuple[Target, Gate]]) -> bool:
+        """Whether what is not clear is more than a burst of load that its watch waits out, or one look that the next one explains."""
+        if self.r.state == "holding" or any(gate.verdict == "unknown" and gate.gate not in HARD_GATES for _, gate in unclear):
+            return True
+        if (
+            self.r.hold_since is not None
+            and self.now - self.r.hold_since >= CONFIRM_S
+            and any(gate.verdict == "unknown" for _, gate in unclear)
+        ):
+            return True
+        return self.r.worse_since is not None and self.now - self.r.worse_since >= ALONE_S and self._would_start()
+
+    def _would_start(self) -> bool:
+        """Whether a target would begin now if all were clear."""
+        waiting = self._in("pending", "held")
+        if any(one.wave <= self.r.wave and self.now >= one.retry_at and self._hold_of(one) is None for one in waiting):
+            return True
+        grown_s = ALONE_S * self.facts.watch_scale
+        working = [one for one in self._in("running") if one.step != "watch" or one.watched_s < self._needed_s(one) + grown_s]
+        return bool(waiting) and not working
+
+    def _ask_if_it_lasts(self, words: str, seen_to_its_end: bool) -> None:
+        if self.r.worse_since is not None:
             started = [one for one in self.targets.values() if one.started_at is not None and one.wave == self.r.wave]
-            if len(started) == 1:
+            if len(started) == 1 and self.now - self.r.worse_since >= WORSE_S:
                 self.stop("gate", words)
-            elif self._in("pending", "held"):
+            elif seen_to_its_end and self._in("pending", "held"):
                 self._state("paused", "worse", f"{words}; one witness is not enough to stop: decide")
-        elif self.r.worse_since is None and self.r.hold_since is not None and self.now - self.r.hold_since >= BLIND_S:
+        elif self.r.hold_since is not None and self.now - self.r.hold_since >= BLIND_S:
             self._state("paused", "evidence", f"{words}; it has been missing for {BLIND_S / 60:.0f} minutes: decide")
 
     def _quorum(self, worse: Sequence[tuple[Target, Gate]]) -> str:

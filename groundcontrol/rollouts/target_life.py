@@ -362,6 +362,8 @@ class TargetLife:
             if missing and node.away_s >= GONE_S:
                 self._set(target, state="unknown", step="", why="evidence", words="it has been away for an hour")
             return
+        if not bad and was_worse and self.r.worse_since is not None and watched < self._needed_s(target) + GROW_S:
+            return  # it must stay clear for a while, or a single clear look would end a watch that found something
         if not bad or self.r.observes:
             self._set(
                 target,

@@ -1,15 +1,18 @@
 """rollouts.placebo: how often the gates stop a roll-out that harmed nothing, how often they find harm, and what they cost.
 
-Each roll-out runs over ten simulated nodes of one role, with the product's own `step`, soft gates and hard gates; only nodes and samples are made up:
-noise with a memory, shared traffic, jobs in and out of step, bursts of 2 to 40 minutes, and upgrades that leave caches cold. Times are simulated.
+Each roll-out runs over ten simulated nodes of one role, with the product's own `step`, soft gates, hard gates and default waves; only nodes and samples are
+made up: noise with a memory, shared traffic, jobs in and out of step, bursts of 2 to 40 minutes, and upgrades that leave caches cold. Times are simulated.
+STARDUST_PLACEBO_SEED is the first seed, so that a rule can be tried on others than those it was made with; STARDUST_PLACEBO_ROLLOUTS bounds each scene.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
 import zlib
+from collections import Counter
 from typing import Final, NamedTuple
 
 from groundcontrol.core.ids import NodeId
@@ -45,6 +48,10 @@ class Kind(NamedTuple):
     """Points of CPU by which all nodes rise five minutes after the start."""
     harm: float = 0.0
     """Points of CPU by which each upgraded node rises."""
+    harmed: int = NODES
+    """So many nodes rise, the first canary first."""
+    leak: float = 0.0
+    """Points of memory by which each upgraded node rises in a minute."""
     canaries: int | None = None
     flicker: float = 0.0005
     """The share of looks in which a service is away, as when it restarts by itself: once in three hours."""
@@ -77,7 +84,7 @@ class _Node:
         self._extra_for = dice.randrange(6, 24)
         self._warm = dice.uniform(0.3, 1.7)
 
-    def upgrade(self, at: int, harm: float) -> None:
+    def upgrade(self, at: int, harm: float, leak: float) -> None:
         """Cold caches, memory that warms again, and sometimes some minutes of work; harm stays."""
         if self.upgraded_at is not None:
             return
@@ -86,7 +93,8 @@ class _Node:
             cold = 6 * math.exp(-(later - at) / 6)
             work = self._extra if later - at < self._extra_for else 0.0
             self.series["cpu"][later] = min(100.0, self.series["cpu"][later] + cold + work + harm)
-            self.series["memory"][later] = min(100.0, self.series["memory"][later] + self._warm * (1 - math.exp(-(later - at) / 30)))
+            warm = self._warm * (1 - math.exp(-(later - at) / 30)) + leak * (later - at) * STEP_S / 60
+            self.series["memory"][later] = min(100.0, self.series["memory"][later] + warm)
             self.series["disk"][later] = min(100.0, self.series["disk"][later] + 2 * cold)
 
 
@@ -94,6 +102,10 @@ class Outcome(NamedTuple):
     state: str
     wave: int
     held: bool
+    held_at_canaries: bool
+    """Held, or a person was asked, before the second wave."""
+    causes: tuple[str, ...]
+    """The gate of each hold and each question, with its wave."""
     seconds: float
     """From the upgrade of the first node to the end."""
     gate_cpu_s: float
@@ -113,7 +125,7 @@ def rollout(seed: int, kind: Kind) -> Outcome:
     nodes = {name: _Node(random.Random(dice.random()), kind, shared, length) for name in names}
     policy = PatchPolicy(
         PolicyId("p"), 1, "p", PolicySelect(Selector(all=True)), Times(When(weekly=("tue",)), "02:30", 10_800, "UTC"), what="all",
-        order=Order(canary=kind.canaries, percent=100), reboot="never", watch_s=900,
+        order=Order(canary=kind.canaries), reboot="never", watch_s=900,
     )  # fmt: skip
     waves = waves_of(policy.order, [Candidate(name, (), "debian", fit=True) for name in names])
     targets = tuple(Target(name, name, wave, "role:web") for wave, some in enumerate(waves) for name in some)
@@ -121,33 +133,38 @@ def rollout(seed: int, kind: Kind) -> Outcome:
         RolloutId("r"), 1, "r", policy, "p", START, "u", "u", "waiting", targets, START, start_at=START, close_at=START + LONGEST_S
     )
     jobs: dict[JobKey, JobFacts] = {}
-    held, first, cost, count = False, None, 0.0, 0
+    causes, first, cost, count = list[str](), None, 0.0, 0
+    looked: dict[tuple[NodeId, float], list[Run]] = {}
     for tick in range(int(LONGEST_S / STEP_S)):
         now, place = START + tick * STEP_S, 2 * HOUR + tick
         facts = {}
         for target in one.targets:
             gates: tuple[Gate, ...] = ()
             if target.step == "watch" and target.settled_at is not None:
-                looks = _looks(target.node, target.settled_at + 60.0, now, kind.flicker)
+                looks = looked.setdefault((target.node, target.settled_at + 60.0), [])
+                _look(looks, f"{seed} {target.node}", target.settled_at + 60.0, now, kind.flicker)
                 began = time.thread_time()
                 gates = _gates(one, target, nodes, place, now, looks)
                 cost += time.thread_time() - began
                 count += 1
             facts[target.node] = NodeFacts(verb="upgrade", heard_to=now, gates=gates)
         moved = step(one, Facts(facts, jobs), now)
+        if moved.rollout.state != one.state and moved.rollout.state in ("holding", "paused"):
+            causes.append(f"{moved.rollout.why if moved.rollout.why != 'worse' else 'cpu'} {one.wave}")
         one = moved.rollout
-        held = held or one.state == "holding"
         for command in moved.commands:
             if isinstance(command, MakeJob):
                 key: JobKey = (command.node, command.step, command.attempt)
                 jobs[key] = JobFacts("succeeded", plan_digest="d", plan_steps=1)
                 if command.step == "patch":
-                    nodes[command.node].upgrade(place, kind.harm)
+                    harmed = names.index(command.node) < kind.harmed
+                    nodes[command.node].upgrade(place, kind.harm * harmed, kind.leak * harmed)
                     first = now if first is None else first
         if one.state in ENDED or one.state in ("paused", "stopping"):
             break
     state = "stopped" if one.state == "stopping" else one.state
-    return Outcome(state, one.wave, held, now - (first or now), cost, count)
+    at_canaries = any(cause.endswith(" 0") for cause in causes)
+    return Outcome(state, one.wave, bool(causes), at_canaries, tuple(causes), now - (first or now), cost, count)
 
 
 def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int, now: float, looks: list[Run]) -> tuple[Gate, ...]:
@@ -167,26 +184,30 @@ def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int,
     return (*found, *over_looks(GOOD, looks))
 
 
-def _looks(node: NodeId, start: float, end: float, flicker: float) -> list[Run]:
-    """Looks every five seconds, as runs of equal ones."""
-    runs: list[Run] = []
-    for number in range(max(0, int((end - start) / 5))):
-        at = start + 5.0 * number
-        away = zlib.crc32(f"{node} {at}".encode()) % 100_000 < flicker * 100_000
+def _look(runs: list[Run], who: str, start: float, end: float, flicker: float) -> None:
+    """Adds the looks up to a time, one every five seconds, as runs of equal ones."""
+    at = runs[-1].to_at + 5.0 if runs else start
+    while at < end:
+        away = zlib.crc32(f"{who} {at}".encode()) % 100_000 < flicker * 100_000
         look = GOOD._replace(at=at, running_units=("nginx.service",)) if away else GOOD._replace(at=at)
         if runs and runs[-1].look[1:] == look[1:]:
             runs[-1] = runs[-1]._replace(looks=runs[-1].looks + 1, to_at=at)
         else:
             runs.append(Run(look, 1, at))
-    return runs
+        at += 5.0
 
 
+BUSY: Final = 6 * 3600.0
+QUIET: Final = 15 * 3600.0
 SCENES: Final = {
-    "harmless, two canaries": (200, Kind(6 * 3600.0)),
-    "harmless and quiet, two canaries": (60, Kind(15 * 3600.0)),
-    "harmless, one canary": (60, Kind(6 * 3600.0, canaries=1)),
-    "all nodes rise by 25 points while canaries are watched": (60, Kind(6 * 3600.0, surge=25.0)),
-    "the upgrade adds 25 points of CPU": (60, Kind(6 * 3600.0, harm=25.0)),
+    "harmless, two canaries": (200, Kind(BUSY)),
+    "harmless and quiet, two canaries": (60, Kind(QUIET)),
+    "harmless, one canary": (100, Kind(BUSY, canaries=1)),
+    "all nodes rise by 25 points while canaries are watched": (60, Kind(BUSY, surge=25.0)),
+    "the upgrade adds 25 points of CPU": (60, Kind(BUSY, harm=25.0)),
+    "the same, on one of two canaries only": (60, Kind(BUSY, harm=25.0, harmed=1)),
+    "the same, with one canary": (60, Kind(BUSY, harm=25.0, canaries=1)),
+    "the upgrade leaks 2 % of memory a minute": (60, Kind(BUSY, leak=2.0)),
 }
 """How many roll-outs, and what happens in them."""
 
@@ -195,8 +216,10 @@ def placebo() -> Results:
     """Shares of roll-outs that were stopped, that asked a person, and that were held for a while; and the cost of the gates."""
     rows: Results = []
     cost, count = 0.0, 0
-    for scene, (times, kind) in SCENES.items():
-        ends = [rollout(seed, kind) for seed in range(times)]
+    seed, most = int(os.environ.get("STARDUST_PLACEBO_SEED", "0")), int(os.environ.get("STARDUST_PLACEBO_ROLLOUTS", "200"))
+    for scene, (usual, kind) in SCENES.items():
+        times = min(usual, most)
+        ends = [rollout(seed + number, kind) for number in range(times)]
         stopped = [one for one in ends if one.state == "stopped"]
         rows.append(
             {
@@ -207,6 +230,8 @@ def placebo() -> Results:
                 "stopped_at_canaries_percent": _share(sum(one.wave == 0 for one in stopped), times),
                 "asked_percent": _share(sum(one.state == "paused" for one in ends), times),
                 "held_percent": _share(sum(one.held for one in ends), times),
+                "held_at_canaries_percent": _share(sum(one.held_at_canaries for one in ends), times),
+                "holds_by_gate_and_wave": dict(sorted(Counter(cause for one in ends for cause in one.causes).items())),
                 "succeeded_percent": _share(sum(one.state == "succeeded" for one in ends), times),
                 "median_stop_s": sorted(one.seconds for one in stopped)[len(stopped) // 2] if stopped else None,
             }

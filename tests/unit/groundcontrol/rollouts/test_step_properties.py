@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.alerts.deciding import Defer, Question, Skip, decide
 from groundcontrol.alerts.model import Alert, AlertId, Caps, Channel, ChannelId, Incident, IncidentId, RuleId
 from groundcontrol.core.ids import NodeId
@@ -100,6 +101,9 @@ class Fleet(RuleBasedStateMachine):
                 self.jobs[key] = JobFacts("queued")
                 self._open_quiet(key)
                 self.ordered.append(command)
+                if next(one for one in before.targets if one.node == command.node).state in ("pending", "held"):
+                    hold = self.facts[command.node].hold
+                    assert hold is None, f"R5: {key} begins although {hold}"
                 if command.step != "after":
                     assert after.state in DISPATCHING, f"R2: {key} ordered while {after.state}"
                     assert self.owner_may, f"R2: {key} ordered without rights"
@@ -166,6 +170,12 @@ class Fleet(RuleBasedStateMachine):
     def look(self, times: int) -> None:
         for _ in range(times):
             self._look()
+
+    @rule()
+    def the_hub_dies_before_it_stores(self) -> None:
+        """R10: what a hub had decided and not stored is lost; the next one decides the same, which every look checks."""
+        step(self.rollout, Facts(dict(self.facts), dict(self.jobs), self.owner_may), self.now)
+        self.rollout = record_from_json(Rollout, record_to_json(self.rollout))
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 61.0, 200.0, 700.0, 2000.0]))
     def time_passes(self, seconds: float) -> None:
@@ -258,6 +268,12 @@ class Fleet(RuleBasedStateMachine):
     def a_freeze(self, index: int, frozen: bool) -> None:
         node = self._node(index)
         self.facts[node] = self.facts[node]._replace(hold=("frozen", "frozen") if frozen else None)
+
+    @rule(index=st.integers(0, 7), busy=st.sampled_from(["in_another_rollout", "busy", ""]))
+    def another_roll_out_or_job_has_a_node(self, index: int, busy: str) -> None:
+        node = self._node(index)
+        if self.facts[node].online:
+            self.facts[node] = self.facts[node]._replace(hold=(busy, "another one has it") if busy else None)
 
     @rule(index=st.integers(0, 7))
     def a_node_is_removed(self, index: int) -> None:

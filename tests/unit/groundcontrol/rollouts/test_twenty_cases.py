@@ -300,7 +300,7 @@ def test_case_20_an_edit_voids_approvals_and_targets_stay_frozen() -> None:
 # -- gates ---------------------------------------------------------------------------------------------------
 
 
-def test_one_witness_holds_and_a_second_one_stops() -> None:
+def test_one_witness_holds_once_something_would_start() -> None:
     trial = Trial("a", "b", "c", "d", "e", watch_s=900)  # two canaries
     trial.look()
     trial.patched("a")
@@ -308,12 +308,43 @@ def test_one_witness_holds_and_a_second_one_stops() -> None:
     trial.look(100)
     worse = (Gate("cpu", "", "worse", "CPU is 25.0 points above its past and its peers, limit 10", trial.now, 25.0, 10.0, soft=True),)
     trial.set("a", gates=worse)
-    trial.look(10)
-    assert (trial.rollout.state, trial.rollout.why) == ("holding", "cpu")
+    trial.watched(1400)
+    assert (trial.rollout.state, trial.of("c").state) == ("running", "pending"), "its watch grows"
+    trial.watched(200)
+    assert (trial.rollout.state, trial.rollout.why, trial.of("c").state) == ("holding", "cpu", "pending")
     trial.set("a", gates=())
-    for _ in range(5):
-        trial.look(60)
-    assert trial.rollout.state == "running"
+    trial.look(60)
+    assert trial.rollout.state == "holding"
+    trial.watched(200)
+    assert trial.of("c").state == "running", "it has been clear for three minutes"
+
+
+def test_a_burst_that_is_over_within_the_watch_holds_nothing() -> None:
+    trial = Trial("a", "b", "c", "d", "e", watch_s=900)
+    trial.look()
+    trial.patched("a")
+    trial.patched("b")
+    trial.look(100)
+    trial.set("a", gates=(Gate("cpu", "", "worse", "CPU is 25.0 points above", trial.now, 25.0, 10.0, soft=True),))
+    states = []
+    for gates_end in (600, 0):
+        for _ in range(12):
+            trial.look(50)
+            states.append(trial.rollout.state)
+        if gates_end:
+            assert trial.rollout.words.startswith("nothing starts until this is clear: a: CPU is 25.0")
+            trial.set("a", gates=())
+    assert set(states) == {"running"}
+    assert (trial.of("a").state, trial.of("b").state, trial.of("c").state) == ("worse", "passed", "running")
+
+
+def test_two_witnesses_stop_within_a_watch() -> None:
+    trial = Trial("a", "b", "c", "d", "e", watch_s=900)
+    trial.look()
+    trial.patched("a")
+    trial.patched("b")
+    trial.look(100)
+    worse = (Gate("cpu", "", "worse", "CPU is 25.0 points above its past and its peers, limit 10", trial.now, 25.0, 10.0, soft=True),)
     trial.set("a", gates=worse)
     trial.set("b", gates=worse)
     trial.look(10)
@@ -328,11 +359,24 @@ def test_a_hard_gate_counts_at_its_second_look_and_not_in_observe_mode() -> None
         trial.look(70)
         trial.set("a", gates=(Gate("unit_failed", "shop.service", "failed", "shop.service failed", trial.now),))
         trial.look(1)
-        assert trial.rollout.state == ("holding" if mode == "stop" else "running")
+        assert trial.rollout.state == "running", "one look may be a service that restarts"
         trial.look(10)
         trial.look(1)
         assert trial.rollout.state == state
     assert trial.of("a").gates, "it is shown"
+
+
+def test_a_hard_gate_that_no_later_look_explains_holds() -> None:
+    trial = Trial("a", "b")
+    trial.look()
+    trial.patched("a")
+    trial.look(70)
+    seen = Gate("port_gone", "tcp 80", "unknown", "nothing listens on tcp 80 any more (1 of 3 looks)", trial.now)
+    trial.set("a", gates=(seen,))
+    trial.look(1)
+    assert trial.rollout.state == "running"
+    trial.look(31)
+    assert (trial.rollout.state, trial.of("b").state) == ("holding", "pending")
 
 
 def test_missing_samples_hold_then_ask_and_never_pass() -> None:
