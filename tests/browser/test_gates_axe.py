@@ -22,6 +22,7 @@ from tests.support.page.screens import (
     another_key,
     by_keys,
     expect_sign_in,
+    given,
     locked,
     lost,
     newer_build,
@@ -42,6 +43,12 @@ from tests.support.stage import Stage, staged
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
+NO_PASSKEYS = {
+    "passkeys": [{"id": "0" * 26, "name": "my laptop", "host": "hub.example", "created_at": 1.0, "used_at": None, "usable": False}],
+    "unavailable": "browsers allow passkeys only under a host name, and this hub's address is 192.0.2.7: give it one with --server-url",
+    "host": "192.0.2.7",
+}
+"""What a hub says whose address has become one without a name."""
 Staged = tuple[HubProcess, Stage, dict[str, str]]
 Part = Callable[[Staged], list[Screen]]
 PARTS: dict[str, Part] = {
@@ -129,6 +136,7 @@ def test_the_pages_of_a_viewer_with_a_second_factor_pass_axe(browser: Browser, w
         switch_on(seen.page)
         no_leave: list[Screen] = [
             ("a second factor", at("/settings/account")),
+            ("passkeys under an address", given(r"/auth/passkeys$", "/settings/account", NO_PASSKEYS, "Browsers allow passkeys only")),
             ("no permission", at("/settings/users")),
             ("fleet of a viewer", at("/")),
             ("node of a viewer", at(f"/n/{stage.ids['db-01']}/settings")),
