@@ -11,7 +11,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.policies.calendar import Monthly, Times, When, spans
 from groundcontrol.policies.choosing import Update, choose
-from groundcontrol.policies.model import ActionStep, Occurrence, Order
+from groundcontrol.policies.model import ActionStep, ApprovalMark, Occurrence, Order
 from groundcontrol.policies.waves import Candidate, waves_of
 from groundcontrol.rollouts.model import Facts, Gate, JobFacts, JobKey, NodeFacts, Rollout, RolloutId, StopJob, Target
 from groundcontrol.rollouts.occurrences import due_now
@@ -286,7 +286,21 @@ def test_case_18_always_reboot_means_once_a_day() -> None:
     assert "within a day" in trial.of("a").reboot_owed
 
 
-def test_case_20_an_edit_voids_approvals_and_targets_stay_frozen() -> None:
+async def test_case_20_an_edit_voids_approvals_and_a_deletion_takes_planned_runs_along(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    body = {"name": "p", "select": {"all": True}, "when": {"weekly": ["tue"]}, "start": "02:30", "length_s": 7200, "zone": "UTC"}
+    one = (await admin.post("patch-policies", {**body, "approval": "two_persons"})).json
+    store, due = hub.store.policies, hub.clock.now() + 3 * DAY
+    approved = Occurrence(one["id"], 1, due, due + 7200, "waiting_approval", approvals=(ApprovalMark("u", "u", 1.0),))
+    await store.save_occurrence(SYSTEM, None, approved)
+    assert (await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": 1, "max_failed": 2})).status == 200
+    assert await store.occurrences(1, one["id"], 0.0) == [], "whoever approved had seen other limits"
+    await store.save_occurrence(SYSTEM, None, approved._replace(state="planned"))
+    assert (await admin.request("DELETE", f"patch-policies/{one['id']}")).status == 204
+    assert await store.occurrences(1, one["id"], 0.0) == []
+
+
+def test_case_20_notices_come_first_and_targets_stay_frozen() -> None:
     policy = a_policy(approval="person", notice_h=24, considered_at=START - 3600)
     [notice] = due_now(policy, (), START - 1800)
     assert (notice.act, notice.before) == ("notice", None)
