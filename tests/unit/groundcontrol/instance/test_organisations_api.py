@@ -370,12 +370,14 @@ async def test_the_agents_of_an_organisation_can_be_removed_before_it_is_deleted
     boss = await hub.logged_in("admin")
     await created(boss, "second")
     node = await hub.store.nodes.create_node(ADMIN._replace(org=2), new_node("far-1"))
-    refused = await boss.post("organisations/second/delete", {"typed": "second"})
+    refused = await boss.request("DELETE", "organisations/second", {"typed": "second"})
     assert (refused.status, refused.code) == (409, "organisation.has_nodes")
     offered = await boss.post("organisations/second/remove-agents")
     assert offered.status in (200, 202), offered.body
     assert node.id in offered.body.decode() or "far-1" in offered.body.decode()
-    assert (await boss.post("organisations/second/delete", {"typed": "Second", "abandon": True})).status == 400, "the typed name is checked"
+    assert (await boss.request("DELETE", "organisations/second", {"typed": "Second", "abandon": True})).status == 400, (
+        "the typed name is checked"
+    )
 
 
 async def test_a_node_that_comes_back_by_the_recovery_key_belongs_to_the_first_organisation(hub: TestHub) -> None:
