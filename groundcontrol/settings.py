@@ -86,7 +86,7 @@ SETTINGS: Final = (
         "locations of nodes by patterns of their names, such as `csb*=cloud, hsb*=home, ms*=work`; the first that matches counts, and only where neither"
         " a user nor the node says it",
     ),
-    Setting("jobs_at_once", "count", "20", "how many nodes of one bulk job work at the same time, 1 to 1000"),
+    Setting("jobs_at_once", "count", "20", "how many nodes of an organisation's bulk jobs work at the same time, 1 to 1000"),
     Setting("pack_seconds", "count", "60", "seconds of samples that a node sends together while no page shows it, 1 to 60"),
     Setting("admin_user", "text", "admin", "name of the first admin"),
     Setting(
