@@ -1,6 +1,7 @@
 /** What a roll-out did when: each of its states, with begin and end. */
 
 import type { VNode } from "preact";
+import { useState } from "preact/hooks";
 import { ROLLOUT_STATES } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { duration, timeOrDate } from "../../core/text/time";
@@ -8,6 +9,7 @@ import { dayStart, now } from "../../state/clock";
 import type { RolloutView } from "../../state/types";
 
 export function RolloutPhases({ rollout }: { rollout: RolloutView }): VNode {
+  const [open, setOpen] = useState(false);
   const line = ({ state, wave, from_at, to_at }: RolloutView["phases"][number]): string => {
     const where = wave === 0 ? t`canaries` : t`wave ${wave}`;
     const what = state === "running" || state === "holding" ? `${ROLLOUT_STATES[state]} (${where})` : ROLLOUT_STATES[state];
@@ -16,13 +18,15 @@ export function RolloutPhases({ rollout }: { rollout: RolloutView }): VNode {
     return rollout.ended_at !== null ? t`${what}: ${begun}` : t`${what}: since ${begun}, ${duration(Math.max(0, now.value - from_at))}`;
   };
   return (
-    <details class="options">
+    <details class="options" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{t`Times`}</summary>
-      <ol class="meta">
-        {rollout.phases.map((phase) => (
-          <li key={`${phase.from_at} ${phase.state}`}>{line(phase)}</li>
-        ))}
-      </ol>
+      {open && (
+        <ol class="meta">
+          {rollout.phases.map((phase) => (
+            <li key={`${phase.from_at} ${phase.state}`}>{line(phase)}</li>
+          ))}
+        </ol>
+      )}
     </details>
   );
 }
