@@ -60,7 +60,8 @@ async def test_no_job_is_dispatched_after_the_answer_to_stop(hub: TestHub, pytes
     """Stop and the dispatch of a patch race: who comes first wins, and after the answer nothing starts any more. 1,000 times with --slow."""
     admin, node = await hub.logged_in(), await hub.node("db-1")
     session, store = await connect(hub.store, node.id), hub.store.rollouts
-    for _ in range(1000 if pytestconfig.getoption("--slow") else 12):
+    left = 1000 if pytestconfig.getoption("--slow") else 12
+    while left:
         made = await a_rollout(hub, [node])
         [target] = made.targets
         after = target._replace(state="running", step="patch", attempt=1)
@@ -69,7 +70,10 @@ async def test_no_job_is_dispatched_after_the_answer_to_stop(hub: TestHub, pytes
         answer, _ = await asyncio.gather(
             admin.post(f"rollouts/{made.id}/stop"), hub.store.jobs.take(None, [session], hub.clock.now())
         )  # fmt: skip
-        assert answer.status in (200, 409), answer.json
+        assert answer.status in (200, 409, 429), answer.json
+        left -= answer.status != 429
+        if answer.status == 429:  # one user asks 20 times a second at most
+            await asyncio.sleep(1.0)
         if answer.status == 200:
             assert await hub.store.jobs.take(None, [session], hub.clock.now()) == []
         await hub.sql("UPDATE job SET state = 'cancelled', ended_at = ? WHERE id = ?", hub.clock.now(), saved.jobs[0])
