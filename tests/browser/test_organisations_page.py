@@ -1,7 +1,11 @@
-"""A second organisation in a real browser: made, joined through a certified provider and by an offer, left, suspended and deleted."""
+"""A second organisation in a real browser: made, joined through a certified provider and by an offer, left, suspended and deleted.
+
+Pictures of each step, in both themes and on a phone, go into the folder that STARDUST_PICTURES names.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,14 +40,17 @@ def provider(hub: HubProcess, tmp_path: Path) -> Iterator[CertifiedProvider]:
         yield made
 
 
-def fits(page: Page) -> None:
+def fits(page: Page, step: str) -> None:
     """Nothing is wider than the screen, and axe finds nothing in either theme. The theme changes no width."""
+    folder = os.environ.get("STARDUST_PICTURES")
     for theme, size in (("light", PHONE), ("light", LAPTOP), ("dark", DESKTOP)):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal
         page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
         until(page, lambda: page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
         if size is not LAPTOP:
-            assert axe_on(page) == [], theme
+            assert axe_on(page) == [], f"{step}, {theme}"
+        if folder:
+            page.screenshot(path=f"{folder}/{step}-{theme}-{size['width']}.png", full_page=True)
 
 
 def act(page: Page, of: str, item: str) -> None:
@@ -91,14 +98,14 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     dialog.get_by_label("Name", exact=True).fill("Blue Team")
     expect(dialog.get_by_label("Short name")).to_have_value("blue-team")
     dialog.get_by_label("Most servers").fill("5")
-    fits(page)
+    fits(page, "1-add")
     dialog.get_by_role("button", name="Add organisation").click()
     rows = page.get_by_role("list", name="Organisations").get_by_role("listitem")
     expect(rows).to_have_count(2)
     expect(rows.nth(1)).to_contain_text("0 of at most 5 servers · 1 member")
     switch = page.get_by_role("combobox", name="Organisation")
     expect(switch).to_be_visible()
-    fits(page)
+    fits(page, "2-organisations")
 
     # the admins of the hub, and what they did
     admins = page.get_by_role("region", name="Admins of the hub")
@@ -123,7 +130,7 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     dialog.get_by_label("Tags", exact=True).fill("canary-tag")
     row_of_groups(dialog, 1, "red", "default", "viewer")
     dialog.get_by_text("Create an account for an unknown user").click()
-    fits(page)
+    fits(page, "3-provider")
     dialog.get_by_role("button", name="Add provider").click()
     groups = page.get_by_role("list", name="Groups").get_by_role("listitem")
     expect(groups.nth(0)).to_contain_text("Operator in blue-team · tag canary-tag")
@@ -137,7 +144,7 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     of_the_hub = dialog.get_by_role("checkbox", name="Also what is wrong with the hub itself")
     expect(of_the_hub).not_to_be_checked()
     dialog.get_by_text("Also what is wrong with the hub itself").click()
-    fits(page)
+    fits(page, "4-channel")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
     channels = hub.local("GET", "/api/v1/channels", None, {"Stardust-Organisation": "default"}).json["channels"]
@@ -169,14 +176,14 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     page.get_by_role("button", name="Offer membership").click()
     dialog.get_by_label("Known by").select_option("company")
     dialog.get_by_label("E-mail address").fill("ada@canary-mail.example")
-    fits(page)
+    fits(page, "5-offer-by-address")
     dialog.get_by_role("button", name="Offer", exact=True).click()
     expect(page.get_by_role("list", name="Open offers")).to_contain_text(provider.issuer)
     page.get_by_role("button", name="Offer membership").click()
     dialog.get_by_label("User name").fill("eve")
     dialog.get_by_role("button", name="Offer", exact=True).click()
     expect(page.get_by_role("list", name="Open offers")).to_contain_text("eve")
-    fits(page)
+    fits(page, "6-members")
     page.get_by_role("combobox", name="Organisation").select_option("default")
     settings(page, "Users")
     page.get_by_role("button", name="Add user").click()
@@ -194,14 +201,14 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
         settings(eve, "Account")
         offers = eve.get_by_role("region", name="Offered memberships")
         expect(offers).to_contain_text("Blue Team")
-        fits(eve)
+        fits(eve, "7-offer")
         offers.get_by_role("button", name="Accept").click()
         expect(eve.get_by_role("combobox", name="Organisation")).to_be_visible()
         eve.get_by_role("combobox", name="Organisation").select_option("blue-team")
         expect(eve.get_by_role("link", name="canary-server")).to_be_visible()
         eve.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
         expect(eve.get_by_role("banner")).to_contain_text("Blue Team")
-        fits(eve)
+        fits(eve, "8-fleet")
 
         provider.set_user("ada-1", "canary-ada", ["blue"])
         through_the_provider(ada, origin)
@@ -214,10 +221,10 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
         act(page, "Blue Team", "Suspend")
         expect(page.get_by_role("list", name="Organisations")).to_contain_text("suspended")
         expect(page.get_by_role("region", name="Audit of the hub")).to_contain_text("state: suspended")
-        fits(page)
+        fits(page, "9-suspended")
         expect(ada.get_by_role("heading", name="Blue Team is suspended")).to_be_visible()
         assert ada.evaluate(ASK) == [403, "organisation.suspended"]
-        fits(ada)
+        fits(ada, "10-outside")
         act(page, "Blue Team", "Resume")
         expect(page.get_by_role("list", name="Organisations")).not_to_contain_text("suspended")
         ada.reload()
@@ -234,19 +241,19 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
         provider.set_user("ada-1", "canary-ada", ["green"])
         through_the_provider(ada, origin)
         expect(ada.get_by_role("heading", name="Not signed in")).to_be_visible()
-        fits(ada)
+        fits(ada, "11-refused")
         settings(page, "Single sign-on")
         attempts = page.get_by_role("list", name="Last sign-ins").get_by_role("listitem")
         expect(attempts.nth(0)).to_contain_text("none of your groups gives a membership")
         expect(attempts.nth(0)).to_contain_text("groups: green")
-        fits(page)
+        fits(page, "12-sign-ins")
 
         # let in by the offer to an address that the provider confirms
         provider.set_user("ada-1", "canary-ada", ["green"], "Ada@canary-mail.example")
         ada.goto(origin)
         ada.get_by_role("button", name="Sign in with Company").click()  # the provider knows her still, and does not ask
         expect(ada.get_by_role("heading", name="You belong to no organisation")).to_be_visible()
-        fits(ada)
+        fits(ada, "13-let-in")
         ada.get_by_role("region", name="Offered memberships").get_by_role("button", name="Accept").click()
         expect(ada.get_by_role("link", name="canary-server")).to_be_visible()
 
@@ -262,7 +269,7 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
         dialog.get_by_role("textbox").fill("blue-team")
         expect(button).to_be_disabled()
         dialog.get_by_text("Leave the agents on its").click()
-        fits(page)
+        fits(page, "14-delete")
         button.click()
         expect(rows).to_have_count(1)
         expect(page.get_by_role("combobox", name="Organisation")).to_have_count(0)
