@@ -87,7 +87,7 @@ export function OrganisationsPage(): VNode {
               <li key={one.slug}>
                 <div class="grow">
                   <span class="medium">{one.name}</span> <span class="pill small">{one.slug}</span>{" "}
-                  {one.state === "suspended" && <span class="pill small warn">{t`suspended`}</span>}
+                  {one.state === "suspended" && <span class="pill small warn">{t`suspended`}</span>}{" "}
                   {one.member && <span class="pill small accent">{t`you are a member`}</span>}
                   <p class="meta t3">
                     {[
