@@ -205,3 +205,65 @@ def test_a_user_joins_with_home_manager_and_is_only_watched(tmp_path: Path) -> N
     profiles.mkdir(parents=True)
     (profiles / "home-manager").symlink_to("home-manager-9-link")
     assert read_configuration(str(about.parent)) == Configuration("1a2b3c4d5e6f", 9, "home")
+
+
+UNITS = ROOT / "majortom/remote/units"
+
+
+def unit_text(sections: dict[str, dict[str, Any]]) -> str:
+    """Sections as systemd reads them."""
+    lines = []
+    for section, values in sections.items():
+        lines.append(f"[{section}]")
+        for name, value in values.items():
+            given = value if isinstance(value, list) else [value]
+            lines += [f"{name}={str(one).lower() if isinstance(one, bool) else one}" for one in given]
+    return "\n".join(lines) + "\n"
+
+
+def complaints(folder: Path, *more: str) -> list[str]:
+    """What systemd says of the units in a folder. The programs are in a Nix store that is not here."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *more, *sorted(str(path) for path in folder.iterdir() if path.suffix in (".service", ".socket"))],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(folder)}, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    return [line for line in done.stderr.splitlines() if "is not executable: No such file" not in line]
+
+
+def test_systemd_accepts_the_units_of_both_modules(tmp_path: Path) -> None:
+    status, nixos, error = evaluated(f'{JOINING} {MANAGED} configuration.user = "me"; units = [ "nginx.service" ];', tmp_path)
+    assert status == 0, error
+    system = tmp_path / "system"
+    shutil.copytree(UNITS, system)
+    for kind in ("services", "sockets"):
+        for name, unit in without_nulls(nixos["systemd"][kind]).items():
+            sections = {
+                "Unit": {"Description": unit.get("description", name), **unit.get("unitConfig", {})},
+                "Service": {
+                    **unit.get("serviceConfig", {}),
+                    "Environment": [f"{key}={value}" for key, value in unit.get("environment", {}).items()],
+                },
+            }
+            if "script" in unit:
+                sections["Service"]["ExecStart"] = "/bin/sh"
+            file = system / f"{name}.{kind[:-1]}"
+            if file.exists():
+                file = system / f"{file.name}.d" / "overrides.conf"
+                file.parent.mkdir()
+            file.write_text(unit_text(sections if kind == "services" else {"Unit": sections["Unit"]}))
+    assert {path.parent.name for path in system.glob("*/overrides.conf")} == {
+        f"stardust-{name}.d" for name in ("spider.service", "launcher@.service", "job@.service", "launcher.socket")
+    }
+    assert complaints(system) == []
+
+    status, home, error = evaluated(f"{JOINING} {MANAGED}", tmp_path, "home-manager")
+    assert status == 0, error
+    user = tmp_path / "user"
+    user.mkdir()
+    for kind in ("services", "sockets"):
+        for name, sections in home["systemd"]["user"][kind].items():
+            (user / f"{name}.{kind[:-1]}").write_text(unit_text(sections))
+    assert len(list(user.iterdir())) == 5
+    assert complaints(user, "--user") == []
+    (user / "stardust-spider.service").write_text("[Service]\nExecStart=/bin/true\nRestart=sometimes\n")
+    assert len(complaints(user, "--user")) == 1, "a wrong line is seen"
