@@ -16,8 +16,10 @@ from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.bodies import (
+    NEAR_S,
+    Decided,
     body_of,
-    next_at,
+    next_of_node,
     now_window_of,
     patched,
     patched_window,
@@ -91,7 +93,12 @@ async def list_policies(call: ApiRequest) -> PatchPoliciesView:
     now = call.services.clock.now()
     found = await call.services[PolicyStore].all(call.scope)
     seen = ((one, visible_select(visible, one.select)) for one in found)
-    return PatchPoliciesView(patch_policies=[policy_view(one, select, now) for one, select in seen if select is not None])
+    decided = await _decided(call, now)
+    return PatchPoliciesView(patch_policies=[policy_view(one, select, now, decided) for one, select in seen if select is not None])
+
+
+async def _decided(call: ApiRequest, now: float) -> Decided:
+    return await call.services[PolicyStore].decided(call.scope.org, now - NEAR_S)
 
 
 async def _policy(call: ApiRequest) -> tuple[PatchPolicy, PatchSelect]:
@@ -107,13 +114,13 @@ async def next_patches(call: ApiRequest) -> NextPatchesView:
     """When a patch policy touches each visible node next."""
     call.query()
     now = call.services.clock.now()
-    policies = [(one, next_at(one, now)) for one in await call.services[PolicyStore].all(call.scope) if one.enabled]
-    found = []
+    policies = [one for one in await call.services[PolicyStore].all(call.scope) if one.enabled]
+    decided, found = await _decided(call, now), []
     for node in await all_nodes(call.services[NodeStore], call.scope) if policies else ():
-        mine = [(one.name, at) for one, at in policies if one.select.selects(node.id, node.tags)]
+        mine = [one for one in policies if one.select.selects(node.id, node.tags)]
         if mine:
-            first = min((at for _, at in mine if at is not None), default=None)
-            found.append(NextPatchView(node_id=node.id, policies=[name for name, _ in mine], next_at=first))
+            first = next_of_node(mine, node, now, decided)
+            found.append(NextPatchView(node_id=node.id, policies=[one.name for one in mine], next_at=first))
     return NextPatchesView(nodes=found)
 
 
@@ -121,7 +128,8 @@ async def get_policy(call: ApiRequest) -> PatchPolicyView:
     """One patch policy."""
     call.query()
     one, select = await _policy(call)
-    return policy_view(one, select, call.services.clock.now())
+    now = call.services.clock.now()
+    return policy_view(one, select, now, await _decided(call, now))
 
 
 async def _checked(call: ApiRequest, policy: PatchPolicy) -> PatchPolicy:
@@ -150,7 +158,7 @@ async def create_policy(call: ApiRequest, body: PatchPolicyBody) -> PatchPolicyV
     now = call.services.clock.now()
     made = await _checked(call, policy_of(body, PolicyId(new_time_id(now)), call.scope.org))
     stored = await call.services[PolicyStore].create(call.scope, _owned(call, made))
-    return policy_view(stored, select_view(stored.select), now)
+    return policy_view(stored, select_view(stored.select), now, {})
 
 
 async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyView:
@@ -164,7 +172,8 @@ async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyVi
     stored = await call.services[PolicyStore].save(
         call.scope, _edited(call, before._replace(version=body.version), after, take_over=body.take_over)
     )
-    return policy_view(stored, select_view(stored.select), call.services.clock.now())
+    now = call.services.clock.now()
+    return policy_view(stored, select_view(stored.select), now, await _decided(call, now))
 
 
 def _edited(call: ApiRequest, before: PatchPolicy, after: PatchPolicy, *, take_over: bool = False) -> PatchPolicy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,11 +11,25 @@ import msgspec
 from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.text import checked_reason
-from groundcontrol.policies.calendar import MOMENT_S, EveryWeeks, Monthly, Times, When, ZoneUnknown, check_times, current, spans
+from groundcontrol.nodes.model import Node
+from groundcontrol.policies.calendar import (
+    MOMENT_S,
+    OF_NODE,
+    EveryWeeks,
+    Monthly,
+    Times,
+    When,
+    ZoneUnknown,
+    check_times,
+    current,
+    span_on,
+    spans,
+)
 from groundcontrol.policies.model import (
     ActionStep,
     MinAge,
     NeedsEvent,
+    OccurrenceState,
     Order,
     PatchPolicy,
     PolicyId,
@@ -187,21 +201,44 @@ def patched(before: PatchPolicy, patch: PatchPolicyPatch) -> PatchPolicyBody:
     return with_fields(before, {name: value for name, value in fields.items() if name not in ("version", "take_over")})
 
 
-def next_at(one: PatchPolicy, now: float) -> float | None:
-    """When the next occurrence of a policy begins; None: never, or nobody knows."""
+NEAR_S: Final = 3 * 86_400.0
+"""Stored occurrences that began longer ago begin for no node any more, whatever its zone."""
+Decided = Mapping[PolicyId, Mapping[float, OccurrenceState]]
+"""Policy -> time of an occurrence -> its state, as far as it is stored."""
+
+
+def next_at(one: PatchPolicy, now: float, decided: Decided, node_zone: str | None = None) -> float | None:
+    """When the next occurrence of a policy begins that nobody has skipped; None: never, or nobody knows.
+
+    Args:
+        node_zone: for times in the zone of the node: that zone. None: the first zone on Earth in which the date begins.
+    """
     if not one.fires:
         return None
+    states, of_node = decided.get(one.id, {}), one.times.zone == OF_NODE and node_zone is not None
     try:
-        found = next(spans(one.times, max(now, one.considered_at)), None)
+        for span in spans(one.times, now, node_zone if of_node else None):
+            due = span_on(one.times, span.date).from_at if of_node else span.from_at
+            state = states.get(due, "planned")
+            if state == "started" or (due > one.considered_at and state in ("planned", "waiting_approval")):
+                return span.from_at
     except ZoneUnknown:
         return None
-    return None if found is None else found.from_at
+    return None
 
 
-def policy_view(one: PatchPolicy, select: PatchSelect, now: float) -> PatchPolicyView:
+def next_of_node(policies: Iterable[PatchPolicy], node: Node, now: float, decided: Decided) -> float | None:
+    """When the first of these policies touches a node; None: none does."""
+    if node.never_why:
+        return None
+    found = (next_at(one, now, decided, node.identity.timezone) for one in policies)
+    return min((at for at in found if at is not None), default=None)
+
+
+def policy_view(one: PatchPolicy, select: PatchSelect, now: float, decided: Decided) -> PatchPolicyView:
     """Args: select: the part of the selection that the caller may see."""
     fields = msgspec.structs.asdict(body_of(one)) | {"select": select}
-    return PatchPolicyView(id=one.id, owner=one.owner, paused=one.paused, next_at=next_at(one, now), version=one.version, **fields)
+    return PatchPolicyView(id=one.id, owner=one.owner, paused=one.paused, next_at=next_at(one, now, decided), version=one.version, **fields)
 
 
 def window_of(body: WindowBody, window_id: WindowId, org: int) -> PatchWindow:

@@ -9,7 +9,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Records
 from groundcontrol.core.scope import Scope
 from groundcontrol.policies.choosing import Update
-from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId
+from groundcontrol.policies.model import Occurrence, OccurrenceState, PatchPolicy, PolicyId
 from groundcontrol.policies.windows import PatchWindow
 
 
@@ -29,6 +29,10 @@ class PolicyStore(Records[PatchPolicy], Protocol):
 
     async def occurrences(self, org: int, policy: PolicyId, since: float) -> Sequence[Occurrence]:
         """The stored ones from a time on, oldest first. An occurrence that nothing was decided about is not stored."""
+        ...
+
+    async def decided(self, org: int, since: float) -> Mapping[PolicyId, Mapping[float, OccurrenceState]]:
+        """Policy -> time of an occurrence from a time on -> its state, as far as one is stored."""
         ...
 
     async def save_occurrence(

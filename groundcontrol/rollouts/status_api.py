@@ -8,6 +8,7 @@ from aiohttp import web
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.bodies import NEAR_S
 from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.views import PatchStatusView
@@ -26,9 +27,10 @@ async def patch_status(call: ApiRequest) -> PatchStatusView | web.Response:
     nodes = await all_nodes(call.services[NodeStore], scope)
     updates = await store.node_updates(scope)
     seen = await store.seen(scope.org, {one.package for _, ones in updates.values() for one in ones if one.security == "yes"})
+    now = call.services.clock.now()
     view = status_of(
         nodes, updates, seen, await store.last_patched(scope), await call.services[RolloutStore].patched_by(scope), await store.all(scope),
-        call.services.clock.now(),
+        await store.decided(scope.org, now - NEAR_S), now,
     )  # fmt: skip
     if form == "json":
         return view

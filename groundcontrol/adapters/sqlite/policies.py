@@ -22,7 +22,7 @@ from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.updates import HELD, SUBJECT, rows_of
 from groundcontrol.policies.choosing import Update
-from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, PatchPolicy, PolicyId
+from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, OccurrenceState, PatchPolicy, PolicyId
 from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
 from spider.clock import Clock
 
@@ -105,6 +105,15 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
             )
         )
         return [record_from_json(Occurrence, row["record"])._replace(version=row["version"]) for row in found]
+
+    async def decided(self, org: int, since: float) -> Mapping[PolicyId, Mapping[float, OccurrenceState]]:
+        found = await self._reader.run(
+            lambda rows: rows.fetch_all("SELECT policy, due_at, state FROM patch_occurrence WHERE org = ? AND due_at >= ?", org, since)
+        )
+        states: dict[PolicyId, dict[float, OccurrenceState]] = {}
+        for row in found:
+            states.setdefault(PolicyId(row["policy"]), {})[row["due_at"]] = row["state"]
+        return states
 
     async def save_occurrence(
         self, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countsWords, packagesWords, rolloutPhase, rolloutTone, whenWords } from "./rollout-text";
+import { timeOrDate } from "../text/time";
+import { beginWords, countsWords, nextWords, packagesWords, rolloutPhase, rolloutTone, whenWords, ZONE_OF_NODE } from "./rollout-text";
 
 const NONE = { total: 0, held: 0, pending: 0, running: 0, passed: 0, worse: 0, failed: 0, unknown: 0, not_started: 0 };
 
@@ -28,4 +29,11 @@ test("each form of a calendar has its words", () => {
   assert.equal(whenWords({ monthly: { nth: "second", day: "tue" } }), "second Tue of each month");
   assert.equal(whenWords({ every_weeks: { weeks: 2, days: ["sat"], since: "2026-12-05" } }), "every 2 weeks on Sat");
   assert.equal(whenWords({ once: "2026-12-24" }), "once, on 2026-12-24");
+});
+
+test("a time of each node is told as its local time, also where it is another day here", () => {
+  const begins = Date.UTC(2026, 11, 3, 12, 30) / 1000;
+  assert.equal(nextWords(begins, "02:30", ZONE_OF_NODE, begins), "2026-12-04 02:30");
+  assert.equal(beginWords(begins, "2026-12-04 02:30", ZONE_OF_NODE, begins), "2026-12-04 02:30");
+  assert.equal(nextWords(begins, "02:30", "Europe/Budapest", begins), timeOrDate(begins, begins));
 });

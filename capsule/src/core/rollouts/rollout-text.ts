@@ -2,6 +2,7 @@
 
 import { DAY_WORDS, daysWords, type Day } from "../alerts/schedule-text";
 import { t } from "../text/i18n";
+import { clock, date, iso, timeOrDate } from "../text/time";
 import { plural } from "../text/units";
 
 export const ROLLOUT_STATES = {
@@ -103,10 +104,20 @@ export const REBOOTS = { never: t`Never`, if_required: t`If it is due`, always: 
 export const APPROVALS = { none: t`Not needed`, person: t`One person`, two_persons: t`Two people` } as const;
 export const ZONE_OF_NODE = "node";
 
+const FIRST_ZONE_S = 14 * 3600;
+
+/** When a date begins: as a time here, or as the local time of each node. `local` is that of the answer, such as "2026-12-04 02:30". */
+export const beginWords = (dueAt: number, local: string, zone: string, now: number): string =>
+  zone === ZONE_OF_NODE ? local : t`${date(dueAt, now)}, ${clock(dueAt, false)}`;
+
+/** The next date of a patch policy: for times of each node, the date begins in the first zone on Earth. */
+export const nextWords = (nextAt: number, start: string, zone: string, now: number): string =>
+  zone === ZONE_OF_NODE ? `${iso(nextAt + FIRST_ZONE_S).slice(0, 10)} ${start}` : timeOrDate(nextAt, now);
+
 export const zoneWords = (zone: string): string => (zone === ZONE_OF_NODE ? t`each node’s own time` : zone);
 
 export const PAUSES = {
-  owner: t`its owner may no longer act: an admin takes it over by saving it`,
+  owner: t`its owner may no longer act: an admin takes it over in its menu`,
   restored: t`the hub was restored from a backup: resume all policies to go on`,
   suspended: t`the organisation was suspended: save the policy again to go on`,
   stopped: t`its last roll-out was stopped: look at it, then save the policy again`,

@@ -2,9 +2,9 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { whenWords, zoneWords } from "../../core/rollouts/rollout-text";
+import { beginWords, whenWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
-import { clock, date, shortDuration, timeOrDate } from "../../core/text/time";
+import { shortDuration, timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { freezes, windowsTurn } from "../../state/freezes";
 import { approveOccurrence, deleteWindow, loadOccurrences, loadPolicies, loadWindows, skipOccurrence } from "../../state/rollouts";
@@ -81,11 +81,13 @@ function Dates(): VNode {
             <Glyph kind={glyph} label="" />
             <div class="grow">
               <p>
-                <b>{t`${date(occurrence.due_at, dayStart.value)}, ${clock(occurrence.due_at, false)}`}</b>{" "}
+                <b>{beginWords(occurrence.due_at, occurrence.local, occurrence.zone, dayStart.value)}</b>{" "}
                 <a href={`/patch-policies/${policy.id}`}>{policy.name}</a> <span class="t3">{words}</span>
               </p>
               <p class="meta t3">
-                {t`${occurrence.local}, ${zoneWords(occurrence.zone)}, for ${shortDuration(occurrence.until_at - occurrence.due_at)}`}
+                {occurrence.zone === ZONE_OF_NODE
+                  ? t`${zoneWords(occurrence.zone)}, for ${shortDuration(policy.length_s)}`
+                  : t`${occurrence.local}, ${zoneWords(occurrence.zone)}, for ${shortDuration(occurrence.until_at - occurrence.due_at)}`}
                 {occurrence.why && ` · ${occurrence.why}`}
                 {occurrence.approvals_needed > 0 && ` · ${t`approved by ${occurrence.approvals.length} of ${occurrence.approvals_needed}`}`}
               </p>

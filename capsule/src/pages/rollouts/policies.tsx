@@ -1,9 +1,8 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
-import { PAUSES, ROLLOUT_STATES, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
+import { nextWords, PAUSES, ROLLOUT_STATES, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import {
@@ -147,7 +146,7 @@ function Row({ one, onAsk, onChange, onTaken }: RowProps): VNode {
                 ? t`off`
                 : one.next_at === null
                   ? t`no further date`
-                  : t`next ${timeOrDate(one.next_at, dayStart.value)}`}
+                  : t`next ${nextWords(one.next_at, one.start, one.zone, dayStart.value)}`}
           </span>
         </p>
         <p class="meta t3 anywhere">

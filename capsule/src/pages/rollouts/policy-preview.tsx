@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
-import { zoneWords } from "../../core/rollouts/rollout-text";
+import { beginWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
-import { clock, date, shortDuration } from "../../core/text/time";
+import { date, shortDuration } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
@@ -80,10 +80,10 @@ export function PolicyPreview({ preview, zone, stale }: Props): VNode {
           <ol class="plain-list">
             {next.map((one) => (
               <li key={one.due_at}>
-                {t`${date(one.due_at, dayStart.value)}, ${clock(one.due_at, false)} here`}
+                {one.zone === ZONE_OF_NODE ? one.local : t`${beginWords(one.due_at, one.local, one.zone, dayStart.value)} here`}
                 <span class="t3">
                   {" "}
-                  {t`${one.local} in ${zoneWords(one.zone)}`}
+                  {one.zone === ZONE_OF_NODE ? t`in ${zoneWords(one.zone)}` : t`${one.local} in ${zoneWords(one.zone)}`}
                   {one.shifted === "skipped" && ` · ${t`this time is skipped by the clock change: it runs once, right after`}`}
                   {one.shifted === "repeated" && ` · ${t`this time comes twice: it runs once`}`}
                 </span>

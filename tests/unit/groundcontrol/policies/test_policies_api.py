@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
+from groundcontrol.policies.bodies import next_at
+from groundcontrol.policies.calendar import Times, When, local_text
 from groundcontrol.policies.preview import AGENT_TOO_OLD
 from groundcontrol.policies.service import FleetReader
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
+from tests.support.rollout_trial import DAY, a_policy, at
 
 POLICY: dict[str, Any] = {
     "name": "security",
@@ -116,6 +119,46 @@ async def test_each_node_knows_its_next_patch_or_is_under_none(hub: TestHub) -> 
     [one] = (await admin.get("patch-policies/next")).json["nodes"]
     assert (one["node_id"], one["policies"], one["next_at"]) == (web.id, ["late", "soon"], made[1]["next_at"])
     assert db.id != web.id
+
+
+async def test_a_skipped_time_is_not_the_next_one(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    await hub.node("web-1")
+    made = (await admin.post("patch-policies", {**POLICY, "when": {"weekly": ["tue"]}})).json
+    path = f"patch-policies/{made['id']}"
+    first, second = [one["due_at"] for one in (await admin.get(f"{path}/occurrences")).json["occurrences"]][:2]
+    assert made["next_at"] == first
+    assert (await admin.post(f"{path}/occurrences/{first:.0f}/skip", {})).status == 200
+    [listed], [node] = (await admin.get("patch-policies")).json["patch_policies"], (await admin.get("patch-policies/next")).json["nodes"]
+    [row] = (await admin.get("patch-status")).json["nodes"]
+    assert [(await admin.get(path)).json["next_at"], listed["next_at"], node["next_at"], row["next_at"]] == [second] * 4
+
+
+async def test_the_next_patch_of_a_node_is_told_in_its_own_zone_and_never_where_no_schedule_touches_it(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await hub.node("web-1")
+    session = await connect(hub.store, node.id)
+    await hub.store.nodes.save_identity(session, NodeIdentity(timezone="Europe/Berlin"), "1", NodePolicy("managed"), "no", 1.0)
+    made = (await admin.post("patch-policies", {**POLICY, "when": {"weekly": ["tue"]}, "zone": "node"})).json
+    path = f"patch-policies/{made['id']}/occurrences"
+    [one], [row] = (await admin.get("patch-policies/next")).json["nodes"], (await admin.get("patch-status")).json["nodes"]
+    assert one["next_at"] == row["next_at"]
+    assert local_text(one["next_at"], "Europe/Berlin")[11:] == "02:30"
+    assert local_text(one["next_at"], "Europe/Berlin") == (await admin.get(path)).json["occurrences"][0]["local"]
+    assert made["next_at"] < one["next_at"], "far in the east it begins earlier"
+
+    await admin.request("PATCH", f"nodes/{node.id}", {"never_by_schedule": "the boss's machine"})
+    [one], [row] = (await admin.get("patch-policies/next")).json["nodes"], (await admin.get("patch-status")).json["nodes"]
+    assert (one["policies"], one["next_at"], row["next_at"]) == (["security"], None, None)
+
+
+def test_a_time_that_has_begun_elsewhere_on_earth_is_still_the_next_of_a_node() -> None:
+    begun, here = at("2026-11-30 12:30"), at("2026-12-01 01:30")  # 02:30 on Tuesday, first in UTC+14, then in Berlin
+    policy = a_policy(times=Times(When(weekly=("tue",)), "02:30", 7200, "node"), considered_at=begun)
+    assert next_at(policy, begun + 60, {policy.id: {begun: "started"}}, "Europe/Berlin") == here
+    for state in ("missed", "skipped"):
+        assert next_at(policy, begun + 60, {policy.id: {begun: state}}, "Europe/Berlin") == here + 7 * DAY
+    assert next_at(policy, begun + 60, {}, "Europe/Berlin") == here + 7 * DAY, "it was saved after that"
+    assert next_at(policy, begun + 60, {}, "") is None
 
 
 async def test_a_preview_holds_nodes_whose_agents_are_too_old(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
