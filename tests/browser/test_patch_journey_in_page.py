@@ -115,7 +115,7 @@ def test_a_policy_is_made_stopped_by_its_canary_repaired_and_tried_again_in_the_
             one.wait_row(one.submit("check"))
         again.click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("rest of Shop by night")
-        follow(page, page.get_by_text(re.compile("^Succeeded:")))
+        follow(page, page.get_by_role("paragraph").filter(has_text=re.compile("^Succeeded:")))
         pictures(seen, "4-succeeded")
         assert {one.version(PACKAGE) for one in hosts} == {"ii 2.0"}
         wait_until(lambda: "report of rest of Shop by night" in json.dumps(got), PATIENCE_S, what="the report arrives")
