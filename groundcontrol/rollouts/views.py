@@ -266,7 +266,7 @@ _REMEDIES = {
     "packages_broken": "run Repair on it",
     "agent_policy": "its owner allows upgrades in policy.conf on the node",
     "action_missing": "its owner adds `actions = …` in policy.conf on the node",
-    "never_by_schedule": "take the mark away on the node's page",
+    "never_by_schedule": "take the mark away on the node's page, under Settings",
     "clock": "set its clock right (NTP)",
     "zone_unknown": "set its time zone",
     "history": "wait, or go on without the comparison: `stardust rollout go-on ID --gate history --reason …`",

@@ -80,6 +80,16 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         seen.open("/?q=patch%3Anone")
         expect(page.get_by_text("No node matches")).to_be_visible()
 
+        seen.open("/")
+        page.get_by_role("link", name="web-02").first.click()
+        page.get_by_role("tab", name="Settings").click()
+        page.get_by_label("Why no patch policy may touch it").fill("the boss's machine")
+        page.get_by_role("button", name="Set the mark").click()
+        expect(page.get_by_text("No patch policy touches it, says admin.")).to_be_visible()
+        page.get_by_label("Why no patch policy may touch it").fill("")
+        page.get_by_role("button", name="Take the mark away").click()
+        expect(page.get_by_text("With a reason here, no patch policy touches it.")).to_be_visible()
+
         seen.open("/rollouts/calendar")
         dates = page.get_by_role("list", name="Dates of patch policies").get_by_role("listitem")
         expect(dates).to_have_count(5)
@@ -135,7 +145,7 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         page.get_by_role("button", name="Roll out in waves…").click()
         page.get_by_role("button", name="Plan").click()
         expect(page).to_have_url(re.compile("/rollout/"))
-        expect(page.get_by_text("Planning:")).to_be_visible()
+        expect(page.get_by_role("paragraph").filter(has_text="Planning:")).to_be_visible()
 
         page.get_by_role("link", name="Updates").first.click()
         page.get_by_role("tab", name="Patch status").click()

@@ -15,6 +15,7 @@ import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { NodeLocation } from "./location";
+import { NodeNever } from "./never";
 import { NodeNote } from "./note";
 import { TagsField } from "../../ui/form";
 import { AgentSettings } from "./agent-settings";
@@ -35,6 +36,7 @@ export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeV
       {mayAct.value && <Names detail={detail} view={view} />}
       {mayAct.value && <NodeNote view={view} />}
       {mayAct.value && <NodeLocation view={view} />}
+      {mayAct.value && <NodeNever view={view} />}
       <section class="card" aria-label={t`About this node`}>
         <h2>{t`About this node`}</h2>
         <dl class="facts">
