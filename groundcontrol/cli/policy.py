@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.formatting import MISSING
 from groundcontrol.cli.hub_file import HubFile
 from groundcontrol.cli.options import add_act, add_acts
@@ -101,6 +101,12 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     one = _find(policies, args.policy)
     body = {name: value for name, value in one.items() if name not in ("id", "owner", "paused", "next_at", "version")}
     answer = await hub.post("/patch-policies/preview", {"policy": body, "id": one["id"]})
+    if args.node is not None:
+        node = await node_of(hub, args.node)
+        if node["id"] not in {each["node_id"] for each in (*answer["nodes"], *answer["held"])}:
+            raise CliError(f"{one['name']} does not select {node['name']}", "selector.nothing")
+        body["select"] = {**one["select"], "all": False, "tags": [], "nodes": [node["id"]]}
+        answer = await hub.post("/patch-policies/preview", {"policy": body, "id": one["id"]})
     if args.json:
         print(json.dumps(answer))
         return 0
@@ -108,7 +114,8 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     lines += [f"next: {each['local']} {each['zone']} {each['shifted']}".rstrip() for each in answer["next"]]
     lines += [f"takes: {each['package']} {each['version']} on {each['nodes']}" for each in answer["packages"][:20]]
     lines += [f"waits for its age: {each['package']} {each['version']}" for each in answer["waiting_for_age"][:20]]
-    lines += [f"held: {each['node_id']}: {each['words']}" for each in answer["held"][:50]]
+    names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")} if answer["held"] else {}
+    lines += [f"held: {names.get(each['node_id'], each['node_id'])}: {each['words']}" for each in answer["held"][:50]]
     lines += [f"warning: {each['words']}" for each in answer["warnings"]]
     print("\n".join(map(shown, lines)))
     return 0

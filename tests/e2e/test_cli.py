@@ -541,12 +541,15 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
     bad.write_text(json.dumps({"policies": [{**policy, "name": "gone", "select": {"tags": ["gone"]}, "only": ["nothing-*"]}]}))
     run("policy", "apply", str(bad))
     assert {"no_node"} <= {one["code"] for one in run("policy", "show", "gone")["warnings"]}
+    assert run("policy", "show", "gone", "--node", "patch-1", status=3)["message"] == "gone does not select patch-1"
     assert run("policy", "run", "gone", status=1)["message"] == "this patch policy selects no server now"
     assert "no server is selected" in run("rollout", "plan", "upgrade", "--tag", "gone", status=1)["message"]
     assert run("rollout", "plan", "upgrade", status=1)["code"] == "request.invalid"
     assert hub.local("DELETE", f"/api/v1/patch-policies/{run('policy', 'list')['patch_policies'][0]['id']}").status == 204
     assert [one["node_id"] for one in run("policy", "show", "nights")["held"]] == [node.node_id]
+    assert "held: patch-1: " in said_by(hub, "policy", "show", "nights")
     assert run("policy", "show", "--node", "patch-1")["policies"] == ["nights"]
+    assert [one["node_id"] for one in run("policy", "show", "nights", "--node", "patch-1")["held"]] == [node.node_id]
     assert run("policy", "run", "days", status=1)["code"] == "not_found"
     made = run("policy", "run", "nights")
     assert [one["id"] for one in run("rollout", "list")["rollouts"]] == [made["id"]]
