@@ -12,6 +12,8 @@ from groundcontrol.policies.model import GateMode, Reboots
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict, phases_of
+from groundcontrol.rollouts.soft import HISTORY
+from groundcontrol.rollouts.target_life import SETTLE_S
 from groundcontrol.web.answer import Answer, Body
 
 
@@ -286,6 +288,10 @@ _REMEDIES = {
 }
 
 
+SOFT_GATES = ("cpu", "memory", "disk", "leak")
+"""Those that compare with the past: where a person has accepted that there is none, nobody knows whether they are clear."""
+
+
 def counts_view(rollout: Rollout, wave: int | None = None) -> TargetCounts:
     some = rollout if wave is None else rollout._replace(targets=tuple(one for one in rollout.targets if one.wave == wave))
     return TargetCounts(**some.counts())
@@ -307,15 +313,16 @@ def wave_views(rollout: Rollout, seen: frozenset[NodeId] | None) -> list[WaveVie
     for index in sorted({one.wave for one in rollout.targets}):
         targets = [one for one in rollout.targets if one.wave == index]
         gates = [view for one in targets if seen is None or one.node in seen for view in gate_views(one)]
-        judged = [one for one in targets if one.watched_s > 0]
+        judged = [one for one in targets if one.watched_s >= SETTLE_S or (one.watched_s > 0 and one.step != "watch")]
         loud = {one.gate for one in gates}
+        never = {*(() if rollout.policy.probes else ("probe",)), *(SOFT_GATES if HISTORY in loud else ())}
         if judged:
             gates += [
                 GateView(
                     gate=name, verdict="clear", words="clear", node_id=None, object="", since_at=None, value=None, limit=None, clears=""
                 )
                 for name in GATES
-                if name not in loud
+                if name not in loud | never
             ]
         begun = any(one.state not in ("pending", "held", "not_started") for one in targets)
         under_way = any(one.state in ("running", "pending", "held") for one in targets)

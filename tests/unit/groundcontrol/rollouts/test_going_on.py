@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.policies.model import Probe
 from groundcontrol.rollouts.model import Facts, Gate, NodeFacts, Rollout, RolloutState, Stepped
+from groundcontrol.rollouts.soft import HISTORY
 from groundcontrol.rollouts.step import step
+from groundcontrol.rollouts.views import GATES, wave_views
 from tests.support.inprocess_hub import TestHub
+from tests.support.rollout_trial import Trial
 from tests.support.running_rollout import a_rollout
 
 SOFT = Gate("cpu", "", "worse", "12 points more than before, limit 10", 0.0, 12.0, 10.0, soft=True)
@@ -63,3 +67,23 @@ async def test_only_an_admin_goes_on_after_a_failed_job(hub: TestHub, gate: str)
     one = await hub.store.rollouts.rollout(SYSTEM, made.id)
     assert "job_outcome" in [override.gate for override in one.overrides]
     assert step(one, Facts({one.targets[0].node: NodeFacts()}, {}), hub.clock.now()).rollout.state == "succeeded"
+
+
+def test_only_gates_that_were_judged_are_called_clear() -> None:
+    def clear() -> set[str]:
+        return {gate.gate for gate in wave_views(trial.rollout, None)[0].gates if gate.verdict == "clear"}
+
+    trial = Trial("a", "b", probes=(Probe("tcp", "80"),))
+    trial.look()
+    trial.patched("a")
+    trial.look(30)
+    assert trial.of("a").step == "watch"
+    assert clear() == set(), "nothing is judged before the node has settled"
+    trial.look(60)
+    assert clear() == set(GATES)
+    accepted = Gate(HISTORY, "", "already", "it is not compared with its past: a person has accepted that", trial.now, soft=True)
+    trial.set("a", gates=(accepted,))
+    trial.look(10)
+    assert clear() == set(GATES) - {"cpu", "memory", "disk", "leak"}
+    trial.rollout = trial.rollout._replace(policy=trial.rollout.policy._replace(probes=()))
+    assert "probe" not in clear(), "the policy has none"
