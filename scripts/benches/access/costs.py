@@ -164,7 +164,6 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "GET /jobs/{id}/marks": (f"/jobs/{fleet.job}/marks", None),
         "GET /members": (f"/members?{page}", None),
         "POST /organisations/{slug}/remove-agents": ("/organisations/none/remove-agents", None),
-        "GET /organisations/{slug}": ("/organisations/none", None),
         "DELETE /organisations/{slug}": ("/organisations/none", {"typed": "none"}),
         "GET /nodes/{id}/changes": (f"/nodes/{node}/changes", None),
         "GET /changes": ("/changes", None),

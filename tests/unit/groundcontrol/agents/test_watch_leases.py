@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
@@ -83,7 +83,9 @@ class Stranger:
         self.session = SimpleNamespace(epoch=1)
         self.live, self.listed = Topic("node_live", node), Topic("nodes_fresh", org=1)
         self.watched_until = 0.0
-        self.lost: list[object] = []
+
+    def note_lost(self, reports: Iterable[object]) -> None:
+        assert not list(reports)
 
 
 class Place(NamedTuple):
