@@ -6,6 +6,7 @@ The hub is the alert service on a store, with a clock that the test moves. The m
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,10 @@ from tests.support.receivers import Receiver
 
 NODES, CUT, STORM = 40, 20, 1000
 CLAIM = re.compile(r"(?:(web-\d+): )?(Service failed|Expected event is missing|Server does not answer)(?: \(([^)]*)\))?")
+SINCE = re.compile(r", since (\d\d:\d\d) UTC")
+SILENT = re.compile(r"Server does not answer, (\d+) minutes? \(limit")
+NEAR_S = 75.0
+"""A duration in whole minutes, of a state that is read every ten seconds, is this near to what it stands for."""
 TOLD_S = 240.0
 """Trouble that lasts longer than this has to be in a message. Of a server that is silent, it begins two minutes earlier."""
 
@@ -63,7 +68,14 @@ class RealReceivers(Receivers):
         outcome = await ChannelService.send(self, channel, message)
         claims = claims_of(message)
         self.night.transcript.append(
-            Entry(self._now(), channel.name, message, outcome.code, claims, tuple(untrue(message, claims, self.night.troubles())))
+            Entry(
+                self._now(),
+                channel.name,
+                message,
+                outcome.code,
+                claims,
+                (*untrue(message, claims, self.night.troubles()), *mistimed(message, self.night)),
+            )
         )
         if isinstance(outcome, Sent):
             self.told.append(Told(self._now(), channel.name, message.kind, message))
@@ -75,12 +87,15 @@ class Night(AlertTrial):
 
     transcript: list[Entry]
     history: list[tuple[float, frozenset[Trouble]]]
+    began: dict[Trouble, float]
+    """When each trouble last began, in Unix seconds; also of one that is over."""
 
     def new_receivers(self) -> Receivers:
         made = RealReceivers(self.backend, self.clock, self.egress)
         made.night = self
         self.transcript = getattr(self, "transcript", [])
         self.history = getattr(self, "history", [])
+        self.began = getattr(self, "began", {})
         return made
 
     def name(self, node: NodeId) -> str:
@@ -96,7 +111,10 @@ class Night(AlertTrial):
         return frozenset((*away, *units, *missing))
 
     async def minutes(self, number: float) -> None:
-        self.history.append((self.clock.monotonic(), self.troubles()))
+        troubles = self.troubles()
+        before = self.history[-1][1] if self.history else frozenset()
+        self.began.update(dict.fromkeys(troubles - before, self.clock.now()))
+        self.history.append((self.clock.monotonic(), troubles))
         await self.pass_s(number * 60)
 
     async def restarts(self, away_s: float, ahead_s: float = 0.0) -> None:
@@ -143,6 +161,19 @@ def untrue(message: Message, claims: frozenset[Trouble], true: frozenset[Trouble
     count = re.search(r"(\d+) servers are offline", message.title)
     if count and message.kind != "resolved" and int(count[1]) != len(claims):
         yield f"counts {count[1]} and names {len(claims)}"
+
+
+def mistimed(message: Message, night: Night) -> Iterator[str]:
+    """What a message says of times that is not so."""
+    for line in message.lines:
+        match, since, silent = CLAIM.match(line), SINCE.search(line), SILENT.search(line)
+        began = night.began.get(Trouble(*match.groups(""))) if match else None
+        if began is None:
+            continue
+        if since and since[1] not in {time.strftime("%H:%M", time.gmtime(began + off)) for off in (-60, 0, 60)}:
+            yield f"begins at {time.strftime('%H:%M:%S', time.gmtime(began))}, not as in: {line}"
+        if silent and abs(int(silent[1]) * 60 - (night.clock.now() - began)) > NEAR_S:
+            yield f"has lasted {night.clock.now() - began:.0f} s, not as in: {line}"
 
 
 def missing(night: Night, channel: str) -> Iterator[str]:

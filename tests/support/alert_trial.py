@@ -63,6 +63,8 @@ class PlayedFleet(DeadlineChecker):
         self.connected: set[NodeId] = set()
         self.awaited: set[NodeId] = set()
         """Nodes that may still come back after a start of the hub."""
+        self.seen: dict[NodeId, float] = {}
+        """Node -> when this hub last saw it connected."""
         self.levels: dict[NodeId, dict[str, float]] = {}
         """Node -> name of a deadline -> 1: a warning, 2: critical. It fires at the node's next turn."""
         self.failed: dict[NodeId, tuple[str, ...]] = {}
@@ -80,7 +82,11 @@ class PlayedFleet(DeadlineChecker):
         return node in self.awaited and node not in self.connected
 
     def last_seen(self, node: Node) -> float | None:
-        return node.last_seen_at
+        return self.seen.get(node.id, node.last_seen_at)
+
+    def see(self) -> None:
+        """Note that the connected nodes are seen now."""
+        self.seen.update(dict.fromkeys(self.connected, self.clock.now()))
 
     def skew(self, node: NodeId) -> float | None:
         return 0.0 if node in self.connected else None
@@ -200,6 +206,7 @@ class AlertTrial:
         await self.backend.database.close()
         self.fleet.awaited = set(back)
         self.fleet.connected -= self.fleet.awaited
+        self.fleet.seen.clear()
         self.clock.advance(away_s)
         await self.backend.open()
         await self.start()
@@ -237,6 +244,7 @@ class AlertTrial:
             await self.send()
 
     async def _evaluate(self, turn: int) -> None:
+        self.fleet.see()
         monotonic = self.clock.monotonic()
         if monotonic - self._looked_at >= LOOK_S:
             self._looked_at = monotonic
