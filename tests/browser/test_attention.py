@@ -261,3 +261,17 @@ def test_a_node_shows_the_rules_that_watch_it_with_the_override_that_holds(brows
         expect(row).to_contain_text("above 70%")
         expect(row).to_contain_text("override for tag web")
         assert seen.axe() == []
+
+
+def test_a_container_that_the_policy_lets_nobody_restart_says_why(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("edge-hel",)) as stage, gate(browser, hub) as seen:
+        seen.sign_in()
+        seen.open(f"/n/{stage.ids['edge-hel']}/services")
+        container = seen.page.get_by_role("region", name="Containers, table").get_by_role("row").nth(1)
+        expect(container.get_by_role("button")).to_have_text(["Why not?"])
+        container.get_by_role("button").click()
+        policy = seen.page.get_by_role("dialog", name="Restart metrics")
+        expect(policy).to_contain_text("mode = managed")
+        expect(policy).not_to_contain_text("nothing else")  # a mode allows more than this restart
+        expect(policy.get_by_role("button", name="Restart")).to_have_count(0)
+        assert seen.axe() == []

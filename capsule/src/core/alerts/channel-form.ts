@@ -13,6 +13,9 @@ export interface TargetField {
   required: boolean;
   /** The hub's value for an empty field; empty if it has none. */
   otherwise: string;
+  /** The least and the greatest number; null = no limit. */
+  least: number | null;
+  most: number | null;
 }
 
 interface Schema {
@@ -27,6 +30,8 @@ interface Schema {
   title?: string;
   description?: string;
   default?: unknown;
+  minimum?: number;
+  maximum?: number;
 }
 
 const resolveRef = (schema: Schema, defs: Record<string, Schema>): Schema =>
@@ -43,7 +48,7 @@ export function targetFields(given: Readonly<Record<string, unknown>>): TargetFi
       const must = needed && required.includes(name);
       if (one.properties) return walk(one, `${path}.`, must);
       const choices = (one.enum ?? one.anyOf?.find((other) => other.enum)?.enum ?? []).map(String);
-      const number = one.type === "integer" || one.anyOf?.some((other) => other.type === "integer") === true;
+      const number = one.type === "integer" ? one : one.anyOf?.find((other) => other.type === "integer");
       const otherwise = typeof one.default === "string" || typeof one.default === "number" ? String(one.default) : "";
       return [
         {
@@ -61,6 +66,8 @@ export function targetFields(given: Readonly<Record<string, unknown>>): TargetFi
           secret: raw.writeOnly === true || one.writeOnly === true,
           required: must,
           otherwise,
+          least: number?.minimum ?? null,
+          most: number?.maximum ?? null,
         },
       ];
     });
@@ -71,7 +78,7 @@ export function targetFields(given: Readonly<Record<string, unknown>>): TargetFi
 const MOST_URL_CHARS = 2000;
 
 /** What is wrong with the text of a field, before anything is sent; empty = nothing that the page can tell, or no text yet. */
-export function targetError({ path, kind }: Pick<TargetField, "path" | "kind">, typed: string): string {
+export function targetError({ path, kind, least, most }: Pick<TargetField, "path" | "kind" | "least" | "most">, typed: string): string {
   const text = typed.trim();
   if (!text) return "";
   if (path === "url" || path === "server") {
@@ -80,7 +87,11 @@ export function targetError({ path, kind }: Pick<TargetField, "path" | "kind">, 
     if (!/^[!-~]+$/.test(text)) return t`An address has no spaces and no letters beyond ASCII.`;
     return text.length > MOST_URL_CHARS ? t`At most ${MOST_URL_CHARS} characters.` : "";
   }
-  if (kind === "number") return /^-?\d+$/.test(text) ? "" : t`A whole number.`;
+  if (kind === "number") {
+    if (!/^-?\d+$/.test(text)) return t`A whole number.`;
+    if (least !== null && most !== null && (Number(text) < least || Number(text) > most)) return t`${least} to ${most}`;
+    return "";
+  }
   if (path === "smtp.host") return /[\s/@]/.test(text) ? t`The name or address of a server alone, such as mail.example.org.` : "";
   if (path === "to" || path === "from") {
     const parts = path === "to" ? text.split(",").map((part) => part.trim()) : [text];

@@ -1,4 +1,4 @@
-import { targetError } from "./channel-form";
+import { targetError, targetFields } from "./channel-form";
 import { neverReported, nothingYet } from "./schedule-text";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -199,13 +199,18 @@ test("a preview is one sentence", () => {
 });
 
 test("a field of a channel says what is wrong before anything is sent", () => {
-  const said = (path: string, text: string, kind: "text" | "number" | "list" = "text"): string => targetError({ path, kind }, text);
+  const said = (path: string, text: string, kind: "text" | "number" | "list" = "text"): string =>
+    targetError({ path, kind, least: null, most: null }, text);
   for (const url of ["https://hooks.example.org/a", "http://[fd00::1]:8080/x", ""]) assert.equal(said("url", url), "");
   for (const url of ["not a url", "hooks.example.org", "ftp://example.org", "data:text/plain,x", "https://"])
     assert.match(said("url", url), /web address/);
   assert.match(said("url", "https://exämple.org/a"), /ASCII/);
   assert.match(said("url", `https://example.org/${"a".repeat(2000)}`), /2000/);
   assert.match(said("smtp.port", "ten", "number"), /whole number/);
+  const [port] = targetFields({ properties: { port: { type: "integer", minimum: 1, maximum: 65535 } } });
+  assert.ok(port);
+  for (const number of ["0", "-1", "99999"]) assert.equal(targetError(port, number), "1 to 65535");
+  for (const number of ["", "1", "587", "65535"]) assert.equal(targetError(port, number), "");
   assert.match(said("smtp.host", "https://mail.example.org"), /alone/);
   assert.equal(said("to", "a@example.org, Ops <b@example.org>", "list"), "");
   assert.match(said("to", "a@example.org, nobody", "list"), /“nobody”/);

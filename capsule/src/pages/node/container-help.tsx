@@ -49,7 +49,9 @@ export function ConfirmRestart({ view, name, onClose }: { view: NodeView; name: 
         ) : (
           <>
             <PolicyLines view={view} refused={[name]} lines={lines} />
-            <p>{t`The hub can then restart this container and change nothing else about it. The order is carried out by root on the server.`}</p>
+            {!lines.some((line) => line.startsWith("mode")) && (
+              <p>{t`The hub can then restart this container and change nothing else about it. The order is carried out by root on the server.`}</p>
+            )}
           </>
         )}
       </div>

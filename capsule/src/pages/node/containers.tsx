@@ -11,6 +11,7 @@ import {
   isUnnamed,
   isRestartable,
   namedInPolicy,
+  restartPermission,
   type ContainerRow,
 } from "../../core/nodes/containers";
 import { t } from "../../core/text/i18n";
@@ -105,7 +106,7 @@ export function Containers({ view, table }: ContainersProps): VNode {
                     <td>
                       {isRestartable(row) && (
                         <Button slim more={{ title: row.name }} onClick={() => setAsked(row.name)}>
-                          {t`Restart…`}
+                          {restartPermission(view.policy, row.name).allowed ? t`Restart…` : t`Why not?`}
                         </Button>
                       )}
                     </td>
