@@ -210,7 +210,7 @@ def test_an_old_session_needs_the_password_for_dangerous_actions(world: World, s
     page = page_headers(hub, victim)
     shift_clock(STEP_UP_S + 1)
     rows: list[tuple[str, str, Any]] = [
-        (route.method, path_of(route, own if "nodes" in route.path else world.ids[THINGS[name][0], "other"] if name in THINGS else ""),
+        (route.method, path_of(route, own if "nodes" in route.path else world.ids[THINGS[name][0], "other"] if name in THINGS else "none"),
          {} if route.body else None)
         for route in ROUTES
         if route.step_up
