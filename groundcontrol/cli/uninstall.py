@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.cli.client import CliError, hub_location
+from groundcontrol.cli.client import CliError, HubLocation, hub_location
 from groundcontrol.cli.data_dir import only_here
 from groundcontrol.cli.hub_process import in_words, systemctl
-from groundcontrol.cli.installed import ROOT, SERVICE, UNIT_FOLDERS, find_installed
+from groundcontrol.cli.installed import ROOT, SERVICE, UNIT_FOLDERS
 from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.stop import stop_hub
 from groundcontrol.cli.typed import answered
@@ -24,6 +24,9 @@ from groundcontrol.cli.updating import how_installed
 
 _MARKS: Final = ("stardust.db", "hub.lock", "hub.pid")
 """A folder without any of these files is no data folder, and is never deleted."""
+_PACKAGE: Final = (
+    "this hub is a Debian package: `apt-get purge stardust-hub` removes it with its data, `apt-get remove stardust-hub` keeps the data"
+)
 _COMMAND_LIMIT_S: Final = 60.0
 
 
@@ -37,11 +40,11 @@ async def run(args: argparse.Namespace) -> int:
     only_here(args, "the hub is removed")
     way = how_installed()
     if way.name == "Debian package":
-        raise CliError(
-            f"this hub is a Debian package: `{way.remove}` removes it with its data, `apt-get remove stardust-hub` keeps the data"
-        )
+        raise CliError(_PACKAGE)
     location = hub_location(args)
-    paths = _paths(args, location.folder.absolute())
+    if location.service is not None and is_packaged(location.service.unit):
+        raise CliError(_PACKAGE)  # although this program is another one, such as that of a checkout
+    paths = _paths(args, location)
     if location.service is not None and os.geteuid() != 0:
         raise CliError("run this as root: it removes a service")
     _confirm(args, paths)
@@ -60,12 +63,13 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _paths(args: argparse.Namespace, folder: Path) -> list[Path]:
-    """What is removed.
+def _paths(args: argparse.Namespace, location: HubLocation) -> list[Path]:
+    """What is removed: nothing of the installed service if a flag or the environment names the data folder of another hub.
 
     Raises: CliError: it is nothing, or the folder is no data folder.
     """
-    paths = paths_of_service(ROOT, keep_data=args.keep_data) if find_installed() is not None else []
+    folder = location.folder.absolute()
+    paths = paths_of_service(ROOT, keep_data=args.keep_data) if location.service is not None else []
     if not args.keep_data and folder not in paths and os.path.exists(folder):
         if not any(os.path.exists(folder / name) for name in _MARKS):
             raise CliError(f"{folder} is no data folder of a hub, so nothing was removed")
@@ -88,6 +92,11 @@ def _confirm(args: argparse.Namespace, paths: list[Path]) -> None:
     given = args.name if args.name is not None else answered(f"Type the host name of this machine ({name}) to continue:")
     if given != name:
         raise CliError("that is not the host name of this machine; nothing was removed")
+
+
+def is_packaged(unit: Path, root: Path = ROOT) -> bool:
+    """Whether a package, not a person, has put this unit where it is."""
+    return unit.parent in [root / folder for folder in UNIT_FOLDERS[3:]]
 
 
 def paths_of_service(root: Path, *, keep_data: bool) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from groundcontrol.cli.client import Hub, NotReadable, hub_location
 from groundcontrol.cli.data_dir import read_settings
 from groundcontrol.cli.installed import InstalledService, find_installed
 from groundcontrol.cli.main import main
+from groundcontrol.cli.uninstall import is_packaged, paths_of_service
 from tests.support.hub import ROOT, SECRET
 
 UNIT = (ROOT / "groundcontrol" / "examples" / "stardust-hub.service").read_text()
@@ -189,3 +191,29 @@ def test_without_an_answering_hub_no_second_one_is_suggested(machine: Path, tmp_
         assert "stardust start" not in text
     (machine / "etc/systemd/system/stardust-hub.service").unlink()
     assert "stardust start" in no_hub(words())
+
+
+def test_the_removal_of_another_hub_leaves_the_installed_one(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It removed data, secret and unit of the running service, too."""
+    of_service = paths_of_service(machine, keep_data=False)
+    assert machine / "var/lib/stardust-hub" in of_service
+    monkeypatch.setattr("groundcontrol.cli.uninstall.paths_of_service", lambda *_args, **_flags: of_service)
+    trial = tmp_path / "trial"
+    trial.mkdir()
+    (trial / "stardust.db").touch()
+    before = sorted(machine.rglob("*"))
+    assert main(["uninstall", "--data-dir", str(trial), "--name", socket.gethostname()]) == 0
+    assert not trial.exists()
+    assert sorted(machine.rglob("*")) == before
+
+
+def test_a_packaged_hub_is_left_to_its_package(machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also by the program of a checkout, which is no part of the package."""
+    monkeypatch.setattr("groundcontrol.cli.uninstall.is_packaged", lambda unit: is_packaged(unit, machine))
+    packaged = machine / "usr/lib/systemd/system"
+    packaged.mkdir(parents=True)
+    (machine / "etc/systemd/system/stardust-hub.service").rename(packaged / "stardust-hub.service")
+    before = sorted(machine.rglob("*"))
+    assert main(["uninstall", "--name", socket.gethostname()]) == 1
+    assert "apt-get purge stardust-hub" in capsys.readouterr().err
+    assert sorted(machine.rglob("*")) == before
