@@ -24,6 +24,8 @@ AGAIN_S: Final = 5.0
 QUIET_S: Final = 1.0
 """After this time, a line that has not ended is printed."""
 BAR_CELLS: Final = 20
+_ENDS: Final = (signal.SIGTERM, signal.SIGHUP)
+"""They leave at once. Without a handler the terminal would stay without echo."""
 _FOOT: Final = "Ctrl-C leave · c cancel"
 
 
@@ -90,6 +92,8 @@ class Keys:
         """Read keys and Ctrl-C until the end of the context."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        for number in _ENDS:
+            loop.add_signal_handler(number, self._leave)
         before = termios.tcgetattr(0) if sys.stdin.isatty() and sys.stdout.isatty() else None
         try:
             if before is not None:
@@ -100,10 +104,14 @@ class Keys:
                 loop.add_reader(0, self._key)
             yield
         finally:
-            loop.remove_signal_handler(signal.SIGINT)
+            for number in (signal.SIGINT, *_ENDS):
+                loop.remove_signal_handler(number)
             if before is not None:
                 loop.remove_reader(0)
                 termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+    def _leave(self) -> None:
+        self.leaves = True
 
     def _interrupt(self) -> None:
         now = time.monotonic()

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,7 +74,10 @@ async def run(args: argparse.Namespace) -> int:
                 return str(exc)
             return f"job {job['id']} is ordered; l: show it"
 
-        await Dashboard(fleet, fill, upgrade, args.interval, follow).run_async()
+        dashboard = Dashboard(fleet, fill, upgrade, args.interval, follow)
+        for number in (signal.SIGTERM, signal.SIGHUP):  # the screen from before must come back
+            asyncio.get_running_loop().add_signal_handler(number, dashboard.exit)
+        await dashboard.run_async()
     return 0
 
 

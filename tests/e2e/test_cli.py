@@ -263,6 +263,10 @@ class Terminal:
         self.process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=env, start_new_session=True)
         os.close(theirs)
 
+    def modes(self) -> list[Any]:
+        """The settings of the terminal: echo, whole lines, signals …"""
+        return termios.tcgetattr(self._fd)
+
     def until(self, text: str) -> None:
         """Read until this text has stood there after the last one."""
         at = len(self.shown)
@@ -279,6 +283,21 @@ class Terminal:
                 self.shown += piece.decode(errors="replace")
         os.close(self._fd)
         return self.process.wait(LIMIT_S)
+
+
+async def test_a_command_that_is_ended_leaves_the_terminal_as_it_was(shared_hub: HubProcess) -> None:
+    nodes = await asyncio.to_thread(shared_hub.enrol, "end-a", "end-b")
+    async with agents(shared_hub, *nodes) as joined:
+        for agent in joined:
+            await agent.join()
+        screen = Terminal(shared_hub, "run", "check", "end-*", "--yes")
+        before = screen.modes()
+        await asyncio.to_thread(screen.until, "Ctrl-C leave")
+        assert screen.modes() != before
+        screen.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(screen.process.wait, LIMIT_S) == 130
+        assert screen.modes() == before
+        assert await asyncio.to_thread(screen.end) == 130
 
 
 async def test_the_output_of_many_nodes_scrolls_above_a_live_block_and_ctrl_c_leaves_twice(shared_hub: HubProcess) -> None:
@@ -357,7 +376,7 @@ def test_a_node_is_removed_by_one_command_after_a_confirmation(shared_hub: HubPr
     assert (status, error["error"]["code"]) == (1, "credentials_required"), "its server is not said to be clean when nobody was there"
     assert "--forget" in error["error"]["message"]
     status, answer, error = stardust(shared_hub, "nodes", "remove", "cli-gone-a", "cli-gone-b", "--yes")
-    assert (status, error, answer["deployments"]) == (1, None, [])
+    assert (status, error, answer["deployments"]) == (5, None, [])
     assert [(one["node_id"], one["code"]) for one in answer["refused"]] == [(node.node_id, "credentials_required") for node in nodes[:2]]
     status, screen = typed(shared_hub, "nodes", "remove", "cli-gone-a", "--forget", answer=b"no\n")
     assert (status, "nothing was removed" in screen, left()) == (1, True, {"cli-gone-a", "cli-gone-b", "cli-gone-c"})

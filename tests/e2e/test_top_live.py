@@ -11,6 +11,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
@@ -61,8 +62,8 @@ async def test_the_dashboard_is_filled_by_the_live_socket_and_again_after_a_rest
             await asyncio.gather(following, return_exceptions=True)
 
 
-def on_a_terminal(folder: Path, wanted: str, **env: str) -> tuple[int, str]:
-    """The dashboard on a terminal of 80 by 24, until it has shown this and `q` ended it. Returns: its exit status and all that it wrote."""
+def on_a_terminal(folder: Path, wanted: str, end: signal.Signals | None = None, **env: str) -> tuple[int, str]:
+    """The dashboard on a terminal of 80 by 24, until it has shown this and `q`, or a signal, ended it. Returns: its exit status and all that it wrote."""
     pid, terminal = pty.fork()
     if pid == 0:
         usual = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "STARDUST_ALLOW_VOLATILE": "yes", **env}
@@ -74,7 +75,10 @@ def on_a_terminal(folder: Path, wanted: str, **env: str) -> tuple[int, str]:
             written += data.decode(errors="replace")
             assert time.monotonic() < until, repr(written[-2000:])
             if not asked and wanted in CODES.sub("", written):
-                os.write(terminal, b"q")
+                if end is None:
+                    os.write(terminal, b"q")
+                else:
+                    os.kill(pid, end)
                 asked = True
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
@@ -88,12 +92,21 @@ def test_the_dashboard_fits_plain_terminals(shared_hub: HubProcess) -> None:
         (PLAIN | SIXTEEN, {"TERM": "screen"}),
         (PLAIN, {"TERM": "xterm-256color", "NO_COLOR": "1"}),
     ):
-        status, written = on_a_terminal(shared_hub.folder, "●", **env)
+        status, written = on_a_terminal(shared_hub.folder, "●", None, **env)
         assert status == 0, written[-2000:]
         used = {int(number or 0) for codes in re.findall(r"\x1b\[([0-9;]*)m", written) for number in codes.split(";")}
         assert used <= kinds, env
         assert "\x1b[?1049l" in written, "the screen from before is back"
         assert max(int(column) for column in re.findall(r"\x1b\[\d+;(\d+)H", written)) <= 80
+
+
+def test_a_dashboard_that_is_ended_brings_the_screen_back(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("top-ended")
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        status, written = on_a_terminal(shared_hub.folder, "●", end, TERM="xterm")
+        assert status == 0, written[-2000:]
+        assert "\x1b[?1049l" in written
+        assert "\x1b[?1000l" in written, "and the mouse is the terminal's again"
 
 
 def test_one_frame_is_printed_as_text_and_as_json(shared_hub: HubProcess) -> None:
