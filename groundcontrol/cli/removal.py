@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
 from groundcontrol.cli.each import each_node
-from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.options import EXIT_SOME_FAILED, UsageError
 from groundcontrol.cli.ssh_login import add_login, has_login, login_body
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def remove(args: argparse.Namespace) -> int:
-    """Exit status 0 if every node is removed."""
+    """Exit status 0 if every node is removed; 1 if the only one is not; 5 if some of several are not."""
     if not args.yes and not sys.stdin.isatty():
         raise UsageError("nodes: remove asks on a terminal before it removes anything; without a terminal give --yes")
     if args.forget and has_login(args):
@@ -55,7 +55,9 @@ async def remove(args: argparse.Namespace) -> int:
                 rows.pop(one_refused["node_id"], None)  # its deployment needed the confirmation of a host key, and was cancelled
             if args.json and (rows or refused):
                 print(json.dumps({"deployments": list(rows.values()), "refused": refused}))
-    return 0 if not refused and (args.no_wait or all(row["state"] == "succeeded" for row in rows.values())) else 1
+    if not refused and (args.no_wait or all(row["state"] == "succeeded" for row in rows.values())):
+        return 0
+    return EXIT_SOME_FAILED if len(nodes) > 1 else 1
 
 
 async def _ordered(hub: Hub, watch: JobWatch, node: Any, body: object, *, forget: bool) -> Any:

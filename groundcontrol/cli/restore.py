@@ -83,7 +83,7 @@ async def run(args: argparse.Namespace) -> int:
     """Restore, all or nothing: existing data changes only after the backup has passed every check."""
     only_here(args, "a backup is restored")
     if (args.file is None) != args.before_upgrade:
-        raise CliError("name the file of a backup, or give --before-upgrade")
+        raise CliError("name the file of a backup, or give --before-upgrade", "command.usage")
     apply_process_limits()
     config = valid_config(read_settings(args))
     ask = _asker(args)

@@ -58,7 +58,7 @@ async def run(args: argparse.Namespace) -> int:
     named, packages = list(args.node), list(args.words)
     if not named and not args.tag:
         if not packages:
-            raise CliError("name a node, or several with --node or --tag")
+            raise UsageError("run: name a node, or several with --node or --tag")
         named.append(packages.pop(0))
     request: dict[str, object] = {"action": args.action}
     if args.action == "plan":

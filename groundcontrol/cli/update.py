@@ -9,8 +9,8 @@ import sys
 import time
 from typing import Any, Final
 
-from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
-from groundcontrol.cli.options import SELECTOR
+from groundcontrol.cli.client import Hub, nodes_of, shown
+from groundcontrol.cli.options import EXIT_SOME_FAILED, SELECTOR, UsageError
 from groundcontrol.cli.updating import how_installed
 from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 
@@ -33,16 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 if every node runs the new version, 1 if one does not, or was left out."""
+    """Exit status 0 if every node runs the new version; 1 if the only one does not, or was left out; 5 if that is so for some of several."""
     if args.hub:
         way = how_installed()
         print(json.dumps(way._asdict()) if args.json else f"this program was installed as: {way.name}\nto update it: {way.update}")
         return 0
+    selectors = [*args.nodes, *(f"tag:{tag}" for tag in args.tag)]
+    if not selectors and not args.outdated:
+        raise UsageError("update: name nodes, or their tag with --tag, or give --outdated")
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         left: list[str] = []
-        chosen = [node["id"] for node in await nodes_of(hub, args.nodes)] if args.nodes else []
-        if args.tag:
-            chosen += [node["id"] async for node in hub.every("/nodes", "nodes") if set(args.tag) & set(node["tags"])]
+        chosen = [node["id"] for node in await nodes_of(hub, selectors)] if selectors else []
         if args.outdated:
             found, left = await _settled(hub)
             chosen += found
@@ -53,8 +54,6 @@ async def run(args: argparse.Namespace) -> int:
                     json.dumps({"deployments": []}) if args.json else "No node can be updated." if left else "Every node runs this version."
                 )
                 return 1 if left else 0
-        if not chosen:
-            raise CliError("name nodes, or their tag with --tag, or give --outdated")
         nodes = list(dict.fromkeys(chosen))
 
         async def ask() -> list[Any]:
@@ -71,7 +70,9 @@ async def run(args: argparse.Namespace) -> int:
                 print(row["id"] if args.no_wait else shown(deployment_line(rows[at])))
     if args.json:
         print(json.dumps({"deployments": rows}))
-    return 1 if left else 0 if args.no_wait or all(row["state"] == "succeeded" for row in rows) else 1
+    if not left and (args.no_wait or all(row["state"] == "succeeded" for row in rows)):
+        return 0
+    return EXIT_SOME_FAILED if len(rows) + len(left) > 1 else 1
 
 
 async def _settled(hub: Hub, look_every_s: float = 1.0) -> tuple[list[str], list[str]]:

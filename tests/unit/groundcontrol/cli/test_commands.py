@@ -19,7 +19,10 @@ from groundcontrol.cli.options import parse
 
 LIMIT_S = 60
 ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor", "version", "completion", "stop", "login")
-AND_ONE_OF = {"nodes tag": ("--add", "web"), "nodes remove": ("--yes",), "uninstall": ("--name", "x"), "login": ("--forget",)}
+AND_ONE_OF = {
+    "nodes tag": ("--add", "web"), "nodes remove": ("--yes",), "uninstall": ("--name", "x"), "login": ("--forget",), "run": ("--node", "x"),
+    "update": ("--outdated",), "restore": ("--before-upgrade",),
+}  # fmt: skip
 """Flags of which a command takes none alone."""
 OF_ITS_OWN_PROCESS = ("serve", "rotate-secret")
 """They change limits and environment of the process."""
@@ -165,6 +168,12 @@ def test_an_unknown_verb_is_reported_as_json(words: list[str], capsys: pytest.Ca
     status = main(words)
     assert Done(status, *capsys.readouterr()).error["code"] == "command.usage"
     assert status == 2
+
+
+@pytest.mark.parametrize("words", [["run", "upgrade"], ["update"], ["restore"], ["login"], ["nodes", "tag", "web-1"], ["completion"]])
+def test_a_command_that_lacks_a_word_is_wrong(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--json"]) == 2
+    assert Done(2, *capsys.readouterr()).error["code"] == "command.usage"
 
 
 @pytest.mark.parametrize("verb", [["logs"], ["jobs"], ["audit", "list"]])
