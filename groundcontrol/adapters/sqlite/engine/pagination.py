@@ -14,13 +14,20 @@ from spider.wire.ids import to_text
 LIMIT: Final = 1000
 BEHIND_ALL: Final = (1 << 63) - 1
 """A number above that of every row. A list without a cursor starts below it, so the newest row comes first."""
+_WIDEST: Final = 9
+"""Bytes of the largest number in MessagePack."""
 _Key = tuple[str, int, list[str | int | float]]
 _decode: Final[msgspec.msgpack.Decoder[_Key]] = msgspec.msgpack.Decoder(_Key)
 
 
 def make_cursor(kind: str, org: int, *key: str | int | float) -> str:
-    """Encode the sort key of the last row of a page as the cursor of the next page."""
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode((kind, org, key))).rstrip(b"=").decode()
+    """Encode the sort key of the last row of a page as the cursor of the next page.
+
+    Its length does not depend on numbers in the key: numbers of rows count what all organisations have stored.
+    """
+    written = msgspec.msgpack.encode((kind, org, key))
+    widest = len(written) + sum(_WIDEST - len(msgspec.msgpack.encode(part)) for part in key if isinstance(part, int))
+    return base64.urlsafe_b64encode(written).decode().rstrip("=").ljust(-(-4 * widest // 3), "=")
 
 
 def read_cursor(text: str, kind: str, org: int, *types: type) -> list[str | int | float]:
@@ -29,6 +36,7 @@ def read_cursor(text: str, kind: str, org: int, *types: type) -> list[str | int 
     Args:   types: the types of the parts of the key.
     Raises: BadRequest: the cursor belongs to another list, or was altered.
     """
+    text = text.rstrip("=")
     try:
         found, owner, key = _decode.decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, msgspec.MsgspecError):
