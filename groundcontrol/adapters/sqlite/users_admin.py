@@ -96,11 +96,11 @@ class SqliteUserAdmin:
                 if to_user(known)._replace(instance_admin=user.instance_admin) != user:
                     raise Conflict("this user id was used before")
                 return to_user(known)
+            if not scope.actor.instance_admin and has_several(tx):  # before it looks for the name, which others may have
+                raise Forbidden("an admin of this hub makes accounts: offer a membership to a user who has one", action="instance.manage")
             if tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
                 where = "" if not scope.actor.instance_admin else ": if it is of another organisation, offer the user a membership"
                 raise Conflict(f"there is a user named {user.username} already{where}", field="username")
-            if not scope.actor.instance_admin and has_several(tx):
-                raise Forbidden("an admin of this hub makes accounts: offer a membership to a user who has one", action="instance.manage")
             insert_account(tx, user._replace(org=scope.org, instance_admin=_instance_admin(tx, scope, user)))
             detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
             self._chain.write(tx, scope, "user.create", user.id, detail)

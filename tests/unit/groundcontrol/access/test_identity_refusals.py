@@ -307,7 +307,8 @@ async def test_a_foreign_name_and_an_absent_one_are_the_same_bytes(world: World)
     for method, path, body in (
         ("PATCH", "members/{}", {"role": "viewer"}), ("DELETE", "members/{}", None), ("PATCH", "users/{}", {"role": "viewer"}),
         ("POST", "users/{}/password", None), ("GET", "tokens?user={}", None), ("GET", "auth/sessions?user={}", None),
-        ("POST", "members", {"username": "{}", "role": "viewer"}), ("PATCH", "auth/oidc/rule", {"sso_only": True, "local_admin": "{}"}),
+        ("POST", "members", {"username": "{}", "role": "viewer"}), ("POST", "users", {"username": "{}", "role": "viewer"}),
+        ("PATCH", "auth/oidc/rule", {"sso_only": True, "local_admin": "{}"}),
         ("POST", "auth/offers", {"organisation": "default", "accept": True}),
     ):  # fmt: skip
         answers = []
