@@ -77,11 +77,11 @@ class PasskeyStore(Protocol):
         """The passkeys of a user, the oldest first."""
         ...
 
-    async def add_passkey(self, scope: Scope, passkey: Passkey) -> Passkey:
+    async def add_passkey(self, by: Scope, passkey: Passkey) -> Passkey:
         """Raises: NotFound: there is no such user; Conflict: there is no second factor beside it, it is known, or there are MOST_PASSKEYS."""
         ...
 
-    async def remove_passkey(self, scope: Scope, user: UserId, passkey: str) -> None:
+    async def remove_passkey(self, by: Scope, user: UserId, passkey: str) -> None:
         """Remove a passkey. If there is none, nothing changes."""
         ...
 

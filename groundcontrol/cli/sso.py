@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grant.add_argument("claim", metavar="CLAIM", help="such as groups or realm_access.roles")
     grant.add_argument("value", metavar="VALUE", help="the group, exactly")
     grant.add_argument("role", choices=ROLES)
-    grant.add_argument("--organisation", default="default", metavar="NAME", help="[default]")
+    grant.add_argument("--organisation", metavar="NAME", help="where they become members [the one of --org, or the only one]")
     add_grants(grant)
     ungrant = add_act(acts, "unmap", help="remove the rows of a group")
     ungrant.add_argument("name")
@@ -109,11 +109,28 @@ async def _edited(hub: Hub, args: argparse.Namespace, path: str) -> Any:
         if args.enabled:
             change["enabled"] = args.enabled == "yes"
     elif args.act == "map":
-        row = {"claim": args.claim, "value": args.value, "organisation": args.organisation, "role": args.role, **grants_of(args)}
+        row = {
+            "claim": args.claim,
+            "value": args.value,
+            "organisation": await _organisation(hub, args),
+            "role": args.role,
+            **grants_of(args),
+        }
         change["groups"] = [*before["groups"], row]
     else:
         change["groups"] = [row for row in before["groups"] if (row["claim"], row["value"]) != (args.claim, args.value)]
     return await hub.patch(path, change)
+
+
+async def _organisation(hub: Hub, args: argparse.Namespace) -> str:
+    """The organisation in which a group gives a membership. Raises: CliError: none is named, and there are several."""
+    named = args.organisation or hub.named.get("Stardust-Organisation")
+    if named is not None:
+        return str(named)
+    known = [one["slug"] for one in (await hub.get("/organisations"))["organisations"]]
+    if len(known) > 1:
+        raise CliError(f"name the organisation of the members with --organisation NAME: {', '.join(known)}")
+    return str(known[0])
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:

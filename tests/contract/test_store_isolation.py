@@ -16,10 +16,14 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import StoreError
-from groundcontrol.core.scope import hub_scope
+from groundcontrol.core.scope import NO_ORG, hub_scope
 from tests.support.factories import SCOPE, STRANGER, a_token, an_invite, connect, new_batch, new_node
 from tests.support.race_cases import Ground
 from tests.support.race_cases_alerts import a_window
+from tests.support.race_cases_oidc import a_link
+from tests.support.race_cases_organisations import second
+from tests.support.race_cases_passkeys import a_passkey
+from tests.support.race_cases_users import with_factor_of
 from tests.support.store_backend import Backend
 
 FOR_THE_HUB: Final[dict[str, str]] = {
@@ -40,8 +44,8 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "memberships": "answer_offer claim_offers end_memberships is_offered join offers_to set_instance_admin",
     "preferences": "edit_preferences",
     "factors": "begin_totp confirm_totp save_recovery_codes stop_totp use_recovery_code use_step",
-    "passkeys": "passkeys use_passkey",
-    "oidc": "account_of belongs_somewhere create_account end_sessions links needs_provider open_session providers remove_link replace_memberships session_at_provider",
+    "passkeys": "add_passkey passkeys remove_passkey use_passkey",
+    "oidc": "account_of add_link belongs_somewhere create_account create_provider delete_provider end_sessions keep_local_admin links needs_provider open_session providers remove_link replace_memberships save_provider session_at_provider",
     "tokens": "token_auth_state touch_token",
     "retention": "retention",
     "recovery": "adopt_until",
@@ -198,6 +202,21 @@ async def test_the_limit_of_bulk_jobs_is_of_each_organisation(backend: Backend) 
         await store.batches.create_batch(hub, new_batch([node.id for node in nodes], now, "check"), None)
     taken = await store.jobs.take(None, sessions, now, 2)
     assert sorted(one.job.org for one in taken) == [1, 1, 2, 2]
+
+
+async def test_what_a_user_does_with_an_account_is_noted_in_each_of_their_organisations(backend: Backend) -> None:
+    """A request about the own account may name none of them."""
+    ground, store = Ground(backend), backend.store
+    user, _ = await with_factor_of(ground)
+    other = SCOPE._replace(org=(await second(ground)).no)
+    await store.memberships.join(other, user.id, "viewer")
+    by, passkey = SCOPE._replace(org=NO_ORG), a_passkey(user, ground.now)
+    await store.passkeys.add_passkey(by, passkey)
+    await store.passkeys.remove_passkey(by, user.id, passkey.id)
+    await store.oidc.add_link(by, a_link(user, ground.now))
+    for scope in (SCOPE, other):
+        noted = {row.action for row in (await store.log.audit(scope, 100)).items}
+        assert {"auth.passkey_add", "auth.passkey_remove", "auth.link"} <= noted
 
 
 def _give_away(tx: Tx, table: str) -> int:

@@ -22,13 +22,15 @@ def test_a_provider_is_set_up_and_checked_from_the_console(tmp_path: Path) -> No
             done = stardust(hub.folder, "sso", *words, "--json", status=status)
             return json.loads(done.stdout) if status == 0 else json.loads(done.stderr)["error"]
 
+        stardust(hub.folder, "org", "create", "blue")  # providers belong to the hub: their verbs need name no organisation
         made = run("add", "company", "--issuer", ISSUER, "--client-id", "stardust", "--secret-file", str(secret))
         assert (made["title"], made["has_secret"], made["enabled"]) == ("company", True, True)
         assert made["redirect_uri"] == f"http://localhost:{hub.port}/oidc"
-        run("map", "company", "groups", "ops", "operator", "--tag", "web")
-        mapped = run("map", "company", "groups", "dev", "viewer")
+        assert "default, blue" in run("map", "company", "groups", "ops", "operator", status=1)["message"]
+        run("map", "company", "groups", "ops", "operator", "--tag", "web", "--organisation", "default")
+        mapped = run("map", "company", "groups", "dev", "viewer", "--org", "blue")
         assert [(row["value"], row["role"], row["organisation"]) for row in mapped["groups"]] == [
-            ("ops", "operator", "default"), ("dev", "viewer", "default"),
+            ("ops", "operator", "default"), ("dev", "viewer", "blue"),
         ]  # fmt: skip
         after = run("set", "company", "--title", "Our company", "--create-accounts", "yes")
         assert (after["title"], after["has_secret"], after["create_accounts"]) == ("Our company", True, True)
@@ -37,24 +39,24 @@ def test_a_provider_is_set_up_and_checked_from_the_console(tmp_path: Path) -> No
         assert run("check", "company", status=1)["code"] == "oidc.unavailable"
         assert "does not answer" in run("list")["providers"][0]["failure"]
         assert run("attempts", "company") == {"attempts": []}
-        assert run("only", "on", status=1)["code"] == "request.invalid"
-        assert run("only", "on", "--local-admin", "admin") == {"sso_only": True, "local_admin": "admin"}
+        assert run("only", "on", "--org", "default", status=1)["code"] == "request.invalid"
+        assert run("only", "on", "--local-admin", "admin", "--org", "default") == {"sso_only": True, "local_admin": "admin"}
         # the provider does not answer: the owner of the machine lets an admin in
-        stardust(hub.folder, "user", "add", "second", "--role", "admin")
+        stardust(hub.folder, "user", "add", "second", "--role", "admin", "--org", "default")
         password = json.loads(stardust(hub.folder, "user", "reset", "second", "--json").stdout)["password"]
         assert hub.login("second", password).token
         refused = hub.request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
         assert (refused.status, refused.json["code"]) == (403, "auth.sso_required")
-        assert run("only", "off")["sso_only"] is False
+        assert run("only", "off", "--org", "default")["sso_only"] is False
         assert hub.login().token
 
         def member(*words: str) -> Any:
-            return json.loads(stardust(hub.folder, "member", *words, "--json").stdout)
+            return json.loads(stardust(hub.folder, "member", *words, "--org", "default", "--json").stdout)
 
         assert member("add", "eve@example.com", "--provider", "company", "--role", "operator") == {"offered": "eve@example.com"}
         [offer] = [one for one in member("list")["members"] if one["source"] == "offered"]
         assert (offer["username"], offer["issuer"], offer["role"]) == ("eve@example.com", ISSUER, "operator")
-        assert "is an address of e-mail" in said_by(hub, "member", "add", "eve", "--provider", "company", status=1)
+        assert "is an address of e-mail" in said_by(hub, "member", "add", "eve", "--provider", "company", "--org", "default", status=1)
         member("remove", "eve@example.com", "--issuer", ISSUER)
         assert "offered" not in {one["source"] for one in member("list")["members"]}
         run("remove", "company")

@@ -45,7 +45,7 @@ from groundcontrol.access.oidc.views import (
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Caller
 from groundcontrol.access.store import OrganisationStore, UserAdminStore
-from groundcontrol.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
+from groundcontrol.core.errors import BadRequest, NotFound, Unauthenticated
 from groundcontrol.core.ids import SessionId
 from groundcontrol.web.answer import view_of
 from groundcontrol.web.cookies import check_csrf, check_same_origin
@@ -137,7 +137,6 @@ async def remove_link(call: ApiRequest) -> None:
 async def list_sso_providers(call: ApiRequest) -> ProvidersView:
     """All providers, without their client secrets."""
     call.query()
-    _check_instance_admin(call)
     return ProvidersView(providers=[_view(call, one) for one in await call.services[OidcStore].providers()])
 
 
@@ -148,7 +147,6 @@ async def show_sso_provider(call: ApiRequest) -> ProviderView:
 
 async def create_sso_provider(call: ApiRequest, body: NewProviderBody) -> ProviderView:
     """Create a provider. Nothing is asked of it yet."""
-    _check_instance_admin(call)
     sso = call.services[Providers]
     secret = _secret(body.client_secret or None)
     usual = Provider("", 0, "", "", "", "").methods
@@ -197,7 +195,6 @@ async def _forget(call: ApiRequest, provider: str, ended: Sequence[Ended]) -> No
 
 async def put_sso_provider(call: ApiRequest, body: ProviderBody) -> ProviderView:
     """Make the provider of this name what the body says. An unknown one is created. A client secret that the body leaves out stays."""
-    _check_instance_admin(call)
     given = {name: getattr(body, name) for name in ProviderBody.__struct_fields__}
     if body.methods is None:
         given["methods"] = list(DEFAULT_METHODS)
@@ -270,18 +267,11 @@ def _secret(text: str | None) -> str:
     return text or ""
 
 
-def _check_instance_admin(call: ApiRequest) -> None:
-    """Providers grant memberships in every organisation. Raises: Forbidden."""
-    if not call.scope.actor.instance_admin:
-        raise Forbidden("providers belong to the whole hub: ask an admin of the hub")
-
-
 def _name(call: ApiRequest) -> str:
     return call.request.match_info["provider"]
 
 
 async def _provider(call: ApiRequest) -> Provider:
-    _check_instance_admin(call)
     return await call.services[Providers].provider(_name(call))
 
 
@@ -306,12 +296,12 @@ OIDC_ROUTES: Final = (
     Route("DELETE", "/auth/oidc/links/{id}", "account.use", remove_link, None, status=204, step_up=True, strict=True, whose="caller"),
     Route("GET", "/auth/oidc/rule", "settings.manage", show_sso_rule, SsoRuleView, whose="organisation"),
     Route("PATCH", "/auth/oidc/rule", "settings.manage", edit_sso_rule, SsoRuleView, SsoRulePatch, step_up=True, strict=True, whose="organisation"),
-    Route("GET", "/auth/oidc/providers", "settings.manage", list_sso_providers, ProvidersView, whose="hub"),
-    Route("POST", "/auth/oidc/providers", "settings.manage", create_sso_provider, ProviderView, NewProviderBody, status=201, step_up=True, strict=True, whose="hub"),
-    Route("GET", "/auth/oidc/providers/{provider}", "settings.manage", show_sso_provider, ProviderView, whose="hub"),
-    Route("PUT", "/auth/oidc/providers/{provider}", "settings.manage", put_sso_provider, ProviderView, ProviderBody, step_up=True, strict=True, whose="hub"),
-    Route("PATCH", "/auth/oidc/providers/{provider}", "settings.manage", edit_sso_provider, ProviderView, ProviderPatch, step_up=True, strict=True, whose="hub"),
-    Route("DELETE", "/auth/oidc/providers/{provider}", "settings.manage", delete_sso_provider, None, status=204, step_up=True, strict=True, whose="hub"),
-    Route("POST", "/auth/oidc/providers/{provider}/check", "settings.manage", check_sso_provider, ProviderCheckView, whose="hub"),
-    Route("GET", "/auth/oidc/providers/{provider}/attempts", "settings.manage", list_sso_attempts, SignInAttemptsView, whose="hub"),
+    Route("GET", "/auth/oidc/providers", "instance.manage", list_sso_providers, ProvidersView, whose="hub"),
+    Route("POST", "/auth/oidc/providers", "instance.manage", create_sso_provider, ProviderView, NewProviderBody, status=201, step_up=True, strict=True, whose="hub"),
+    Route("GET", "/auth/oidc/providers/{provider}", "instance.manage", show_sso_provider, ProviderView, whose="hub"),
+    Route("PUT", "/auth/oidc/providers/{provider}", "instance.manage", put_sso_provider, ProviderView, ProviderBody, step_up=True, strict=True, whose="hub"),
+    Route("PATCH", "/auth/oidc/providers/{provider}", "instance.manage", edit_sso_provider, ProviderView, ProviderPatch, step_up=True, strict=True, whose="hub"),
+    Route("DELETE", "/auth/oidc/providers/{provider}", "instance.manage", delete_sso_provider, None, status=204, step_up=True, strict=True, whose="hub"),
+    Route("POST", "/auth/oidc/providers/{provider}/check", "instance.manage", check_sso_provider, ProviderCheckView, whose="hub"),
+    Route("GET", "/auth/oidc/providers/{provider}/attempts", "instance.manage", list_sso_attempts, SignInAttemptsView, whose="hub"),
 )  # fmt: skip

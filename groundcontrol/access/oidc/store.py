@@ -34,12 +34,12 @@ class OidcStore(Protocol):
         """All readable providers, by name."""
         ...
 
-    async def create_provider(self, scope: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
+    async def create_provider(self, by: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
         """Store a provider with its sealed client secret. Raises: Conflict: the name is taken, or there are too many."""
         ...
 
     async def save_provider(
-        self, scope: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
+        self, by: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
     ) -> tuple[Provider, Sequence[Ended]]:
         """Replace a provider of the same version. Without `secret` the sealed client secret stays.
 
@@ -49,7 +49,7 @@ class OidcStore(Protocol):
         """
         ...
 
-    async def delete_provider(self, scope: Scope, provider: str) -> Sequence[Ended]:
+    async def delete_provider(self, by: Scope, provider: str) -> Sequence[Ended]:
         """Delete a provider with the memberships that it gave, shred its secret, and end the sessions that it opened.
 
         Links stay. If there is no such provider, nothing changes.
@@ -99,11 +99,11 @@ class OidcStore(Protocol):
         """Whether this user may not log in with a password, since one of the user's organisations forbids it."""
         ...
 
-    async def keep_local_admin(self, scope: Scope, user: UserId) -> None:
+    async def keep_local_admin(self, by: Scope, user: UserId) -> None:
         """Let an admin whose password was reset on the hub's machine log in with it, in place of the admin who was chosen before."""
         ...
 
-    async def add_link(self, scope: Scope, link: Link) -> Link:
+    async def add_link(self, by: Scope, link: Link) -> Link:
         """Link an account of a provider to `link.user`. If it is linked already, that link. Raises: OidcLinked: it belongs to another user."""
         ...
 

@@ -71,7 +71,7 @@ class SqliteOidc:
         rows = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM oidc_provider ORDER BY name"))
         return [provider for row in rows if (provider := _readable(row)) is not None]
 
-    async def create_provider(self, scope: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
+    async def create_provider(self, by: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
         def command(tx: Tx) -> Provider:
             known = _row(tx, provider.id)
             if known is not None:
@@ -84,14 +84,14 @@ class SqliteOidc:
             tx.execute(
                 "INSERT INTO oidc_provider VALUES (?, ?, ?, ?)", provider.id, provider.version, provider.name, record_to_json(provider)
             )
-            _replace_secret(tx, scope, provider, secret)
-            self._chain.write(tx, scope, "oidc_provider.create", provider.id, _detail(provider))
+            _replace_secret(tx, provider, secret)
+            self._chain.write(tx, by._replace(org=NO_ORG), "oidc_provider.create", provider.id, _detail(provider))
             return provider
 
         return await self._writer.run(command)
 
     async def save_provider(
-        self, scope: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
+        self, by: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
     ) -> tuple[Provider, Sequence[Ended]]:
         def command(tx: Tx) -> tuple[Provider, Sequence[Ended]]:
             row = _row(tx, provider.id)
@@ -107,19 +107,19 @@ class SqliteOidc:
             )
             if not changed:
                 raise Conflict("this provider has changed meanwhile: load it again", version=row["version"])
-            _replace_secret(tx, scope, after, secret)
+            _replace_secret(tx, after, secret)
             if before is not None and before.name != after.name:
                 tx.execute("UPDATE oidc_link SET provider = ? WHERE provider = ?", after.name, before.name)
                 tx.execute("UPDATE login SET provider = ? WHERE provider = ?", after.name, before.name)
                 tx.execute("UPDATE membership SET source = ? WHERE source = ?", source_of(after.name), source_of(before.name))
             ended = self._end_of_provider(tx, after.name) if end_sessions else []
             detail = {**_detail(after), "secret_changed": secret is not None, "sessions_ended": len(ended)}
-            self._chain.write(tx, scope, "oidc_provider.edit", after.id, detail)
+            self._chain.write(tx, by._replace(org=NO_ORG), "oidc_provider.edit", after.id, detail)
             return after, ended
 
         return await self._writer.run(command)
 
-    async def delete_provider(self, scope: Scope, provider: str) -> Sequence[Ended]:
+    async def delete_provider(self, by: Scope, provider: str) -> Sequence[Ended]:
         def command(tx: Tx) -> Sequence[Ended]:
             row = _row(tx, provider)
             if row is None:
@@ -128,8 +128,10 @@ class SqliteOidc:
             _shred_secret(tx, provider)
             ended = self._end_of_provider(tx, row["name"])
             for one in tx.fetch_all("SELECT DISTINCT account FROM membership WHERE source = ?", source_of(row["name"])):
-                self._replace_memberships(tx, scope.actor, tx.fetch_all(_ACCOUNT, one["account"])[0], row["name"], ())
-            self._chain.write(tx, scope, "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)})
+                self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, one["account"])[0], row["name"], ())
+            self._chain.write(
+                tx, by._replace(org=NO_ORG), "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)}
+            )
             return ended
 
         return await self._writer.run(command)
@@ -238,17 +240,17 @@ class SqliteOidc:
     async def needs_provider(self, user: UserId) -> bool:
         return await self._reader.run(lambda rows: rows.fetch_one(_NEEDS_PROVIDER, user)) is not None
 
-    async def keep_local_admin(self, scope: Scope, user: UserId) -> None:
+    async def keep_local_admin(self, by: Scope, user: UserId) -> None:
         def command(tx: Tx) -> None:
             for row in tx.fetch_all("SELECT no FROM organisation WHERE sso_only = 1 AND local_admin <> ? ORDER BY no", user):
                 if tx.fetch_one(_LOCAL_ADMIN, user, row["no"]) is not None:
                     tx.execute("UPDATE organisation SET local_admin = ?, version = version + 1 WHERE no = ?", user, row["no"])
                     after = _rule(tx, row["no"])
-                    self._chain.write(tx, scope._replace(org=row["no"]), "settings.edit", "settings", after._asdict())
+                    self._chain.write(tx, by._replace(org=row["no"]), "settings.edit", "settings", after._asdict())
 
         await self._writer.run(command)
 
-    async def add_link(self, scope: Scope, link: Link) -> Link:
+    async def add_link(self, by: Scope, link: Link) -> Link:
         def command(tx: Tx) -> Link:
             account = tx.fetch_one("SELECT * FROM account WHERE id = ?", link.user)
             if account is None:
@@ -258,7 +260,7 @@ class SqliteOidc:
                 if known["user_id"] != link.user:
                     raise OidcLinked("this account of the provider belongs to another user of this hub")
                 return _to_link(known)
-            self._insert_link(tx, scope, account, link)
+            self._insert_link(tx, by, account, link)
             return link
 
         return await self._writer.run(command)
@@ -374,10 +376,10 @@ def _check_name(tx: Tx, provider: Provider) -> None:
         raise Conflict(f"there is a provider named {provider.name} already", field="name")
 
 
-def _replace_secret(tx: Tx, scope: Scope, provider: Provider, secret: SealedRecord | None) -> None:
+def _replace_secret(tx: Tx, provider: Provider, secret: SealedRecord | None) -> None:
     if secret is not None:
         _shred_secret(tx, provider.id)
-        insert(tx, scope.org, secret)
+        insert(tx, NO_ORG, secret)  # as the provider, it belongs to no organisation
     elif provider.secret_version == 0:
         _shred_secret(tx, provider.id)
 

@@ -30,7 +30,7 @@ class SqlitePasskeys:
         rows = await self._reader.run(lambda rows: rows.fetch_all(_LIST + " WHERE account.id = ? ORDER BY passkey.no", user))
         return [_to_passkey(row) for row in rows]
 
-    async def add_passkey(self, scope: Scope, passkey: Passkey) -> Passkey:
+    async def add_passkey(self, by: Scope, passkey: Passkey) -> Passkey:
         def command(tx: Tx) -> Passkey:
             account = tx.fetch_one("SELECT * FROM account WHERE id = ?", passkey.user)
             if account is None:
@@ -50,18 +50,18 @@ class SqlitePasskeys:
                 *(account["org"], passkey.id, account["no"], passkey.name, passkey.host, passkey.credential, passkey.public_key),
                 *(passkey.uses, passkey.created_at, passkey.used_at),
             )
-            for own in own_scopes(tx, scope, passkey.user):
+            for own in own_scopes(tx, by, passkey.user):
                 self._chain.write(tx, own, "auth.passkey_add", passkey.user, {"name": passkey.name, "host": passkey.host})
             return passkey
 
         return await self._writer.run(command)
 
-    async def remove_passkey(self, scope: Scope, user: UserId, passkey: str) -> None:
+    async def remove_passkey(self, by: Scope, user: UserId, passkey: str) -> None:
         def command(tx: Tx) -> None:
             row = tx.fetch_one(_LIST + " WHERE account.id = ? AND passkey.id = ?", user, passkey)
             if row is not None:
                 tx.execute("DELETE FROM passkey WHERE no = ?", row["no"])
-                for own in own_scopes(tx, scope, user):
+                for own in own_scopes(tx, by, user):
                     self._chain.write(tx, own, "auth.passkey_remove", user, {"name": row["name"]})
 
         await self._writer.run(command)

@@ -540,6 +540,44 @@ async def test_t34_rows_follow_a_renamed_organisation_and_go_with_a_deleted_one(
     assert (await come_back(hub.anonymous(), issuer)).code == "oidc.unknown_account"
 
 
+@pytest.mark.holds("SAFETY-108", "SAFETY-109")
+async def test_t34_a_provider_is_of_the_hub_in_whichever_organisation_its_admin_works(hub: TestHub, issuer: Issuer) -> None:
+    """No organisation's log tells of it, none takes its secret along, and its end ends memberships in each."""
+    admin = await hub.logged_in("admin")
+    assert admin.user is not None
+    for slug, first in (("blue", admin.user.username), ("red", None)):
+        assert (await admin.post("organisations", {"slug": slug, "name": slug, "first_admin": first})).status == 201
+    blue, red = ({"Stardust-Organisation": slug} for slug in ("blue", "red"))
+    body: dict[str, Any] = {"name": "company", "title": "Company", "issuer": issuer.url, "client_id": CLIENT, "client_secret": SECRET}
+    body |= {"create_accounts": True, "groups": [a_row("ops", "operator", "red")]}
+    assert (await admin.request("POST", "auth/oidc/providers", body, headers=blue)).status == 201
+    changed = await admin.request("PATCH", "auth/oidc/providers/company", {"version": 1, "title": "Ours"}, headers=blue)
+    assert changed.status == 200
+    assert (await admin.get("auth/oidc/providers")).status == 200  # a member of two names none
+    logs = [await admin.request("GET", "audit?limit=200", headers={"Stardust-Organisation": slug}) for slug in ("default", "blue")]
+    assert not any(row["action"].startswith("oidc_provider.") for log in logs for row in log.json["audit"])
+
+    assert (await admin.request("DELETE", "organisations/blue", {"typed": "blue"})).status == 204
+    issuer.claims = {"preferred_username": "ada", "groups": ["ops"]}
+    browser = hub.anonymous()
+    assert (await come_back(browser, issuer)).status == 200
+    assert (await browser.request("GET", "nodes", headers=red)).status == 200
+    assert (await admin.request("DELETE", "auth/oidc/providers/company")).status == 204
+    assert (await browser.request("GET", "nodes", headers=red)).status == 401
+    assert [row["members"] for row in (await admin.get("organisations")).json["organisations"] if row["slug"] == "red"] == [0]
+    told = {row["action"] for row in (await admin.get("instance-audit")).json["audit"]}
+    assert {"oidc_provider.create", "oidc_provider.edit", "oidc_provider.delete"} <= told
+
+
+@pytest.mark.holds("SAFETY-109")
+async def test_a_member_of_two_organisations_links_an_account_and_names_none(hub: TestHub, issuer: Issuer) -> None:
+    admin = await a_provider(hub, issuer)
+    assert admin.user is not None
+    await hub.join(admin.user, await hub.second(), "viewer")
+    await linked(hub, issuer, admin)
+    assert len((await admin.get("auth/oidc/links")).json["links"]) == 1
+
+
 @pytest.mark.holds("SAFETY-109", "S-64")
 async def test_t34_a_name_at_the_provider_takes_no_offer_of_somebody_else(hub: TestHub, issuer: Issuer) -> None:
     await hub.second()
