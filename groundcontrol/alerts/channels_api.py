@@ -8,7 +8,7 @@ from typing import Final, cast, get_args
 import msgspec
 
 from groundcontrol.access.addresses import rate_limit_key
-from groundcontrol.access.store import Bucket, UserStore
+from groundcontrol.access.store import Bucket, OrganisationStore, UserStore
 from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService, kind_of
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels import KINDS
@@ -39,7 +39,7 @@ from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, LinkEx
 from groundcontrol.alerts.model import Caps, Channel, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.alerts.service import AlertService
-from groundcontrol.core.errors import BadRequest, NotFound, TooManyRequests
+from groundcontrol.core.errors import BadRequest, NotFound, OrganisationSuspended, TooManyRequests
 from groundcontrol.core.permissions import allowed
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import is_visible
@@ -180,13 +180,15 @@ async def deliveries_with_attempts(call: ApiRequest, deliveries: list[Delivery])
 async def _scope_of(call: ApiRequest, link: Link) -> Scope:
     """A scope with the channel as the actor, so that the audit log shows where the link was sent.
 
-    Raises: LinkExpired: the channel was deleted.
+    Raises: LinkExpired: the channel was deleted; OrganisationSuspended.
     """
     asking = Scope(Actor("system", link.channel, f"link:{link.channel}", "operator", call.address), link.org)
     try:
         channel = await call.services[ChannelStore].get(asking, link.channel)
     except NotFound:
         raise LinkExpired("the channel of this link was deleted: log in to handle the alert") from None
+    if any(one.no == link.org and one.state == "suspended" for one in await call.services[OrganisationStore].organisations()):
+        raise OrganisationSuspended("this organisation is suspended: ask an admin of this hub to resume it")
     return asking._replace(actor=asking.actor._replace(name=f"link:{channel.name}"))
 
 

@@ -278,6 +278,9 @@ async def test_a_link_acknowledges_or_snoozes_one_alert_for_a_week(hub: TestHub)
     assert (await anyone.post("links/alert", {"token": token, "verb": "delete"})).status == 400
     other = links.token(link._replace(alert=AlertId(new_time_id())))
     assert (await anyone.post("links/alert", {"token": other})).status == 404
+    assert (await admin.post("organisations/default/suspend")).status == 200
+    assert (await anyone.post("links/alert", {"token": token})).code == "organisation.suspended"
+    assert (await admin.post("organisations/default/resume")).status == 200
     bad = [
         token[:-2] + ("AA" if token[-2] != "A" else "BA"),
         token[2:],
