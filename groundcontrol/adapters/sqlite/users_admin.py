@@ -156,6 +156,8 @@ class SqliteUserAdmin:
                 check_manages(tx, scope, row)
             if _rules(before) and not _rules(after) and not another_admin(tx, scope.org, before.id):
                 raise LastAdmin("this is the last admin that can log in: make another admin first")
+            if after.disabled and not before.disabled:
+                _check_others_have_admins(tx, row["no"], before.id, scope.org)
             check_instance_admin_left(tx, before, after)
             kept = tx.fetch_one("SELECT 1 FROM organisation WHERE sso_only = 1 AND local_admin = ?", before.id)
             if kept is not None and _rules(before) and not _rules(after):
@@ -313,6 +315,17 @@ _LOCAL: Final = " AND account.password_hash <> ''"
 """Accounts with a password. An admin whom only a provider can prove is not enough: the provider may go away."""
 _OF_ADMIN: Final = " AND membership.source = 'local'"
 """Memberships that an admin gave. One of a provider may end at the next log-in."""
+
+
+def _check_others_have_admins(tx: Tx, account: int, user: UserId, org: int) -> None:
+    """Check that a disabled account leaves an admin to each of its other organisations. Raises: LastAdmin."""
+    sql = (
+        "SELECT membership.org, organisation.slug FROM membership JOIN organisation ON organisation.no = membership.org"
+        " WHERE membership.account = ? AND membership.org <> ? AND membership.role = 'admin' AND membership.until IS NULL"
+    )
+    for row in tx.fetch_all(sql, account, org):
+        if not another_admin(tx, row["org"], user):
+            raise LastAdmin(f"this is the last admin of {row['slug']} that can log in: make another admin there first")
 
 
 def another_admin(tx: Tx, org: int, but: UserId) -> bool:

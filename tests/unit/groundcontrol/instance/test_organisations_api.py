@@ -195,6 +195,11 @@ async def test_the_last_admin_of_an_organisation_and_of_the_hub_stays(hub: TestH
         assert (refused.status, refused.code) == (409, "organisation.last_admin"), path
     other = await hub.logged_in("viewer")
     assert other.user is not None
+    await hub.join(other.user, 2, "admin")
+    await hub.sql("DELETE FROM membership WHERE org = 2 AND account <> (SELECT no FROM account WHERE id = ?)", other.user.id)
+    disabled = await boss.request("PATCH", f"users/{other.user.username}", {"disabled": True})  # seen from another organisation
+    assert (disabled.status, disabled.code) == (409, "organisation.last_admin")
+    await hub.sql("DELETE FROM membership WHERE org = 2")
     assert (await boss.post("instance-admins", {"username": other.user.username, "admin": True})).status == 204
     assert (await other.get("organisations")).status == 200, "an admin of the hub may be a viewer of an organisation"
     admins = (await boss.get("instance-admins?limit=1")).json
