@@ -12,7 +12,7 @@ from groundcontrol.access import sessions
 from groundcontrol.access.model import Membership, NoOrganisation, choose
 from groundcontrol.adapters.sqlite import audit, stores
 from groundcontrol.adapters.sqlite.engine.tx import Rows
-from groundcontrol.adapters.sqlite.organisations import OWNED
+from groundcontrol.adapters.sqlite.organisations import owned
 from groundcontrol.adapters.sqlite.rollouts import SqliteRollouts
 from groundcontrol.core.errors import Forbidden, NotFound
 from groundcontrol.core.ids import UserId
@@ -63,7 +63,7 @@ async def content(hub: TestHub) -> dict[str, list[tuple[object, ...]]]:
     """All rows of the second organisation."""
 
     def read(rows: Rows) -> dict[str, list[tuple[object, ...]]]:
-        return {table: [tuple(row) for row in rows.fetch_all(f"SELECT * FROM {table} WHERE org = 2")] for table in OWNED}
+        return {table: [tuple(row) for row in rows.fetch_all(f"SELECT * FROM {table} WHERE org = 2")] for table in owned()}
 
     return await hub.database._control.reader.run(read)
 

@@ -20,7 +20,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_from_json,
     texts_from_json,
 )
-from groundcontrol.adapters.sqlite.records import SqliteRecords
+from groundcontrol.adapters.sqlite.records import record_stores
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
 from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, PolicyLines, Step
@@ -78,7 +78,7 @@ def _of_node(number: str) -> str:
 
 _OF_JOB: Final = f"(SELECT {_of_node('job.node')} FROM job WHERE job.no = job)"  # noqa: S608 - built from constants only
 
-RECORDS: Final = tuple(kind for kind in SqliteRecords.__subclasses__() if kind.__module__.startswith(__package__))
+RECORDS: Final = record_stores()
 """The stores of declared records, whose columns with JSON follow from their models."""
 
 COLUMNS: Final = (

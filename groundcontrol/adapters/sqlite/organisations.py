@@ -11,22 +11,27 @@ from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.oidc import rename_in_groups
+from groundcontrol.adapters.sqlite.records import record_stores
 from groundcontrol.adapters.sqlite.secrets import shred
 from groundcontrol.adapters.sqlite.users_admin import to_rule
 from groundcontrol.core.errors import Conflict, HasNodes, NotFound
 from groundcontrol.core.scope import NO_ORG, Scope
 from spider.clock import Clock
 
-OWNED: Final = (
-    "rollout_job", "rollout_target", "rollout", "patch_occurrence", "patch_policy", "patch_window", "package_seen",
-    "alert", "incident", "alert_rule", "alert_engine", "deadline", "expectation", "maintenance", "delivery_attempt", "delivery", "channel",
+_OWNED: Final = (
+    "rollout_job", "rollout_target", "rollout", "patch_occurrence", "package_seen",
+    "alert", "incident", "alert_engine", "deadline", "maintenance", "delivery_attempt", "delivery",
     "invite", "deployment", "job", "batch", "node_table", "node_packages", "node",
     "event", "event_recent", "event_reported", "event_rate", "event_hour", "refusal", "audit", "secret",
     "api_token", "membership_offer", "membership",
 )  # fmt: skip
-"""The tables whose rows belong to an organisation, in the order in which they may be deleted."""
 TOMBSTONES: Final = ("node_grave", "job_grave")
 """Ids that were used once and never come back. They outlive their organisation, without its number."""
+
+
+def owned() -> tuple[str, ...]:
+    """The tables whose rows belong to an organisation, in the order in which they may be deleted. Those of declared records come last."""
+    return (*_OWNED, *(kind.form.declared.table for kind in record_stores()))
 
 
 class SqliteOrganisations:
@@ -117,7 +122,7 @@ class SqliteOrganisations:
                 tx.execute(f"UPDATE {table} SET org = ? WHERE org = ?", NO_ORG, organisation)  # noqa: S608 - built from constants only
             for chain in heads:
                 tx.execute("DELETE FROM audit_pack WHERE chain = ?", chain)
-            for table in OWNED:
+            for table in owned():
                 tx.execute(f"DELETE FROM {table} WHERE org = ?", organisation)  # noqa: S608 - built from constants only
             tx.execute("DELETE FROM organisation WHERE no = ?", organisation)
             tx.shredding = True

@@ -240,6 +240,11 @@ class SqliteRecords(Generic[R]):
             raise Conflict(f"there is {declared.a} named {record.name} already", field="name")
 
 
+def record_stores() -> tuple[type[SqliteRecords[Any]], ...]:
+    """The store of each kind of declared record. Complete once `stores` is imported."""
+    return tuple(kind for kind in SqliteRecords.__subclasses__() if kind.__module__.startswith(__package__))
+
+
 def _as_object(value: Any) -> object:
     return value._asdict() if hasattr(value, "_asdict") else value
 

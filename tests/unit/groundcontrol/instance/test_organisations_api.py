@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.adapters.sqlite.engine.organisation import OF_ACCOUNTS
-from groundcontrol.adapters.sqlite.organisations import OWNED, TOMBSTONES
+from groundcontrol.adapters.sqlite.organisations import TOMBSTONES, owned
 from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
@@ -51,11 +51,11 @@ async def tables_with(hub: TestHub, org: int) -> set[str]:
 async def test_every_table_of_an_organisation_is_deleted_with_it(hub: TestHub) -> None:
     """A new table with `org` goes on one of the lists."""
 
-    def owned(rows: Any) -> set[str]:
+    def with_org(rows: Any) -> set[str]:
         names = [row["name"] for row in rows.fetch_all("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
         return {name for name in names if any(column["name"] == "org" for column in rows.fetch_all(f"PRAGMA table_info({name})"))}
 
-    assert await hub.database._control.reader.run(owned) == {*OWNED, *TOMBSTONES, *OF_ACCOUNTS}
+    assert await hub.database._control.reader.run(with_org) == {*owned(), *TOMBSTONES, *OF_ACCOUNTS}
 
 
 @pytest.mark.holds("SAFETY-108", "SAFETY-33")
