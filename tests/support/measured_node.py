@@ -11,6 +11,7 @@ import msgpack
 from groundcontrol.core.ids import BootId, HubId
 from groundcontrol.nodes.model import Node, NodeIdentity, NodePolicy
 from groundcontrol.samples.model import SeriesSchema, StoredPack
+from spider.wire.arg_kinds import ARG_KINDS
 from spider.wire.ids import new_random_id
 from spider.wire.sample_messages import CODING_PLAIN
 from tests.support.inprocess_hub import TestHub
@@ -46,7 +47,7 @@ async def managed(hub: TestHub) -> Node:
         session,
         NodeIdentity(package_manager="apt"),
         "0.1.0",
-        NodePolicy("managed", lines={"units": ("*",), "containers": ("*",), "actions": ("drain",)}),
+        NodePolicy("managed", lines={kind.line: ("*",) if kind.globs else (kind.example,) for kind in ARG_KINDS if kind.line}),
         "no",
         1.0,
     )

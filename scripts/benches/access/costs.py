@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from groundcontrol.slices import ROUTES, TOPICS
-from groundcontrol.web.routes import ROOT
+from groundcontrol.web.routes import CURSOR, ROOT
 from spider.wire.report_messages import LogAck, Table
 from tests.support.agent import IDENTITY, QUESTION, agents, layout_of, pack_of
 from tests.support.attack_tools import ask, attackers, meanwhile, try_password
@@ -81,7 +81,9 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
     lines = "\n".join(f"root@server-{number}.example:22" for number in range(200))
     now, everywhere = time.time(), {"all": True}
     window = {"select": {"nodes": fleet.nodes[:200]}, "from_at": now + 3600, "until_at": now + 7200, "reason": "measured"}
+    lists = [one for one in ROUTES if one.method == "GET" and one.cost != "small" and "{" not in one.path and CURSOR not in one.query]
     return {
+        **{f"GET {one.path}": (one.path, None) for one in lists},
         "GET /auth/sessions": (f"/auth/sessions?{page}&user=*", None),
         "GET /users": (f"/users?{page}", None),
         "GET /instance-admins": (f"/instance-admins?{page}", None),
@@ -112,7 +114,6 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "POST /batches/{id}/cancel": (f"/batches/{fleet.batch}/cancel", None),
         "GET /events": (f"/events?{page}&search=nothing-of-this", None),
         "GET /audit": (f"/audit?{page}", None),
-        "GET /audit/verify": ("/audit/verify", None),
         "POST /events": ("/events", {**FAILED_BACKUP, "node_id": node}),
         "POST /nodes/{id}/events": (f"/nodes/{node}/events", FAILED_BACKUP),
         "GET /alerts": (f"/alerts?{page}", None),
@@ -121,20 +122,15 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "GET /alerts/{id}/deliveries": (f"/alerts/{fleet.alerts[0]}/deliveries?{page}", None),
         "GET /incidents": (f"/incidents?{page}", None),
         "GET /incidents/{id}": (f"/incidents/{fleet.incident}", None),
-        "GET /rules": ("/rules", None),
         "POST /rules/apply": ("/rules/apply", {"rules": [{**RULE, "name": f"rule {number}"} for number in range(200)], "dry_run": True}),
         "POST /rules/preview": ("/rules/preview", {"rule": RULE, "from": now - 86_400, "to": now}),
         "GET /nodes/{id}/rules": (f"/nodes/{node}/rules", None),
-        "GET /maintenance": ("/maintenance", None),
         "POST /maintenance": ("/maintenance", window),
-        "GET /expectations": ("/expectations", None),
         "POST /expectations": ("/expectations", {**EXPECTATION, "name": "the same again"}),
         "PATCH /expectations/{id}": (f"/expectations/{fleet.expectation}", {"select": everywhere}),
         "GET /expectations/{id}/days": (f"/expectations/{fleet.expectation}/days", None),
         "GET /deliveries": (f"/deliveries?{page}", None),
-        "GET /notifications/summary": ("/notifications/summary", None),
         "POST /deployments/again": ("/deployments/again", {"nodes": fleet.nodes[:200], "username": "root", "password": "none"}),
-        "GET /patch-policies": ("/patch-policies", None),
         "POST /patch-policies": ("/patch-policies", {**POLICY, "name": "the same again"}),
         "POST /patch-policies/preview": ("/patch-policies/preview", {"policy": POLICY}),
         "POST /patch-policies/apply": (
@@ -145,7 +141,6 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "GET /patch-policies/{id}": (f"/patch-policies/{fleet.policy}", None),
         "PATCH /patch-policies/{id}": (f"/patch-policies/{fleet.policy}", {"version": 1, "select": everywhere}),
         "GET /patch-policies/{id}/occurrences": (f"/patch-policies/{fleet.policy}/occurrences", None),
-        "GET /windows": ("/windows", None),
         "POST /windows": ("/windows", {**WINDOW, "name": "the same again"}),
         "PATCH /windows/{id}": (f"/windows/{fleet.window}", {"version": 1, "select": everywhere}),
         "GET /rollouts": (f"/rollouts?{page}", None),
@@ -158,15 +153,12 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "POST /rollouts/{id}/stop": (f"/rollouts/{fleet.rollout}/stop", None),
         "POST /rollouts/{id}/retry-rest": (f"/rollouts/{fleet.rollout}/retry-rest", None),
         "GET /nodes/{id}/reboots": (f"/nodes/{node}/reboots", None),
-        "GET /patch-status": ("/patch-status", None),
-        "GET /patch-policies/next": ("/patch-policies/next", None),
         "POST /windows/now": ("/windows/now", {"kind": "open", "select": {"all": True}, "reason": "measured", "length_s": 3600}),
         "GET /jobs/{id}/marks": (f"/jobs/{fleet.job}/marks", None),
         "GET /members": (f"/members?{page}", None),
         "POST /organisations/{slug}/remove-agents": ("/organisations/none/remove-agents", None),
         "DELETE /organisations/{slug}": ("/organisations/none", {"typed": "none"}),
         "GET /nodes/{id}/changes": (f"/nodes/{node}/changes", None),
-        "GET /changes": ("/changes", None),
     }
 
 

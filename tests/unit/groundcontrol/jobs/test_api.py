@@ -12,6 +12,7 @@ from groundcontrol.core.scope import Role
 from groundcontrol.core.verbs import JOBS
 from groundcontrol.jobs.model import Change, JobUpdate, StopAnswer
 from spider.wire.ids import new_random_id
+from spider.wire.verbs import CATALOGUE
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import managed
 from tests.support.printing_node import Printing, tell_plan_and_report
@@ -89,11 +90,13 @@ async def test_every_verb_can_be_ordered(hub: TestHub, body: dict[str, Any]) -> 
 
 
 ASKED: dict[str, dict[str, Any]] = {
-    "plan": {"for": "upgrade"}, "install": {"packages": ["curl"]}, "remove": {"packages": ["curl"]},
-    "hold": {"packages": ["curl"]}, "unhold": {"packages": ["curl"]},
-    **{key: {"units": ["nginx.service"]} for key in ("unit-start", "unit-stop", "unit-restart", "unit-reload")},
-    "container-restart": {"container": "shop"}, "action-run": {"named_action": "drain"},
-}  # fmt: skip
+    "plan": {"for": "upgrade"},
+    **{
+        verb.name: {verb.kind.name: verb.kind.example if verb.kind.single else [verb.kind.example]}
+        for verb in CATALOGUE
+        if verb.kind is not None and not verb.optional
+    },
+}
 
 
 @pytest.mark.holds("S-19", "S-23")
