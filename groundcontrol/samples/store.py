@@ -153,7 +153,7 @@ class RetentionStore(Protocol):
         """How long samples are kept; None: nobody has set it."""
         ...
 
-    async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
+    async def save_retention(self, by: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
         """Change the retention in force, or `otherwise` if nobody has set one. Returns: the retention in force now.
 
         Raises: BadRequest: the resulting retention is not valid.

@@ -47,7 +47,7 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "passkeys": "add_passkey passkeys remove_passkey use_passkey",
     "oidc": "account_of add_link belongs_somewhere create_account create_provider delete_provider end_sessions keep_local_admin links needs_provider open_session providers remove_link replace_memberships save_provider session_at_provider",
     "tokens": "token_auth_state touch_token",
-    "retention": "retention",
+    "retention": "retention save_retention",
     "recovery": "adopt_until",
     "invites": "find_invite settle_joining unsettled",
     "maintenance": "automatic open_windows record_begin record_ends",

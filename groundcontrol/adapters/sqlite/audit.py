@@ -37,6 +37,12 @@ _CLOCK: Final = "clock_accepted"
 _clock_mark_decoder: Final = msgspec.json.Decoder(tuple[str, int])
 
 
+def scope_of_hub(tx: Tx, by: Scope) -> Scope:
+    """The scope under which a change of the hub itself is logged: the hub's own, while there is one organisation that organisation's."""
+    several = tx.fetch_all("SELECT count(*) AS n FROM organisation")[0]["n"] > 1
+    return by._replace(org=NO_ORG) if several else by
+
+
 class Chain:
     """Appends to this process's chain. The first row of a chain records the heads of earlier chains."""
 

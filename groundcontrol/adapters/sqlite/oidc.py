@@ -9,7 +9,7 @@ from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.oidc.errors import OidcLinked
 from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoRule, SsoSession, source_of
 from groundcontrol.access.oidc.store import Ended, Granted
-from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.audit import Chain, scope_of_hub
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
@@ -85,7 +85,7 @@ class SqliteOidc:
                 "INSERT INTO oidc_provider VALUES (?, ?, ?, ?)", provider.id, provider.version, provider.name, record_to_json(provider)
             )
             _replace_secret(tx, provider, secret)
-            self._chain.write(tx, by._replace(org=NO_ORG), "oidc_provider.create", provider.id, _detail(provider))
+            self._chain.write(tx, scope_of_hub(tx, by), "oidc_provider.create", provider.id, _detail(provider))
             return provider
 
         return await self._writer.run(command)
@@ -114,7 +114,7 @@ class SqliteOidc:
                 tx.execute("UPDATE membership SET source = ? WHERE source = ?", source_of(after.name), source_of(before.name))
             ended = self._end_of_provider(tx, after.name) if end_sessions else []
             detail = {**_detail(after), "secret_changed": secret is not None, "sessions_ended": len(ended)}
-            self._chain.write(tx, by._replace(org=NO_ORG), "oidc_provider.edit", after.id, detail)
+            self._chain.write(tx, scope_of_hub(tx, by), "oidc_provider.edit", after.id, detail)
             return after, ended
 
         return await self._writer.run(command)
@@ -130,7 +130,7 @@ class SqliteOidc:
             for one in tx.fetch_all("SELECT DISTINCT account FROM membership WHERE source = ?", source_of(row["name"])):
                 self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, one["account"])[0], row["name"], ())
             self._chain.write(
-                tx, by._replace(org=NO_ORG), "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)}
+                tx, scope_of_hub(tx, by), "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)}
             )
             return ended
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from groundcontrol.access.model import Preferences, PreferencesEdit
-from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.audit import Chain, scope_of_hub
 from groundcontrol.adapters.sqlite.engine.facts import ADOPT_UNTIL, save_fact, setting, time_of, time_setting
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -33,7 +33,7 @@ class SqliteRetention:
     async def retention(self) -> Retention | None:
         return await self._reader.run(_read)
 
-    async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
+    async def save_retention(self, by: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
         def command(tx: Tx) -> Retention:
             retention = change.of(_read(tx) or otherwise)
             if fault := fault_of(retention):
@@ -41,7 +41,7 @@ class SqliteRetention:
             body = msgspec.json.encode(retention)
             if setting(tx, _NAME) != body:
                 save_fact(tx, _NAME, body)
-                self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
+                self._chain.write(tx, scope_of_hub(tx, by), "settings.edit", "settings", {"retention": retention._asdict()})
             return retention
 
         return await self._writer.run(command)

@@ -569,6 +569,22 @@ async def test_t34_a_provider_is_of_the_hub_in_whichever_organisation_its_admin_
     assert {"oidc_provider.create", "oidc_provider.edit", "oidc_provider.delete"} <= told
 
 
+@pytest.mark.holds("SAFETY-108")
+async def test_a_change_of_the_hub_is_logged_where_its_admins_read_it(hub: TestHub, issuer: Issuer) -> None:
+    """With one organisation, in the log of that one, since nothing shows the hub's own."""
+    admin = await a_provider(hub, issuer)
+
+    async def actions(path: str) -> list[str]:
+        rows: list[dict[str, Any]] = (await admin.get(f"{path}?limit=200")).json["audit"]
+        return [row["action"] for row in rows if row["action"] in ("oidc_provider.create", "settings.edit")]
+
+    assert (await admin.request("PATCH", "settings", {"retention": {"minutes_s": 100_000}})).status == 200
+    assert await actions("audit") == ["settings.edit", "oidc_provider.create"]
+    await hub.second()
+    assert (await admin.request("PATCH", "settings", {"retention": {"minutes_s": 100_001}})).status == 200
+    assert (len(await actions("audit")), await actions("instance-audit")) == (2, ["settings.edit"])
+
+
 @pytest.mark.holds("SAFETY-109")
 async def test_a_member_of_two_organisations_links_an_account_and_names_none(hub: TestHub, issuer: Issuer) -> None:
     admin = await a_provider(hub, issuer)
