@@ -166,6 +166,11 @@ async def _watch(hub: Hub, args: argparse.Namespace) -> int:
         await pause(LOOK_S)
 
 
+def _wave(index: int) -> str:
+    """The name of a wave, as in the page."""
+    return str(index) if index else "canary"
+
+
 async def _show(hub: Hub, args: argparse.Namespace) -> int:
     one = await hub.get(f"/rollouts/{args.rollout}")
     targets = (await hub.get(f"/rollouts/{args.rollout}/targets"))["targets"]
@@ -173,9 +178,9 @@ async def _show(hub: Hub, args: argparse.Namespace) -> int:
         print(json.dumps({"rollout": one, "targets": targets}))
         return 0
     print(shown(_line(one)))
-    rows = [[str(each["wave"] + 1), each["name"], each["state"], each["step"], each["words"], each["remedy"]] for each in targets]
+    rows = [[_wave(each["wave"]), each["name"], each["state"], each["step"], each["words"], each["remedy"]] for each in targets]
     print(table(("WAVE", "NODE", "STATE", "STEP", "WHY", "REMEDY"), rows))
-    phases = [[phase["state"], str(phase["wave"] + 1), moment(phase["from_at"]), moment(phase["to_at"])] for phase in one["phases"]]
+    phases = [[phase["state"], _wave(phase["wave"]), moment(phase["from_at"]), moment(phase["to_at"])] for phase in one["phases"]]
     print(table(("STATE", "WAVE", "FROM", "TO"), phases))
     for each in targets:
         for gate in each["gates"]:

@@ -337,7 +337,7 @@ class _Draft(TargetLife):
                 continue
             if self.r.pause_after == self.r.wave:
                 self.r = self.r._replace(pause_after=-1)
-                self._state("paused", "person", f"paused after wave {self.r.wave + 1}")
+                self._state("paused", "person", f"paused after {f'wave {self.r.wave}' if self.r.wave else 'the canaries'}")
                 return
             self.r = self.r._replace(wave=self.r.wave + 1)
 

@@ -89,7 +89,10 @@ def head(fleet: Fleet, words: str, width: int) -> Line:
     counts = [node["updates"]["security"] for node in nodes]
     known = [count for count in counts if count is not None]
     security = f"{sum(known)}{'+' if len(known) < len(counts) else ''}" if known or not counts else NOT_MEASURED
-    text = f" Stardust  {online} ● {len(fleet.nodes) - online} ○   {security} security updates   {len(fleet.jobs)} jobs   alerts {len(fleet.alerts)}"
+    updates = "security updates" if width >= 100 else "security"
+    text = (
+        f" Stardust  {online} ● {len(fleet.nodes) - online} ○   {security} {updates}   {len(fleet.jobs)} jobs   alerts {len(fleet.alerts)}"
+    )
     line: Line = [(text, "bold"), (f"   hub {fleet.ask_ms:.0f} ms   {time.strftime('%H:%M:%S')}", "dim")]
     if fleet.trouble:
         line = [(f" Stardust  as of {age(fleet.answered_at)}: {shown(fleet.trouble)}", "warning")]
@@ -203,9 +206,8 @@ def event_lines(fleet: Fleet, width: int, height: int) -> list[Line]:
     lines: list[Line] = [[(f" {len(fleet.alerts)} alerts", "bold")]]
     for alert in fleet.alerts[: max(3, height // 2)]:
         name = fleet.nodes.get(alert["node_id"] or "", {}).get("name", "hub")
-        lines.append(
-            [(f" ▲ {shown(name)}: {shown(alert['rule_name'])} {shown(alert['object'])}, {age(alert['since_at'])}", str(alert["level"]))]
-        )
+        about = shown(f"{alert['rule_name']} {alert['object']}".strip())
+        lines.append([(f" ▲ {shown(name)}: {about}, {age(alert['since_at'])}", str(alert["level"]))])
     lines += [[], [(" events", "bold")], *(event_line(event) for event in fleet.events)]
     return [cut(line, width) for line in lines[: height - 2]]
 
