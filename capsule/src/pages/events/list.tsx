@@ -27,6 +27,10 @@ const HALF_DAY_S = 43_200;
 /** How long the list waits after a live event of an order, before it asks the hub how far that order is. */
 const RECOUNT_MS = 1000;
 
+/** With fewer rows, the list reads on by itself, up to so many events. */
+const FEW_ROWS = 10;
+const MOST_READ = 500;
+
 interface Props {
   node?: string;
   /** The filter, applied by the hub. */
@@ -61,11 +65,17 @@ export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }
     const later = uncounted ? setTimeout(load, RECOUNT_MS) : undefined;
     return () => clearTimeout(later);
   }, [uncounted]);
-  if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
-  if (!found) return <Loading what={t`the events`} onRetry={load} />;
   const orders: Orders = node ? new Map() : counted.current;
   const all = [...fresh, ...pages];
   const shown = withoutOwnWindows ? all.filter((event) => !isOwnWindow(event)) : all;
+  const folded = foldEvents(shown, orders);
+  // One order can fill a page of events, and is one row.
+  const reads = found?.next != null && folded.length < FEW_ROWS && pages.length < MOST_READ ? pages.length : 0;
+  useEffect(() => {
+    if (reads) void list.more();
+  }, [reads]);
+  if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading what={t`the events`} onRetry={load} />;
   if (!shown.length && found.next === null) {
     return all.length || Object.values(only).some(Boolean) ? (
       <Empty
@@ -88,7 +98,7 @@ export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }
       <StaleNotice failure={failure} onRetry={load} />
       <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
         <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`Time`]} unseen={[t`Severity`]} />
-        {byDay(foldEvents(shown, orders), startOfDay).map(({ day, runs }) => (
+        {byDay(folded, startOfDay).map(({ day, runs }) => (
           <div role="rowgroup" key={day} aria-label={dayLabel(day)} data-day={dayLabel(day)}>
             {/* The key of a run is its order or its oldest event, so that a new event does not close an open run. */}
             {runs.map((run) =>
