@@ -262,7 +262,7 @@ async def test_the_databases_come_back_as_they_were_before_the_upgrade(archive: 
     assert "Install the earlier version before the hub starts" in done.stdout
     assert [rows_of_schema(path) for path in (control, samples_beside(control))] == before
     assert len(list(recording.hub.folder.glob("*.before-restore-*"))) >= 2, "what came since is kept"
-    wrong = await asyncio.to_thread(stardust, recording.hub.folder, "restore", env=env, status=1)
+    wrong = await asyncio.to_thread(stardust, recording.hub.folder, "restore", env=env, status=2)
     assert "give --before-upgrade" in wrong.stderr
 
 
