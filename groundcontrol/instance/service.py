@@ -57,7 +57,7 @@ class FirstAdmin(NamedTuple):
 def checked_slug(slug: str) -> str:
     """Raises: BadRequest."""
     if not SLUG.match(slug):
-        raise BadRequest("a short name has 2 to 40 of a-z, 0-9 and -, and begins with a letter", field="slug")
+        raise BadRequest("a short name has 2 to 40 of a-z, 0-9 and -, begins with a letter and does not end with -", field="slug")
     return slug
 
 
