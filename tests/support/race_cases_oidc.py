@@ -43,7 +43,7 @@ async def _create_provider(ground: Ground) -> Race:
     rivals = Rivals("one", lambda at: store.oidc.create_provider(SCOPE, wanted[at], secret_of(wanted[at])), after, Conflict)
     return Race(
         lambda: store.oidc.create_provider(SCOPE, wanted[0], secret_of(wanted[0])), lambda: stored(ground), after(0),
-        rivals=rivals,
+        ("oidc_provider.create",), rivals=rivals,
     )  # fmt: skip
 
 
@@ -61,14 +61,14 @@ async def _save_provider(ground: Ground) -> Race:
         return store.oidc.save_provider(SCOPE, made._replace(title=f"number {at}"), None, end_sessions=False)
 
     rivals = Rivals("one", save, after, Conflict)  # type: ignore[arg-type]  # a coroutine
-    return Race(lambda: save(99), lambda: stored(ground), after(99), rivals=rivals)  # type: ignore[arg-type, return-value]
+    return Race(lambda: save(99), lambda: stored(ground), after(99), ("oidc_provider.edit",), rivals=rivals)  # type: ignore[arg-type, return-value]
 
 
 @CASES.of("oidc.delete_provider")
 async def _delete_provider(ground: Ground) -> Race:
     made = a_provider()
     await ground.store.oidc.create_provider(SCOPE, made, secret_of(made))
-    return Race(lambda: ground.store.oidc.delete_provider(SCOPE, made.id), lambda: stored(ground), [])
+    return Race(lambda: ground.store.oidc.delete_provider(SCOPE, made.id), lambda: stored(ground), [], ("oidc_provider.delete",))
 
 
 def a_link(user: User, at: float, subject: str = "subject") -> Link:
