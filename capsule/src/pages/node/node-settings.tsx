@@ -14,9 +14,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
-import { NodeLocation } from "./location";
-import { NodeNever } from "./never";
-import { NodeNote } from "./note";
+import { NodeTexts } from "./node-text";
 import { TagsField } from "../../ui/form";
 import { AgentSettings } from "./agent-settings";
 
@@ -34,9 +32,7 @@ export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeV
   return (
     <div class="settings wide">
       {mayAct.value && <Names detail={detail} view={view} />}
-      {mayAct.value && <NodeNote view={view} />}
-      {mayAct.value && <NodeLocation view={view} />}
-      {mayAct.value && <NodeNever view={view} />}
+      {mayAct.value && <NodeTexts view={view} />}
       <section class="card" aria-label={t`About this node`}>
         <h2>{t`About this node`}</h2>
         <dl class="facts">
