@@ -16,10 +16,8 @@ from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.bodies import (
-    NEAR_S,
-    Decided,
+    NextTimes,
     body_of,
-    next_of_node,
     now_window_of,
     patched,
     patched_window,
@@ -44,7 +42,7 @@ from groundcontrol.policies.model import (
     needed_approvals,
 )
 from groundcontrol.policies.preview import preview
-from groundcontrol.policies.service import FleetReader, all_nodes, check_report
+from groundcontrol.policies.service import FleetReader, all_nodes, check_report, next_times
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.views import (
     AppliedPoliciesView,
@@ -90,15 +88,14 @@ async def list_policies(call: ApiRequest) -> PatchPoliciesView:
     """All patch policies, by name. With limited rights, those that select a visible node."""
     call.query()
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
-    now = call.services.clock.now()
     found = await call.services[PolicyStore].all(call.scope)
     seen = ((one, visible_select(visible, one.select)) for one in found)
-    decided = await _decided(call, now)
-    return PatchPoliciesView(patch_policies=[policy_view(one, select, now, decided) for one, select in seen if select is not None])
+    times = await _times(call)
+    return PatchPoliciesView(patch_policies=[policy_view(one, select, times) for one, select in seen if select is not None])
 
 
-async def _decided(call: ApiRequest, now: float) -> Decided:
-    return await call.services[PolicyStore].decided(call.scope.org, now - NEAR_S)
+async def _times(call: ApiRequest) -> NextTimes:
+    return await next_times(call.services[PolicyStore], call.scope.org, call.services.clock.now())
 
 
 async def _policy(call: ApiRequest) -> tuple[PatchPolicy, PatchSelect]:
@@ -113,14 +110,12 @@ async def _policy(call: ApiRequest) -> tuple[PatchPolicy, PatchSelect]:
 async def next_patches(call: ApiRequest) -> NextPatchesView:
     """When a patch policy touches each visible node next."""
     call.query()
-    now = call.services.clock.now()
     policies = [one for one in await call.services[PolicyStore].all(call.scope) if one.enabled]
-    decided, found = await _decided(call, now), []
+    times, found = await _times(call), []
     for node in await all_nodes(call.services[NodeStore], call.scope) if policies else ():
         mine = [one for one in policies if one.select.selects(node.id, node.tags)]
         if mine:
-            first = next_of_node(mine, node, now, decided)
-            found.append(NextPatchView(node_id=node.id, policies=[one.name for one in mine], next_at=first))
+            found.append(NextPatchView(node_id=node.id, policies=[one.name for one in mine], next_at=times.of_node(mine, node)))
     return NextPatchesView(nodes=found)
 
 
@@ -128,8 +123,7 @@ async def get_policy(call: ApiRequest) -> PatchPolicyView:
     """One patch policy."""
     call.query()
     one, select = await _policy(call)
-    now = call.services.clock.now()
-    return policy_view(one, select, now, await _decided(call, now))
+    return policy_view(one, select, await _times(call))
 
 
 async def _checked(call: ApiRequest, policy: PatchPolicy) -> PatchPolicy:
@@ -158,7 +152,7 @@ async def create_policy(call: ApiRequest, body: PatchPolicyBody) -> PatchPolicyV
     now = call.services.clock.now()
     made = await _checked(call, policy_of(body, PolicyId(new_time_id(now)), call.scope.org))
     stored = await call.services[PolicyStore].create(call.scope, _owned(call, made))
-    return policy_view(stored, select_view(stored.select), now, {})
+    return policy_view(stored, select_view(stored.select), NextTimes(now, {}))
 
 
 async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyView:
@@ -172,8 +166,7 @@ async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyVi
     stored = await call.services[PolicyStore].save(
         call.scope, _edited(call, before._replace(version=body.version), after, take_over=body.take_over)
     )
-    now = call.services.clock.now()
-    return policy_view(stored, select_view(stored.select), now, await _decided(call, now))
+    return policy_view(stored, select_view(stored.select), await _times(call))
 
 
 def _edited(call: ApiRequest, before: PatchPolicy, after: PatchPolicy, *, take_over: bool = False) -> PatchPolicy:

@@ -207,38 +207,51 @@ Decided = Mapping[PolicyId, Mapping[float, OccurrenceState]]
 """Policy -> time of an occurrence -> its state, as far as it is stored."""
 
 
-def next_at(one: PatchPolicy, now: float, decided: Decided, node_zone: str | None = None) -> float | None:
-    """When the next occurrence of a policy begins that nobody has skipped; None: never, or nobody knows.
+class NextTimes:
+    """When the next occurrences of patch policies begin that nobody has skipped."""
 
-    Args:
-        node_zone: for times in the zone of the node: that zone. None: the first zone on Earth in which the date begins.
-    """
-    if not one.fires:
+    def __init__(self, now: float, decided: Decided) -> None:
+        self._now, self._decided = now, decided
+        self._found: dict[tuple[PolicyId, str | None], float | None] = {}
+        """Of a policy and a zone of nodes: a fleet has few zones, and many nodes in each."""
+
+    def of_policy(self, one: PatchPolicy, node_zone: str | None = None) -> float | None:
+        """The next one of a policy; None: never, or nobody knows.
+
+        Args:
+            node_zone: for times in the zone of the node: that zone. None: the first zone on Earth in which the date begins.
+        """
+        key = one.id, node_zone if one.times.zone == OF_NODE else None
+        if key not in self._found:
+            self._found[key] = self._next(one, key[1])
+        return self._found[key]
+
+    def of_node(self, policies: Iterable[PatchPolicy], node: Node) -> float | None:
+        """When the first of these policies touches a node; None: none does."""
+        if node.never_why:
+            return None
+        found = (self.of_policy(one, node.identity.timezone) for one in policies)
+        return min((at for at in found if at is not None), default=None)
+
+    def _next(self, one: PatchPolicy, node_zone: str | None) -> float | None:
+        if not one.fires:
+            return None
+        states = self._decided.get(one.id, {})
+        try:
+            for span in spans(one.times, self._now, node_zone):
+                due = span.from_at if node_zone is None else span_on(one.times, span.date).from_at
+                state = states.get(due, "planned")
+                if state == "started" or (due > one.considered_at and state in ("planned", "waiting_approval")):
+                    return span.from_at
+        except ZoneUnknown:
+            return None
         return None
-    states, of_node = decided.get(one.id, {}), one.times.zone == OF_NODE and node_zone is not None
-    try:
-        for span in spans(one.times, now, node_zone if of_node else None):
-            due = span_on(one.times, span.date).from_at if of_node else span.from_at
-            state = states.get(due, "planned")
-            if state == "started" or (due > one.considered_at and state in ("planned", "waiting_approval")):
-                return span.from_at
-    except ZoneUnknown:
-        return None
-    return None
 
 
-def next_of_node(policies: Iterable[PatchPolicy], node: Node, now: float, decided: Decided) -> float | None:
-    """When the first of these policies touches a node; None: none does."""
-    if node.never_why:
-        return None
-    found = (next_at(one, now, decided, node.identity.timezone) for one in policies)
-    return min((at for at in found if at is not None), default=None)
-
-
-def policy_view(one: PatchPolicy, select: PatchSelect, now: float, decided: Decided) -> PatchPolicyView:
+def policy_view(one: PatchPolicy, select: PatchSelect, times: NextTimes) -> PatchPolicyView:
     """Args: select: the part of the selection that the caller may see."""
     fields = msgspec.structs.asdict(body_of(one)) | {"select": select}
-    return PatchPolicyView(id=one.id, owner=one.owner, paused=one.paused, next_at=next_at(one, now, decided), version=one.version, **fields)
+    return PatchPolicyView(id=one.id, owner=one.owner, paused=one.paused, next_at=times.of_policy(one), version=one.version, **fields)
 
 
 def window_of(body: WindowBody, window_id: WindowId, org: int) -> PatchWindow:

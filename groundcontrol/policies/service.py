@@ -16,6 +16,7 @@ from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.bodies import NEAR_S, NextTimes
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import Fleet, place_of
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
@@ -43,6 +44,11 @@ async def all_nodes(store: NodeStore, scope: Scope, only: Collection[NodeId] | N
         found += page.items
         if (cursor := page.next) is None:
             return found
+
+
+async def next_times(store: PolicyStore, org: int, now: float) -> NextTimes:
+    """When the policies of an organisation begin next."""
+    return NextTimes(now, await store.decided(org, now - NEAR_S))
 
 
 class FleetReader:

@@ -17,7 +17,7 @@ import msgspec
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.support_ends import AS_OF, supported_until
-from groundcontrol.policies.bodies import Decided, next_of_node
+from groundcontrol.policies.bodies import NextTimes
 from groundcontrol.policies.choosing import DAY_S, NO_SECURITY_MARK, SeenAt, Update
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import FRESH_S
@@ -34,9 +34,9 @@ def promise_of(tags: Sequence[str]) -> int:
 
 def status_of(
     nodes: Sequence[Node], updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]], seen: SeenAt, patched: Mapping[NodeId, tuple[float, str]],
-    by: Mapping[NodeId, str], policies: Sequence[PatchPolicy], decided: Decided, now: float,
+    by: Mapping[NodeId, str], policies: Sequence[PatchPolicy], times: NextTimes, now: float,
 ) -> PatchStatusView:  # fmt: skip
-    rows = [_row(node, updates.get(node.id), seen, patched.get(node.id), by.get(node.id), policies, decided, now) for node in nodes]
+    rows = [_row(node, updates.get(node.id), seen, patched.get(node.id), by.get(node.id), policies, times, now) for node in nodes]
     states = [row.in_time for row in rows]
     return PatchStatusView(
         at=now, nodes=rows, support=support_of(nodes, now), support_as_of=AS_OF,
@@ -58,7 +58,7 @@ def support_of(nodes: Sequence[Node], now: float) -> list[SupportView]:
 
 def _row(
     node: Node, read: tuple[float, tuple[Update, ...]] | None, seen: SeenAt, patched: tuple[float, str] | None, by: str | None,
-    policies: Sequence[PatchPolicy], decided: Decided, now: float,
+    policies: Sequence[PatchPolicy], times: NextTimes, now: float,
 ) -> PatchStatusNode:  # fmt: skip
     promise = promise_of(node.tags)
     mine = [one for one in policies if one.enabled and one.select.selects(node.id, node.tags)]
@@ -85,7 +85,7 @@ def _row(
         supported_until=supported_until(node.identity),
         policies=[one.name for one in mine],
         missed=node.patch_missed,
-        next_at=next_of_node(mine, node, now, decided),
+        next_at=times.of_node(mine, node),
     )
 
 

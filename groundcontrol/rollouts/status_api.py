@@ -8,8 +8,7 @@ from aiohttp import web
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.policies.bodies import NEAR_S
-from groundcontrol.policies.service import all_nodes
+from groundcontrol.policies.service import all_nodes, next_times
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.views import PatchStatusView
 from groundcontrol.rollouts.status import as_csv, status_of
@@ -30,7 +29,7 @@ async def patch_status(call: ApiRequest) -> PatchStatusView | web.Response:
     now = call.services.clock.now()
     view = status_of(
         nodes, updates, seen, await store.last_patched(scope), await call.services[RolloutStore].patched_by(scope), await store.all(scope),
-        await store.decided(scope.org, now - NEAR_S), now,
+        await next_times(store, scope.org, now), now,
     )  # fmt: skip
     if form == "json":
         return view

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
-from groundcontrol.policies.bodies import next_at
+from groundcontrol.policies.bodies import NextTimes
 from groundcontrol.policies.calendar import Times, When, local_text
 from groundcontrol.policies.preview import AGENT_TOO_OLD
 from groundcontrol.policies.service import FleetReader
@@ -154,11 +154,11 @@ async def test_the_next_patch_of_a_node_is_told_in_its_own_zone_and_never_where_
 def test_a_time_that_has_begun_elsewhere_on_earth_is_still_the_next_of_a_node() -> None:
     begun, here = at("2026-11-30 12:30"), at("2026-12-01 01:30")  # 02:30 on Tuesday, first in UTC+14, then in Berlin
     policy = a_policy(times=Times(When(weekly=("tue",)), "02:30", 7200, "node"), considered_at=begun)
-    assert next_at(policy, begun + 60, {policy.id: {begun: "started"}}, "Europe/Berlin") == here
+    assert NextTimes(begun + 60, {policy.id: {begun: "started"}}).of_policy(policy, "Europe/Berlin") == here
     for state in ("missed", "skipped"):
-        assert next_at(policy, begun + 60, {policy.id: {begun: state}}, "Europe/Berlin") == here + 7 * DAY
-    assert next_at(policy, begun + 60, {}, "Europe/Berlin") == here + 7 * DAY, "it was saved after that"
-    assert next_at(policy, begun + 60, {}, "") is None
+        assert NextTimes(begun + 60, {policy.id: {begun: state}}).of_policy(policy, "Europe/Berlin") == here + 7 * DAY
+    assert NextTimes(begun + 60, {}).of_policy(policy, "Europe/Berlin") == here + 7 * DAY, "it was saved after that"
+    assert NextTimes(begun + 60, {}).of_policy(policy, "") is None
 
 
 async def test_a_preview_holds_nodes_whose_agents_are_too_old(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
