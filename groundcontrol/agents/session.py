@@ -121,7 +121,7 @@ class AgentSession:
         self._deps, self._row_sink = deps, deps.row_sink(node.org)
         self._monotonic = deps.clock.monotonic
         self.live, self.listed = Topic("node_live", node.id), Topic("nodes_fresh", org=node.org)
-        """The bus topic of this node's live values."""
+        """The bus topics of this node's live values, and of the lists of its organisation."""
         now = deps.clock.monotonic()
         self._received_at = self._sent_at = self.since = now
         self._timed_at = now

@@ -24,6 +24,7 @@ from groundcontrol.rollouts.soft import (
     HISTORY,
     HOUR_S,
     LEFT_OUT_S,
+    METRICS,
     MOST_PEERS,
     SETTLE_S,
     STEP_S,
@@ -49,7 +50,6 @@ BASELINE_S: Final = 600.0
 UNLOOKED_S: Final = 60.0
 """A connected node that can look, and has told nothing for so long after it was asked, is held."""
 SERIES: Final = ("cpu.total", "memory.used", "memory.total")
-METRICS: Final = ("cpu", "memory", "disk")
 HISTORY_ENOUGH_S, HISTORY_AGAIN_S = 600.0, 30.0
 """How long it is remembered that a node has enough samples from before the work, or has not."""
 HISTORY_READS: Final = 20

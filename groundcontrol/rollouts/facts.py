@@ -131,7 +131,8 @@ class RolloutFacts:
         reboots = policy.reboot == "always" or (policy.reboot == "if_required" and node.reboot_required == "yes")
         return NodeFacts(
             hold=hold, until_at=until, expected_s=work_s(rollout.action or verb, times, reboots=reboots),
-            reboot_s=times.get(REBOOT, REBOOT_S), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization), online=online, reconnecting=self._presence.reconnecting(node.id), away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
+            reboot_s=times.get(REBOOT, REBOOT_S), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization),
+            online=online, reconnecting=self._presence.reconnecting(node.id), away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=evidence.gates, baseline=evidence.baseline,
             looked=looked,

@@ -16,7 +16,3 @@ def return_limit_s(longest_s: float | None, virtualization: str) -> float:
     if longest_s is None:
         return UNKNOWN_S if virtualization else UNKNOWN_PHYSICAL_S
     return min(MOST_S, max(LEAST_S, 3 * longest_s))
-
-
-def is_overdue(away_s: float, limit_s: float) -> bool:
-    return away_s >= limit_s

@@ -13,7 +13,7 @@ from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Node, Tri
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.store import PolicyStore
-from groundcontrol.rollouts.reboots import is_overdue, return_limit_s
+from groundcontrol.rollouts.reboots import return_limit_s
 from groundcontrol.rollouts.views import RebootsView, RebootVerdict, RebootView
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Route
@@ -31,13 +31,10 @@ async def list_reboots(call: ApiRequest) -> RebootsView:
     page = await store.jobs(call.scope, MOST, None, node.id, JobFilter(action=REBOOT))
     reports = [await store.report(call.scope, job.id) if job.has_report else None for job in page.items]
     limit_s = await _limit_s(call, node)
-    away_s = _away_s(call.services[Presence], node, call.services.clock.now())
+    overdue = _away_s(call.services[Presence], node, call.services.clock.now()) >= limit_s
     return RebootsView(
-        limit_s=limit_s,
-        reboots=[
-            _view(job, report, overdue=is_overdue(away_s, limit_s)) for job, report in zip(page.items, reports, strict=True)
-        ],
-    )  # fmt: skip
+        limit_s=limit_s, reboots=[_view(job, report, overdue=overdue) for job, report in zip(page.items, reports, strict=True)]
+    )
 
 
 async def _limit_s(call: ApiRequest, node: Node) -> float:

@@ -24,6 +24,8 @@ LEAST_PEERS: Final = 2
 MOST_PEERS: Final = 20
 FLOORS: Final[Mapping[str, float]] = {"cpu": 10.0, "memory": 5.0, "disk": 15.0}
 NAMES: Final[Mapping[str, str]] = {"cpu": "CPU", "memory": "memory", "disk": "the busiest disk"}
+METRICS: Final = ("cpu", "memory", "disk")
+"""What is compared with the past."""
 ALWAYS: Final = ("cpu", "memory")
 """What each host measures."""
 
@@ -110,15 +112,12 @@ def soft_gate(metric: str, own: Past, peers: Sequence[Past], since: float | None
     """
     if metric not in ALWAYS and not any(one is not None for points in own for one in points):
         return None  # this host does not measure it, such as the disks of a container: the gate is not available there
-    floor = FLOORS[metric]
-    now, before = middle(own.now, LEAST_POINTS), middle(own.before, LEAST_POINTS)
-    if now is not None and before is not None and now - before <= floor:
-        return None  # peers and yesterday only explain a rise
     found = rise(own, peers)
     if found is None:
-        which = "of now" if now is None else "from before the work"
+        which = "of now" if middle(own.now, LEAST_POINTS) is None else "from before the work"
         return Gate(metric, "", "unknown", f"{NAMES[metric]}: too few samples {which} to judge", at, soft=True)
     above, with_peers = found
+    floor = FLOORS[metric]
     if above <= floor:
         return None
     begun = at if since is None else since

@@ -12,7 +12,7 @@ from groundcontrol.policies.model import GateMode, Reboots
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict, phases_of
-from groundcontrol.rollouts.soft import HISTORY
+from groundcontrol.rollouts.soft import HISTORY, METRICS
 from groundcontrol.rollouts.target_life import SETTLE_S
 from groundcontrol.web.answer import Answer, Body
 
@@ -288,7 +288,7 @@ _REMEDIES = {
 }
 
 
-SOFT_GATES = ("cpu", "memory", "disk", "leak")
+SOFT_GATES = (*METRICS, "leak")
 """Those that compare with the past: where a person has accepted that there is none, nobody knows whether they are clear."""
 
 

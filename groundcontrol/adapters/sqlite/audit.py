@@ -37,10 +37,14 @@ _CLOCK: Final = "clock_accepted"
 _clock_mark_decoder: Final = msgspec.json.Decoder(tuple[str, int])
 
 
+def has_several(rows: Rows) -> bool:
+    """Whether there is more than one organisation."""
+    return int(rows.fetch_all("SELECT count(*) AS n FROM organisation")[0]["n"]) > 1
+
+
 def scope_of_hub(tx: Tx, by: Scope) -> Scope:
     """The scope under which a change of the hub itself is logged: the hub's own, while there is one organisation that organisation's."""
-    several = tx.fetch_all("SELECT count(*) AS n FROM organisation")[0]["n"] > 1
-    return by._replace(org=NO_ORG) if several else by
+    return by._replace(org=NO_ORG) if has_several(tx) else by
 
 
 class Chain:

@@ -8,7 +8,7 @@ from typing import Final
 from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Membership, Person, TotpRule, User, password_expired
 from groundcontrol.access.oidc.model import source_of
 from groundcontrol.access.store import ListedSession
-from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.audit import Chain, has_several
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
@@ -274,11 +274,6 @@ def to_rule(found: str) -> TotpRule:
     Everybody can still log in, but without a second factor only set one up.
     """
     return next((rule for rule in TOTP_RULES if found == rule), TOTP_RULES[-1])
-
-
-def has_several(rows: Rows) -> bool:
-    """Whether there is more than one organisation."""
-    return int(rows.fetch_all("SELECT count(*) AS n FROM organisation")[0]["n"]) > 1
 
 
 def _instance_admin(tx: Tx, scope: Scope, user: User) -> bool:
