@@ -11,7 +11,7 @@ REFUSED: Final = (
     'audit:listed: relation "sqlite_schema" does not exist',
     'audit:mark_clock: column "rowid" does not exist',
     'audit:_missing: relation "sqlite_schema" does not exist',
-    'events:SqliteLog.save_refusals.command: column "rowid" does not exist',
+    'events:SqliteLog.save_refusals: column "rowid" does not exist',
 )
 """`<file>:<function>: <error of PostgreSQL>` of each statement."""
 UNREACHED: Final = ("events:_expire_oldest",)

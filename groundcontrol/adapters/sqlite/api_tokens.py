@@ -7,10 +7,12 @@ from typing import Final
 
 from groundcontrol.access.model import ApiToken, TokenAuthState
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
-from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
-from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import to_grants
 from groundcontrol.adapters.sqlite.users import IN_ORG, MEMBER, to_user
@@ -37,70 +39,59 @@ _STANDING: Final = (
     " LEFT JOIN organisation ON organisation.no = membership.org WHERE api_token.hash = ?"
 )
 """One statement for everything that the check of a request needs."""
-_LAST: Final = (1 << 63) - 1
 
 GROUP_TOKEN_S: Final = 30 * 86400.0
 """The longest life of a token whose owner's rights come from a group: nobody reads the groups when a token is used."""
 
 
-class SqliteApiTokens:
+class SqliteApiTokens(ControlStore):
     """`ApiTokenStore`."""
 
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
+        super().__init__(writer, reader, chain, clock)
         self._fresh = CommitCache[TokenAuthState](writer, reader, clock, _STANDING, _to_auth_state)
-        self._chain = chain
-        self._clock = clock
 
-    async def create_token(self, scope: Scope, token: ApiToken, password_version: int | None = None) -> ApiToken:
-        def command(tx: Tx) -> ApiToken:
-            known = tx.fetch_one(_TOKEN + "WHERE api_token.id = ?", token.id)
-            if known is not None:
-                if known["hash"] != token.hash:
-                    raise Conflict("this token id was used before")
-                return _to_token(known)
-            owner = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, token.user_id)
-            if owner is None or owner["member_org"] is None:
-                raise NotFound("there is no such user")
-            if password_version not in (None, owner["password_version"]):  # a reset has ended the owner's tokens: none may come after it
-                raise Conflict("the password has changed meanwhile: log in again")
-            source = tx.fetch_all("SELECT source FROM membership WHERE org = ? AND account = ?", scope.org, owner["no"])[0]["source"]
-            if source != "local" and token.expires_at - token.created_at > GROUP_TOKEN_S:
-                days = f"{GROUP_TOKEN_S / 86400.0:.0f}"
-                raise BadRequest(f"a token whose owner's rights come from a group lives at most {days} days", field="days")
-            before = tx.now - _RETENTION_S
-            tx.execute("DELETE FROM api_token WHERE org = ? AND (expires_at < ? OR revoked_at < ?)", scope.org, before, before)
-            live = tx.fetch_all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
-            if len(live) >= MOST_LIVE:
-                raise Conflict(f"a user may have at most {MOST_LIVE} tokens: revoke one first")
-            tx.execute(
-                "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
-                *(scope.org, token.id, owner["no"], token.name, token.hash, token.role),
-                *(None if token.grants is None else record_to_json(token.grants), token.sensitive, token.created_at, token.expires_at),
-            )
-            detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": token.expires_at}
-            limits = {"sensitive": token.sensitive, "grants": None if token.grants is None else token.grants._asdict()}
-            self._chain.write(tx, scope, "token.create", token.id, {**detail, **limits})
-            return _to_token(tx.fetch_all(_TOKEN + "WHERE api_token.id = ?", token.id)[0])
-
-        return await self._writer.run(command)
-
-    async def tokens(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ApiToken]:
-        size = check_limit(limit)
-        kind = f"tokens:{user or ''}"
-        before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
-        now = self._clock.now()
-        found = await self._reader.run(
-            lambda rows: rows.fetch_all(
-                _TOKEN + "WHERE api_token.org = ? AND (CAST(? AS TEXT) IS NULL OR account.id = ?) AND api_token.revoked_at IS NULL"
-                " AND api_token.expires_at > ? AND api_token.no < ? ORDER BY api_token.no DESC LIMIT ?",
-                *(scope.org, user, user, now, before, size + 1),
-            )
+    @command
+    def create_token(self, tx: Tx, scope: Scope, token: ApiToken, password_version: int | None = None) -> ApiToken:
+        known = tx.fetch_one(_TOKEN + "WHERE api_token.id = ?", token.id)
+        if known is not None:
+            if known["hash"] != token.hash:
+                raise Conflict("this token id was used before")
+            return _to_token(known)
+        owner = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, token.user_id)
+        if owner is None or owner["member_org"] is None:
+            raise NotFound("there is no such user")
+        if password_version not in (None, owner["password_version"]):  # a reset has ended the owner's tokens: none may come after it
+            raise Conflict("the password has changed meanwhile: log in again")
+        source = tx.fetch_all("SELECT source FROM membership WHERE org = ? AND account = ?", scope.org, owner["no"])[0]["source"]
+        if source != "local" and token.expires_at - token.created_at > GROUP_TOKEN_S:
+            days = f"{GROUP_TOKEN_S / 86400.0:.0f}"
+            raise BadRequest(f"a token whose owner's rights come from a group lives at most {days} days", field="days")
+        before = tx.now - _RETENTION_S
+        tx.execute("DELETE FROM api_token WHERE org = ? AND (expires_at < ? OR revoked_at < ?)", scope.org, before, before)
+        live = tx.fetch_all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
+        if len(live) >= MOST_LIVE:
+            raise Conflict(f"a user may have at most {MOST_LIVE} tokens: revoke one first")
+        tx.execute(
+            "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
+            *(scope.org, token.id, owner["no"], token.name, token.hash, token.role),
+            *(None if token.grants is None else record_to_json(token.grants), token.sensitive, token.created_at, token.expires_at),
         )
-        items = [_to_token(row) for row in found[:size]]
-        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
+        detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": token.expires_at}
+        limits = {"sensitive": token.sensitive, "grants": None if token.grants is None else token.grants._asdict()}
+        self._chain.write(tx, scope, "token.create", token.id, {**detail, **limits})
+        return _to_token(tx.fetch_all(_TOKEN + "WHERE api_token.id = ?", token.id)[0])
+
+    @query
+    def tokens(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ApiToken]:
+        at = place(f"tokens:{user or ''}", scope.org, limit, cursor)
+        found = rows.fetch_all(
+            _TOKEN + "WHERE api_token.org = ? AND (CAST(? AS TEXT) IS NULL OR account.id = ?) AND api_token.revoked_at IS NULL"
+            " AND api_token.expires_at > ? AND api_token.no < ? ORDER BY api_token.no DESC LIMIT ?",
+            *(scope.org, user, user, self._clock.now(), at.start, at.most),
+        )
+        return at.page(found, _to_token)
 
     async def token(self, scope: Scope, token: TokenId) -> ApiToken:
         now = self._clock.now()
@@ -116,25 +107,21 @@ class SqliteApiTokens:
             return None
         return found
 
-    async def revoke_token(self, scope: Scope, token: TokenId) -> None:
-        def command(tx: Tx) -> None:
-            row = tx.fetch_one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token)
-            if row is None:
-                raise NotFound("there is no such token")
-            if row["revoked_at"] is None:
-                tx.execute("UPDATE api_token SET revoked_at = ? WHERE no = ?", tx.now, row["no"])
-                self._chain.write(tx, scope, "token.revoke", token, {"name": row["name"], "user": row["user_id"]})
+    @command
+    def revoke_token(self, tx: Tx, scope: Scope, token: TokenId) -> None:
+        row = tx.fetch_one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token)
+        if row is None:
+            raise NotFound("there is no such token")
+        if row["revoked_at"] is None:
+            tx.execute("UPDATE api_token SET revoked_at = ? WHERE no = ?", tx.now, row["no"])
+            self._chain.write(tx, scope, "token.revoke", token, {"name": row["name"], "user": row["user_id"]})
 
-        await self._writer.run(command)
-
-    async def touch_token(self, token: TokenId, at: float, address: str) -> None:
-        def command(tx: Tx) -> None:
-            tx.execute(
-                "UPDATE api_token SET last_used_at = ?, last_address = ? WHERE id = ? AND coalesce(last_used_at, 0) < ?",
-                *(at, address, token, at),
-            )
-
-        await self._writer.run(command)
+    @command
+    def touch_token(self, tx: Tx, token: TokenId, at: float, address: str) -> None:
+        tx.execute(
+            "UPDATE api_token SET last_used_at = ?, last_address = ? WHERE id = ? AND coalesce(last_used_at, 0) < ?",
+            *(at, address, token, at),
+        )
 
 
 def _to_auth_state(rows: Sequence[Row]) -> TokenAuthState | None:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -19,6 +21,7 @@ from groundcontrol.core.ids import BatchId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.jobs.model import TERMINAL, Batch, Job, JobRequest, NewBatch, RefusedNode
+from spider.clock import Clock
 
 _NODE: Final = "SELECT no FROM node "
 _COUNTS: Final = (
@@ -27,72 +30,60 @@ _COUNTS: Final = (
 _SOME_JOB: Final = "EXISTS (SELECT 1 FROM job JOIN node ON node.no = job.node WHERE job.batch = batch.no"
 
 
-class SqliteBatches:
+class SqliteBatches(ControlStore):
     """`BatchStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, jobs: SqliteJobs) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock, jobs: SqliteJobs) -> None:
+        super().__init__(writer, reader, chain, clock)
         self._jobs = jobs
 
-    async def create_batch(self, scope: Scope, batch: NewBatch, idempotency_key: str | None) -> Batch:
+    @command
+    def create_batch(self, tx: Tx, scope: Scope, batch: NewBatch, idempotency_key: str | None) -> Batch:
         made = digest(sorted(batch.nodes), batch.request, *([] if batch.plans_of is None else [batch.plans_of]))
-
-        def command(tx: Tx) -> Batch:
-            first = _first(tx, scope, batch.id, idempotency_key)
-            if first is not None:
-                if first["made"] == made:
-                    return _to_batch(tx, scope, first)
-                raise IdempotencyMismatch("this id or idempotency key was used for another request")
-            tx.execute(
-                "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made, plans_of)"
-                " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?, ?)",
-                *(scope.org, batch.id, scope.actor.id, idempotency_key, record_to_json(batch.request)),
-                *(scope.actor.name, batch.created_at, made, batch.plans_of),
-            )
-            no: int = tx.fetch_all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
-            detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.request.details()}
-            self._chain.write(tx, scope, "batch.create", batch.id, detail)
-            refused = list(batch.refused)
-            for job in batch.jobs:
-                node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
-                if node is None:
-                    refused.append(RefusedNode(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
-                    continue
-                insert(tx, scope, job, node["no"], batch=no)
-                self._chain.write(tx, scope, "job.create", job.id, {"batch": batch.id, **job.audited()})
-            tx.execute("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
-            return _to_batch(tx, scope, _load_for(tx, scope, batch.id))
-
-        return await self._writer.run(command)
+        first = _first(tx, scope, batch.id, idempotency_key)
+        if first is not None:
+            if first["made"] == made:
+                return _to_batch(tx, scope, first)
+            raise IdempotencyMismatch("this id or idempotency key was used for another request")
+        tx.execute(
+            "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made, plans_of)"
+            " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?, ?)",
+            *(scope.org, batch.id, scope.actor.id, idempotency_key, record_to_json(batch.request)),
+            *(scope.actor.name, batch.created_at, made, batch.plans_of),
+        )
+        no: int = tx.fetch_all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
+        detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.request.details()}
+        self._chain.write(tx, scope, "batch.create", batch.id, detail)
+        refused = list(batch.refused)
+        for job in batch.jobs:
+            node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
+            if node is None:
+                refused.append(RefusedNode(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
+                continue
+            insert(tx, scope, job, node["no"], batch=no)
+            self._chain.write(tx, scope, "job.create", job.id, {"batch": batch.id, **job.audited()})
+        tx.execute("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
+        return _to_batch(tx, scope, _load_for(tx, scope, batch.id))
 
     async def batch(self, scope: Scope, batch: BatchId) -> Batch:
         return await self._reader.run(lambda rows: _to_batch(rows, scope, _load_for(rows, scope, batch)))
 
-    async def batches(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Batch]:
-        size = check_limit(limit)
-        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "batches", scope.org, int)[0]
-
-        def query(rows: Rows) -> Page[Batch]:
-            found = rows.fetch_all(
-                f"SELECT * FROM batch WHERE org = ? AND no < ? AND {_shown(scope)} ORDER BY no DESC LIMIT ?",  # noqa: S608 - built from constants only
-                *(scope.org, before, *_shown_values(scope), size + 1),
-            )
-            items = [_to_batch(rows, scope, row) for row in found[:size]]
-            return Page(items, make_cursor("batches", scope.org, found[size - 1]["no"]) if len(found) > size else None)
-
-        return await self._reader.run(query)
+    @query
+    def batches(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None) -> Page[Batch]:
+        at = place("batches", scope.org, limit, cursor)
+        found = rows.fetch_all(
+            f"SELECT * FROM batch WHERE org = ? AND no < ? AND {_shown(scope)} ORDER BY no DESC LIMIT ?",  # noqa: S608 - built from constants only
+            *(scope.org, at.start, *_shown_values(scope), at.most),
+        )
+        return at.page(found, lambda row: _to_batch(rows, scope, row))
 
     async def jobs_of(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
         return await self._reader.run(lambda rows: [to_job(row) for row in _jobs(rows, scope, _load_for(rows, scope, batch)["no"])])
 
-    async def stop_batch(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
-        def command(tx: Tx) -> list[Job]:
-            going = [row for row in _jobs(tx, scope, _load_for(tx, scope, batch)["no"]) if row["state"] not in TERMINAL]
-            return [self._jobs.stop_in(tx, scope, row) for row in going]
-
-        return await self._writer.run(command)
+    @command
+    def stop_batch(self, tx: Tx, scope: Scope, batch: BatchId) -> Sequence[Job]:
+        going = [row for row in _jobs(tx, scope, _load_for(tx, scope, batch)["no"]) if row["state"] not in TERMINAL]
+        return [self._jobs.stop_in(tx, scope, row) for row in going]
 
 
 def _shown(scope: Scope) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     digest,
     record_from_json,
@@ -15,7 +16,8 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_to_json,
     to_json,
 )
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import first_id, old_rows_sql, place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -37,6 +39,7 @@ from groundcontrol.deployments.model import (
     makes_node,
     right_to_order,
 )
+from spider.clock import Clock
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
 _EXPIRE_BATCH: Final = 200
@@ -50,15 +53,13 @@ _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deploy
 _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
 
 
-class SqliteDeployments:
+class SqliteDeployments(ControlStore):
     """`DeploymentStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, opens: OpensWindow) -> None:
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock, opens: OpensWindow) -> None:
         """Args: opens: opens a maintenance window with the start of a deployment."""
+        super().__init__(writer, reader, chain, clock)
         self._opens = opens
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
 
     async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
         """Two requests are equal if kind, address, user, name, options and node agree; for a new installation the node does not matter."""
@@ -70,45 +71,42 @@ class SqliteDeployments:
         """All rows have the same batch id. Only the first row has the idempotency key, and the digest of the whole request."""
         return await self._create(scope, deployments, idempotency_key)
 
-    async def _create(self, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
+    @command
+    def _create(self, tx: Tx, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
         head = wanted[0]
         made = digest(scope.org, *([] if head.batch is None else ["many"]), *(part for one in wanted for part in _request_fields(one)))
-
-        def command(tx: Tx) -> Sequence[Deployment]:
-            first = _first(tx, scope, head.id, idempotency_key)
-            if first is not None:
-                if first["made"] != made:
-                    raise IdempotencyMismatch("this id or idempotency key was used for another deployment")
-                if head.batch is None:
-                    return [_to_deployment(first)]
-                return [
-                    _to_deployment(row)
-                    for row in tx.fetch_all(_DEPLOYMENT + "WHERE org = ? AND batch = ? ORDER BY no", scope.org, first["batch"])
-                ]
-            for one in wanted:
-                tx.execute(
-                    "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, batch, state,"
-                    " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    *(
-                        scope.org,
-                        one.id,
-                        scope.actor.id,
-                        idempotency_key if one is head else None,
-                        one.kind,
-                        one.created_by,
-                        one.created_at,
-                    ),
-                    *(one.version, made if one is head else digest(scope.org, *_request_fields(one)), one.batch, *_columns(one)),
-                )
-                detail = {"kind": one.kind, "host": one.host, "port": one.port, "username": one.username, "node": one.node_id}
-                if one.batch is not None:
-                    detail["batch"] = one.batch
-                self._chain.write(tx, scope, "deployment.create", one.id, detail)
-                _open_maintenance(tx, scope, one, self._opens)
-            return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
-
-        return await self._writer.run(command)
+        first = _first(tx, scope, head.id, idempotency_key)
+        if first is not None:
+            if first["made"] != made:
+                raise IdempotencyMismatch("this id or idempotency key was used for another deployment")
+            if head.batch is None:
+                return [_to_deployment(first)]
+            return [
+                _to_deployment(row)
+                for row in tx.fetch_all(_DEPLOYMENT + "WHERE org = ? AND batch = ? ORDER BY no", scope.org, first["batch"])
+            ]
+        for one in wanted:
+            tx.execute(
+                "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, batch, state,"
+                " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(
+                    scope.org,
+                    one.id,
+                    scope.actor.id,
+                    idempotency_key if one is head else None,
+                    one.kind,
+                    one.created_by,
+                    one.created_at,
+                ),
+                *(one.version, made if one is head else digest(scope.org, *_request_fields(one)), one.batch, *_columns(one)),
+            )
+            detail = {"kind": one.kind, "host": one.host, "port": one.port, "username": one.username, "node": one.node_id}
+            if one.batch is not None:
+                detail["batch"] = one.batch
+            self._chain.write(tx, scope, "deployment.create", one.id, detail)
+            _open_maintenance(tx, scope, one, self._opens)
+        return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
 
     async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
         row = await self._reader.run(lambda rows: _of_key(rows, scope, idempotency_key))
@@ -117,47 +115,41 @@ class SqliteDeployments:
     async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         return _to_deployment(await self._reader.run(lambda rows: _load(rows, scope, deployment)))
 
-    async def deployments(self, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
-        size = check_limit(limit)
-        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "deployments", scope.org, int)[0]
+    @query
+    def deployments(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
+        at = place("deployments", scope.org, limit, cursor)
         granted, values = granted_deployments(scope)
         one: list[Value] = [] if batch is None else [batch]
         where = "WHERE org = ? AND no < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY no DESC LIMIT ?"
-        found = await self._reader.run(lambda rows: rows.fetch_all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
-        items = [_listed(row) for row in found[:size]]
-        return Page(items, make_cursor("deployments", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+        return at.page(rows.fetch_all(_DEPLOYMENT + where, scope.org, at.start, *one, *values, at.most), _listed)
 
-    async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
-        def command(tx: Tx) -> Deployment:
-            row = _load(tx, scope, deployment.id)
-            known, after = _to_deployment(row), deployment._replace(version=deployment.version + 1)
-            if known == after:
-                return known
-            if known.version != deployment.version:
-                raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
-            tx.execute(
-                "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
-                " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ? WHERE no = ?",
-                *(*_columns(deployment), row["no"]),
+    @command
+    def save_deployment(self, tx: Tx, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
+        row = _load(tx, scope, deployment.id)
+        known, after = _to_deployment(row), deployment._replace(version=deployment.version + 1)
+        if known == after:
+            return known
+        if known.version != deployment.version:
+            raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
+        tx.execute(
+            "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
+            " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ? WHERE no = ?",
+            *(*_columns(deployment), row["no"]),
+        )
+        if audit is not None:
+            by = scope._replace(actor=audit.actor)
+            self._chain.write(tx, by, audit.action, audit.target, audit.detail, audit.result)
+        elif known.state != deployment.state:
+            error = deployment.error
+            detail = (
+                {"from": known.state, "error": None} if error is None else {"from": known.state, "error": error.code, "why": error.message}
             )
-            if audit is not None:
-                by = scope._replace(actor=audit.actor)
-                self._chain.write(tx, by, audit.action, audit.target, audit.detail, audit.result)
-            elif known.state != deployment.state:
-                error = deployment.error
-                detail = (
-                    {"from": known.state, "error": None}
-                    if error is None
-                    else {"from": known.state, "error": error.code, "why": error.message}
-                )
-                self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, detail)
-            if known.state != deployment.state:
-                _open_maintenance(tx, scope, deployment, self._opens)
-            if known.state != deployment.state and deployment.ended_at is not None:
-                record_event(tx, deployment_event(deployment, tx.now))
-            return _to_deployment(_load(tx, scope, deployment.id))
-
-        return await self._writer.run(command)
+            self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, detail)
+        if known.state != deployment.state:
+            _open_maintenance(tx, scope, deployment, self._opens)
+        if known.state != deployment.state and deployment.ended_at is not None:
+            record_event(tx, deployment_event(deployment, tx.now))
+        return _to_deployment(_load(tx, scope, deployment.id))
 
     async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
         return await self._reader.run(lambda rows: may_still_deploy(rows, scope.actor.id, deployment, ordered_at, now))

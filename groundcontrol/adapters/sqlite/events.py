@@ -8,9 +8,11 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain, chain_heads, last_at, listed, mark_clock, plain, to_audit_row, verify
 from groundcontrol.adapters.sqlite.audit_archive import next_portion, pack
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, place, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -24,6 +26,7 @@ from groundcontrol.core.text import fold
 from groundcontrol.events.catalogue import KEEP_S, MOST_SPAN_S, WINDOW_S, group_of
 from groundcontrol.events.making import AHEAD_S, new_event, same_as
 from groundcontrol.events.model import Event, EventFilter, Refusal, Severity, Summary
+from spider.clock import Clock
 
 _EVENT: Final = "SELECT * FROM event "
 _EXPIRE_BATCH: Final = 100
@@ -45,27 +48,17 @@ MOST_REFUSALS: Final = 100_000
 """The most stored refusals, so that a client cannot fill the disk. The oldest are removed first."""
 
 
-class SqliteLog:
+class SqliteLog(ControlStore):
     """Implements `LogStore` in SQLite."""
 
-    def __init__(
-        self,
-        writer: Writer,
-        reader: Reader,
-        chain: Chain,
-        audit_keys: Sequence[bytes],
-        most_refusals: int = MOST_REFUSALS,
-        most_events: int = MOST_EVENTS,
-        most_of_node: int = MOST_OF_NODE,
-    ) -> None:
+    _most_refusals = MOST_REFUSALS
+    _most_events = MOST_EVENTS
+    _most_of_node = MOST_OF_NODE
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock, audit_keys: Sequence[bytes]) -> None:
         """`audit_keys`: the current key, then the earlier ones."""
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
+        super().__init__(writer, reader, chain, clock)
         self._audit_keys = audit_keys
-        self._most_refusals = most_refusals
-        self._most_events = most_events
-        self._most_of_node = most_of_node
 
     async def add_event(self, event: Event) -> EventId | None:
         return await self._writer.run(lambda tx: record_event(tx, event))
@@ -84,28 +77,28 @@ class SqliteLog:
         counts = {row["severity"]: row["count"] for row in found}
         return Summary(first * _HOUR_S, *(counts.get(severity, 0) for severity in KEEP_S))
 
-    async def events(
-        self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
+    @query
+    def events(
+        self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]:
-        size = check_limit(limit)
-        kind = f"events:{node or ''}" + ("" if only is None else f":{digest(only).hex()}")
-        before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
+        at = place(f"events:{node or ''}" + ("" if only is None else f":{digest(only).hex()}"), scope.org, limit, cursor)
         chosen, wanted = _chosen(only)
+        granted, values = _granted(scope)
+        of, named = ("", ()) if node is None else (" AND node_id = ?", (node,))
+        where = f"WHERE org = ?{of} AND no < ?{chosen}{granted} ORDER BY no DESC LIMIT ?"
+        return at.page(rows.fetch_all(_EVENT + where, scope.org, *named, at.start, *wanted, *values, at.most), to_event)
 
-        def query(rows: Rows) -> list[Row]:
-            granted, values = _granted(scope)
-            end = chosen + granted + " ORDER BY no DESC LIMIT ?"
-            if node is None:
-                return rows.fetch_all(_EVENT + "WHERE org = ? AND no < ?" + end, scope.org, before, *wanted, *values, size + 1)
-            where = "WHERE org = ? AND node_id = ? AND no < ?" + end
-            return rows.fetch_all(_EVENT + where, scope.org, node, before, *wanted, *values, size + 1)
-
-        found = await self._reader.run(query)
-        items = [to_event(row) for row in found[:size]]
-        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
-
-    async def events_of(
-        self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
+    @query
+    def events_of(
+        self,
+        rows: Rows,
+        scope: Scope,
+        nodes: Collection[NodeId],
+        span: tuple[float, float],
+        limit: int,
+        *,
+        without: Collection[str],
+        fleet: bool,
     ) -> Sequence[Event]:
         granted, values = _granted(scope)
         # The time of an event may be up to `AHEAD_S` later than the time of its storage, because its sender's clock may be ahead. So rows up
@@ -117,14 +110,10 @@ class SqliteLog:
             " AND type NOT IN (SELECT value FROM json_each(?))" + granted + " ORDER BY +no DESC LIMIT ?"
         )
         rest = (scope.org, first_id(span[0] - AHEAD_S), *span, to_json(sorted(without)), *values, check_limit(limit))
-
-        def query(rows: Rows) -> list[Row]:
-            of_nodes = sql.format("node_id IN (SELECT value FROM json_each(?))")
-            found = rows.fetch_all(of_nodes, scope.org, to_json(sorted(nodes)), *rest) if nodes else []
-            of_fleet = rows.fetch_all(sql.format("node_id IS NULL"), scope.org, *rest) if fleet else []
-            return sorted([*found, *of_fleet], key=lambda row: int(row["no"]), reverse=True)[:limit]
-
-        return [to_event(row) for row in await self._reader.run(query)]
+        of_nodes = sql.format("node_id IN (SELECT value FROM json_each(?))")
+        found = rows.fetch_all(of_nodes, scope.org, to_json(sorted(nodes)), *rest) if nodes else []
+        of_fleet = rows.fetch_all(sql.format("node_id IS NULL"), scope.org, *rest) if fleet else []
+        return [to_event(row) for row in sorted([*found, *of_fleet], key=lambda row: int(row["no"]), reverse=True)[:limit]]
 
     async def expire_events(self, now: float) -> int:
         removed = sum([await self._writer.run(partial(_expire_severity, severity, now - keep_s)) for severity, keep_s in KEEP_S.items()])
@@ -148,39 +137,33 @@ class SqliteLog:
         excess = max(most["n"] - self._most_of_node, total - self._most_events)
         return None if excess <= 0 else (most["org"], most["node_id"], min(excess, _EXPIRE_BATCH))
 
-    async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
-        def command(tx: Tx) -> None:
-            newest = tx.fetch_all("SELECT max(rowid) AS newest FROM audit")[0]["newest"] or 0
-            for one in refusals:
-                tx.execute(
-                    "INSERT INTO refusal (org, id, after_audit, at, last_at, count, summed, actor_id, actor, address, node_id, action, why, target)"
-                    " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (org, id) DO UPDATE SET"
-                    " count = CASE WHEN refusal.count > excluded.count THEN refusal.count ELSE excluded.count END,"
-                    " last_at = CASE WHEN refusal.last_at > excluded.last_at THEN refusal.last_at ELSE excluded.last_at END",
-                    *(DEFAULT_ORG, one.id, newest, one.at, one.last_at, one.times),
-                    *(plain(one.actor.id), plain(one.actor.name), plain(one.actor.address)),
-                    one.actor.id if one.actor.kind == "node" and one.actor.id else None,
-                    *(one.action, plain(one.why), plain(one.target)),
-                )
-            tx.execute("DELETE FROM refusal WHERE no <= (SELECT max(no) FROM refusal) - ?", self._most_refusals)
-
-        await self._writer.run(command)
-
-    async def write_refusal_summary(self) -> None:
-        def command(tx: Tx) -> None:
-            new = "FROM refusal WHERE count > summed"
-            kinds = tx.fetch_all(
-                f"SELECT action, sum(count - summed) AS count, min(at) AS first, max(last_at) AS last {new} GROUP BY action"
+    @command
+    def save_refusals(self, tx: Tx, refusals: Sequence[Refusal]) -> None:
+        newest = tx.fetch_all("SELECT max(rowid) AS newest FROM audit")[0]["newest"] or 0
+        for one in refusals:
+            tx.execute(
+                "INSERT INTO refusal (org, id, after_audit, at, last_at, count, summed, actor_id, actor, address, node_id, action, why, target)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (org, id) DO UPDATE SET"
+                " count = CASE WHEN refusal.count > excluded.count THEN refusal.count ELSE excluded.count END,"
+                " last_at = CASE WHEN refusal.last_at > excluded.last_at THEN refusal.last_at ELSE excluded.last_at END",
+                *(DEFAULT_ORG, one.id, newest, one.at, one.last_at, one.times),
+                *(plain(one.actor.id), plain(one.actor.name), plain(one.actor.address)),
+                one.actor.id if one.actor.kind == "node" and one.actor.id else None,
+                *(one.action, plain(one.why), plain(one.target)),
             )
-            if not kinds:
-                return
-            detail: dict[str, object] = {row["action"]: row["count"] for row in kinds}
-            detail |= {"since_at": min(row["first"] for row in kinds), "until_at": max(row["last"] for row in kinds)}
-            self._chain.write(tx, SYSTEM, "refusal.summary", "hub", detail)
-            tx.execute("UPDATE refusal SET summed = count WHERE count > summed")
+        tx.execute("DELETE FROM refusal WHERE no <= (SELECT max(no) FROM refusal) - ?", self._most_refusals)
 
-        await self._writer.run(command)
+    @command
+    def write_refusal_summary(self, tx: Tx) -> None:
+        new = "FROM refusal WHERE count > summed"
+        kinds = tx.fetch_all(f"SELECT action, sum(count - summed) AS count, min(at) AS first, max(last_at) AS last {new} GROUP BY action")
+        if not kinds:
+            return
+        detail: dict[str, object] = {row["action"]: row["count"] for row in kinds}
+        detail |= {"since_at": min(row["first"] for row in kinds), "until_at": max(row["last"] for row in kinds)}
+        self._chain.write(tx, SYSTEM, "refusal.summary", "hub", detail)
+        tx.execute("UPDATE refusal SET summed = count WHERE count > summed")
 
     async def expire_refusals(self, before: float) -> int:
         sql = f"DELETE FROM refusal WHERE no IN ({old_rows_sql('refusal')} LIMIT ?)"  # noqa: S608 - built from constants only
@@ -197,12 +180,10 @@ class SqliteLog:
     async def last_audit_at(self) -> float | None:
         return await self._reader.run(last_at)
 
-    async def accept_clock(self, scope: Scope, behind_s: float) -> None:
-        def command(tx: Tx) -> None:
-            self._chain.write(tx, scope, "clock.accept", "hub", {"behind_s": round(behind_s)})
-            mark_clock(tx)
-
-        await self._writer.run(command)
+    @command
+    def accept_clock(self, tx: Tx, scope: Scope, behind_s: float) -> None:
+        self._chain.write(tx, scope, "clock.accept", "hub", {"behind_s": round(behind_s)})
+        mark_clock(tx)
 
     async def verify_audit(self) -> str | None:
         return await self._reader.run(lambda rows: verify(rows, self._audit_keys))

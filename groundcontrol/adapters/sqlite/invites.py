@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
 from groundcontrol.adapters.sqlite.nodes import delete_loaded, insert_node, is_deleted, load_node
@@ -34,57 +33,45 @@ _USE: Final = "UPDATE invite SET uses = uses + 1, node_id = ? WHERE id = ? AND r
 _NAMES: Final = 1000
 
 
-class SqliteInvites:
+class SqliteInvites(ControlStore):
     """`InviteStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
+    @command
+    def create_invite(self, tx: Tx, scope: Scope, invite: Invite) -> Invite:
+        known = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite.id)
+        if known is not None:
+            if known["created_at"] != invite.created_at or known["org"] != scope.org:
+                raise Conflict("this invite id was used before")
+            return _to_invite(known)
+        tx.execute("DELETE FROM invite WHERE org = ? AND expires_at < ?", scope.org, tx.now - _RETENTION_S)
+        count = tx.fetch_all(_COUNT, scope.org, tx.now)[0]["n"]
+        if count >= MOST_OPEN:
+            raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
+        tx.execute(
+            "INSERT INTO invite (org, id, kind, name, tags, policy, lines, approval, most_uses, uses, created_by, created_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+            *(
+                scope.org,
+                invite.id,
+                invite.kind,
+                invite.name,
+                to_json(invite.tags),
+                invite.policy,
+                record_to_json(invite.lines),
+                invite.approval,
+            ),
+            *(invite.most_uses, invite.created_by, invite.created_at, invite.expires_at),
+        )
+        detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy, **named_lines(invite.lines)}
+        limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
+        self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})
+        return _to_invite(tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite.id)[0])
 
-    async def create_invite(self, scope: Scope, invite: Invite) -> Invite:
-        def command(tx: Tx) -> Invite:
-            known = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite.id)
-            if known is not None:
-                if known["created_at"] != invite.created_at or known["org"] != scope.org:
-                    raise Conflict("this invite id was used before")
-                return _to_invite(known)
-            tx.execute("DELETE FROM invite WHERE org = ? AND expires_at < ?", scope.org, tx.now - _RETENTION_S)
-            count = tx.fetch_all(_COUNT, scope.org, tx.now)[0]["n"]
-            if count >= MOST_OPEN:
-                raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
-            tx.execute(
-                "INSERT INTO invite (org, id, kind, name, tags, policy, lines, approval, most_uses, uses, created_by, created_at, expires_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
-                *(
-                    scope.org,
-                    invite.id,
-                    invite.kind,
-                    invite.name,
-                    to_json(invite.tags),
-                    invite.policy,
-                    record_to_json(invite.lines),
-                    invite.approval,
-                ),
-                *(invite.most_uses, invite.created_by, invite.created_at, invite.expires_at),
-            )
-            detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy, **named_lines(invite.lines)}
-            limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
-            self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})
-            return _to_invite(tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite.id)[0])
-
-        return await self._writer.run(command)
-
-    async def invites(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
-        size = check_limit(limit)
-        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "invites", scope.org, int)[0]
+    @query
+    def invites(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
+        at = place("invites", scope.org, limit, cursor)
         where = "WHERE org = ? AND no < ?" + admitted_by_tags(scope, "invite.tags") + " ORDER BY no DESC LIMIT ?"
-        found = await self._reader.run(lambda rows: rows.fetch_all(_INVITE + where, scope.org, before, *grant_values(scope), size + 1))
-        items = []
-        for row in found[:size]:
-            with contextlib.suppress(StoreError):  # a damaged invite cannot be used, and the doctor reports it
-                items.append(_to_invite(row))
-        return Page(items, make_cursor("invites", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+        return at.page(rows.fetch_all(_INVITE + where, scope.org, at.start, *grant_values(scope), at.most), _readable)
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite))
@@ -96,68 +83,58 @@ class SqliteInvites:
         row = await self._reader.run(lambda rows: rows.fetch_one(_FIND, invite, now))
         return None if row is None else _to_invite(row)
 
-    async def revoke_invite(self, scope: Scope, invite: InviteId) -> None:
-        def command(tx: Tx) -> None:
-            row = tx.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite)
-            if row is None or not scope.admits("", tags_of(row["tags"])):
-                raise NotFound("there is no such invite")
-            if row["revoked_at"] is None:
-                tx.execute("UPDATE invite SET revoked_at = ? WHERE id = ?", tx.now, invite)
-                self._chain.write(tx, scope, "invite.revoke", invite, {"kind": row["kind"], "name": row["name"], "uses": row["uses"]})
+    @command
+    def revoke_invite(self, tx: Tx, scope: Scope, invite: InviteId) -> None:
+        row = tx.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite)
+        if row is None or not scope.admits("", tags_of(row["tags"])):
+            raise NotFound("there is no such invite")
+        if row["revoked_at"] is None:
+            tx.execute("UPDATE invite SET revoked_at = ? WHERE id = ?", tx.now, invite)
+            self._chain.write(tx, scope, "invite.revoke", invite, {"kind": row["kind"], "name": row["name"], "uses": row["uses"]})
 
-        await self._writer.run(command)
+    @command
+    def use_invite(self, tx: Tx, invite: InviteId, scope: Scope, node: NewNode) -> Node:
+        if tx.fetch_one("SELECT 1 FROM node WHERE id = ? AND joining = 1", node.id) is not None:
+            return load_node(tx, scope, node.id)  # a repeated request: no other node has this id
+        row = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite)
+        if row is None or not may_still_invite(tx, row) or tx.execute(_USE, node.id, invite, tx.now) != 1:
+            raise NotFound("this invite is not valid any more: it was used, has expired, or was revoked")
+        row = tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite)[0]
+        named = node._replace(name=_free_name(tx, scope, node.name))
+        insert_node(tx, scope, named)
+        tx.execute("UPDATE node SET waiting = ?, joining = 1 WHERE id = ?", row["approval"], named.id)
+        detail = {"name": named.name, "address": named.address, "invite": invite, "invited_by": row["created_by"]}
+        self._chain.write(tx, scope, "invite.use", named.id, {**detail, "waiting": bool(row["approval"]), "use": row["uses"]})
+        facts: dict[str, object] = {"invite": invite, "kind": row["kind"], "invited_by": row["created_by"], "address": named.address}
+        record_event(tx, new_event("invite_used", tx.now, facts, node=named.id, name=named.name, org=scope.org))
+        return load_node(tx, scope, named.id)
 
-    async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
-        def command(tx: Tx) -> Node:
-            if tx.fetch_one("SELECT 1 FROM node WHERE id = ? AND joining = 1", node.id) is not None:
-                return load_node(tx, scope, node.id)  # a repeated request: no other node has this id
-            row = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite)
-            if row is None or not may_still_invite(tx, row) or tx.execute(_USE, node.id, invite, tx.now) != 1:
-                raise NotFound("this invite is not valid any more: it was used, has expired, or was revoked")
-            row = tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite)[0]
-            named = node._replace(name=_free_name(tx, scope, node.name))
-            insert_node(tx, scope, named)
-            tx.execute("UPDATE node SET waiting = ?, joining = 1 WHERE id = ?", row["approval"], named.id)
-            detail = {"name": named.name, "address": named.address, "invite": invite, "invited_by": row["created_by"]}
-            self._chain.write(tx, scope, "invite.use", named.id, {**detail, "waiting": bool(row["approval"]), "use": row["uses"]})
-            facts: dict[str, object] = {"invite": invite, "kind": row["kind"], "invited_by": row["created_by"], "address": named.address}
-            record_event(tx, new_event("invite_used", tx.now, facts, node=named.id, name=named.name, org=scope.org))
-            return load_node(tx, scope, named.id)
-
-        return await self._writer.run(command)
-
-    async def settle_joining(self, node: NodeId, event: Event) -> None:
-        def command(tx: Tx) -> None:
-            if tx.execute("UPDATE node SET joining = 0 WHERE id = ? AND joining = 1", node):
-                record_event(tx, event)
-
-        await self._writer.run(command)
+    @command
+    def settle_joining(self, tx: Tx, node: NodeId, event: Event) -> None:
+        if tx.execute("UPDATE node SET joining = 0 WHERE id = ? AND joining = 1", node):
+            record_event(tx, event)
 
     async def unsettled(self) -> list[tuple[NodeId, int]]:
         found = await self._reader.run(lambda rows: rows.fetch_all("SELECT id, org FROM node WHERE joining = 1"))
         return [(NodeId(row["id"]), int(row["org"])) for row in found]
 
-    async def approve_node(self, scope: Scope, node: NodeId) -> Node:
-        def command(tx: Tx) -> Node:
-            before = load_node(tx, scope, node)
-            if before.waiting:
-                tx.execute("UPDATE node SET waiting = 0, version = version + 1 WHERE no = ?", before.no)
-                self._chain.write(tx, scope, "node.approve", node, {"name": before.name, "address": before.address})
-                record_event(tx, new_event("node_approved", tx.now, {"by": scope.actor.name}, node=node, name=before.name, org=scope.org))
-            return load_node(tx, scope, node)
+    @command
+    def approve_node(self, tx: Tx, scope: Scope, node: NodeId) -> Node:
+        before = load_node(tx, scope, node)
+        if before.waiting:
+            tx.execute("UPDATE node SET waiting = 0, version = version + 1 WHERE no = ?", before.no)
+            self._chain.write(tx, scope, "node.approve", node, {"name": before.name, "address": before.address})
+            record_event(tx, new_event("node_approved", tx.now, {"by": scope.actor.name}, node=node, name=before.name, org=scope.org))
+        return load_node(tx, scope, node)
 
-        return await self._writer.run(command)
-
-    async def reject_node(self, scope: Scope, node: NodeId) -> None:
-        def command(tx: Tx) -> None:
-            if is_deleted(tx, scope, node):
-                return
-            found = load_node(tx, scope, node)
-            if not found.waiting:
-                raise Conflict(f"the node {found.name} does not wait for approval: remove it instead")
-            delete_loaded(tx, self._chain, scope, found, delete_jobs_of)
-
-        await self._writer.run(command)
+    @command
+    def reject_node(self, tx: Tx, scope: Scope, node: NodeId) -> None:
+        if is_deleted(tx, scope, node):
+            return
+        found = load_node(tx, scope, node)
+        if not found.waiting:
+            raise Conflict(f"the node {found.name} does not wait for approval: remove it instead")
+        delete_loaded(tx, self._chain, scope, found, delete_jobs_of)
 
 
 def may_still_invite(rows: Rows, invite: Row) -> bool:
@@ -173,6 +150,13 @@ def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:
         if tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", scope.org, fold(name)) is None:
             return name
     raise Conflict(f"there are {_NAMES} nodes named {wanted} already", field="name")
+
+
+def _readable(row: Row) -> Invite | None:
+    """None: the invite is damaged. It cannot be used, and the doctor reports it."""
+    with contextlib.suppress(StoreError):
+        return _to_invite(row)
+    return None
 
 
 def _to_invite(row: Row) -> Invite:

@@ -10,7 +10,8 @@ from typing import Final, Literal
 from groundcontrol.adapters.sqlite import output, plans
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_to_json, records_to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -89,100 +90,84 @@ class SqliteJobs:
         self._chain = chain
         self._digests = output.Digests()
 
-    async def create_job(self, scope: Scope, job: NewJob, idempotency_key: str | None) -> Job:
-        def command(tx: Tx) -> Job:
-            first = _first(tx, scope, job.id, idempotency_key)
-            if first is not None:
-                if (first.node_id, first.request) == (job.node_id, job.request):
-                    return first
-                raise IdempotencyMismatch("this id or idempotency key was used for another job")
-            node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
-            if node is None:
-                raise NotFound(f"there is no node {job.node_id}")
-            insert(tx, scope, job, node["no"], key=idempotency_key)
-            self._chain.write(tx, scope, "job.create", job.id, job.audited())
-            return to_job(load(tx, job.id))
-
-        return await self._writer.run(command)
+    @command
+    def create_job(self, tx: Tx, scope: Scope, job: NewJob, idempotency_key: str | None) -> Job:
+        first = _first(tx, scope, job.id, idempotency_key)
+        if first is not None:
+            if (first.node_id, first.request) == (job.node_id, job.request):
+                return first
+            raise IdempotencyMismatch("this id or idempotency key was used for another job")
+        node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
+        if node is None:
+            raise NotFound(f"there is no node {job.node_id}")
+        insert(tx, scope, job, node["no"], key=idempotency_key)
+        self._chain.write(tx, scope, "job.create", job.id, job.audited())
+        return to_job(load(tx, job.id))
 
     async def job(self, scope: Scope, job: JobId) -> Job:
         return await self._reader.run(lambda rows: to_job(load_for(rows, job, scope)))
 
-    async def jobs(
-        self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: JobFilter | None = None
+    @query
+    def jobs(
+        self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: JobFilter | None = None
     ) -> Page[Job]:
-        size = check_limit(limit)
-        kind = f"jobs:{node or ''}" + ("" if only is None else f":{digest(only).hex()}")
-        before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
+        at = place(f"jobs:{node or ''}" + ("" if only is None else f":{digest(only).hex()}"), scope.org, limit, cursor)
         chosen, wanted = chosen_by(only, scope)
+        of, named = ("job.org = ?", ()) if node is None else ("node.org = ? AND node.id = ?", (node,))
+        where = f"WHERE {of} AND job.no < ?{chosen}{admitted(scope)} ORDER BY job.no DESC LIMIT ?"
+        return at.page(select(rows, where, scope.org, *named, at.start, *wanted, *grant_values(scope), at.most), to_job)
 
-        def query(rows: Rows) -> list[Row]:
-            if node is None:
-                where = "WHERE job.org = ? AND job.no < ?" + chosen + admitted(scope) + " ORDER BY job.no DESC LIMIT ?"
-                return select(rows, where, scope.org, before, *wanted, *grant_values(scope), size + 1)
-            where = "WHERE node.org = ? AND node.id = ? AND job.no < ?" + chosen + admitted(scope) + " ORDER BY job.no DESC LIMIT ?"
-            return select(rows, where, scope.org, node, before, *wanted, *grant_values(scope), size + 1)
+    @query
+    def current(self, rows: Rows, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
+        end, granted = admitted(scope) + " ORDER BY job.no DESC LIMIT ?", grant_values(scope)
+        first = select(rows, "WHERE job.org = ?" + end, scope.org, *granted, check_limit(newest))
+        rest = select(rows, _NOT_OVER_OR_NAMED + end, scope.org, json.dumps(list(also)), *granted, CURRENT_MOST)
+        return [to_job(row) for _, row in sorted({row["no"]: row for row in (*first, *rest)}.items(), reverse=True)]
 
-        found = await self._reader.run(query)
-        items = [to_job(row) for row in found[:size]]
-        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
-
-    async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
-        seen, order = admitted(scope), " ORDER BY job.no DESC LIMIT ?"
-
-        def query(rows: Rows) -> list[Row]:
-            granted = grant_values(scope)
-            first = select(rows, "WHERE job.org = ?" + seen + order, scope.org, *granted, check_limit(newest))
-            rest = select(rows, _NOT_OVER_OR_NAMED + seen + order, scope.org, json.dumps(list(also)), *granted, CURRENT_MOST)
-            return [row for _, row in sorted({row["no"]: row for row in (*first, *rest)}.items(), reverse=True)]
-
-        return [to_job(row) for row in await self._reader.run(query)]
-
-    async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[ClaimedJob]:
+    @command
+    def take(
+        self, tx: Tx, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000
+    ) -> Sequence[ClaimedJob]:
         by_node = {session.no: session for session in sessions}
-
-        def command(tx: Tx) -> list[ClaimedJob]:
-            waiting = tx.fetch_all(
-                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.args, job.lane, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"  # noqa: S608 - built from constants only
-                " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
-                " AND job.node IN (SELECT CAST(value AS INTEGER) FROM json_each(?2))"
-                " AND (CAST(?3 AS TEXT) IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + self._startable + " ORDER BY job.no",
-                *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
+        waiting = tx.fetch_all(
+            "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.args, job.lane, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"  # noqa: S608 - built from constants only
+            " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
+            " AND job.node IN (SELECT CAST(value AS INTEGER) FROM json_each(?2))"
+            " AND (CAST(?3 AS TEXT) IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + self._startable + " ORDER BY job.no",
+            *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
+        )
+        open_of = _open_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else Counter[int]()
+        taken = []
+        for row in waiting:
+            session = by_node[row["node"]]
+            if (
+                (row["batch"] is not None and open_of[row["org"]] >= at_once)
+                or not has_readable_order(row)
+                or not may_still_run(tx, row, now)
+                or self._waits(tx, row)
+            ):
+                continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
+            won = tx.execute(
+                "UPDATE job SET state = 'dispatched', not_after = CASE WHEN not_after < ?5 THEN not_after ELSE ?5 END, version = version + 1"
+                " WHERE no = ?1 AND state = 'queued'"
+                " AND EXISTS (SELECT 1 FROM node_session WHERE node = ?2 AND epoch = ?3 AND hub = ?4)"
+                " AND NOT EXISTS (SELECT 1 FROM job WHERE node = ?2 AND state IN ('dispatched', 'accepted', 'running')"
+                " AND lane = ?6)",
+                *(
+                    row["no"],
+                    session.no,
+                    session.epoch,
+                    session.hub,
+                    now + START_LIMIT_S,
+                    row["lane"],
+                ),
             )
-            open_of = _open_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else Counter[int]()
-            taken = []
-            for row in waiting:
-                session = by_node[row["node"]]
-                if (
-                    (row["batch"] is not None and open_of[row["org"]] >= at_once)
-                    or not has_readable_order(row)
-                    or not may_still_run(tx, row, now)
-                    or self._waits(tx, row)
-                ):
-                    continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
-                won = tx.execute(
-                    "UPDATE job SET state = 'dispatched', not_after = CASE WHEN not_after < ?5 THEN not_after ELSE ?5 END, version = version + 1"
-                    " WHERE no = ?1 AND state = 'queued'"
-                    " AND EXISTS (SELECT 1 FROM node_session WHERE node = ?2 AND epoch = ?3 AND hub = ?4)"
-                    " AND NOT EXISTS (SELECT 1 FROM job WHERE node = ?2 AND state IN ('dispatched', 'accepted', 'running')"
-                    " AND lane = ?6)",
-                    *(
-                        row["no"],
-                        session.no,
-                        session.epoch,
-                        session.hub,
-                        now + START_LIMIT_S,
-                        row["lane"],
-                    ),
-                )
-                if won:
-                    open_of[row["org"]] += row["batch"] is not None
-                    self._chain.write(tx, hub_scope(row["org"]), "job.dispatch", row["id"], {"node": session.node})
-                    self._opens(tx, row["org"], session.node, "job", row["id"], row["action"], row["created_by"])
-                    taken.append(ClaimedJob(to_job(load(tx, JobId(row["id"]))), session))
-            return taken
-
-        return await self._writer.run(command)
+            if won:
+                open_of[row["org"]] += row["batch"] is not None
+                self._chain.write(tx, hub_scope(row["org"]), "job.dispatch", row["id"], {"node": session.node})
+                self._opens(tx, row["org"], session.node, "job", row["id"], row["action"], row["created_by"])
+                taken.append(ClaimedJob(to_job(load(tx, JobId(row["id"]))), session))
+        return taken
 
     async def cancel_unauthorized(self, now: float) -> Sequence[Job]:
         def unfounded(rows: Rows) -> list[Row]:
@@ -205,13 +190,11 @@ class SqliteJobs:
 
         return await self._writer.run(command)
 
-    async def unaccepted(self, session: Session) -> Sequence[Job]:
-        def query(rows: Rows) -> list[Job]:
-            check_session(rows, session)
-            where = "WHERE job.node = ? AND job.state = 'dispatched' ORDER BY job.id"
-            return [to_job(row) for row in select(rows, where, session.no) if has_readable_order(row)]
-
-        return await self._reader.run(query)
+    @query
+    def unaccepted(self, rows: Rows, session: Session) -> Sequence[Job]:
+        check_session(rows, session)
+        where = "WHERE job.node = ? AND job.state = 'dispatched' ORDER BY job.id"
+        return [to_job(row) for row in select(rows, where, session.no) if has_readable_order(row)]
 
     async def last_ended(self, actions: Collection[str]) -> Sequence[Job]:
         where = "WHERE job.no IN (SELECT max(no) FROM job WHERE ended_at IS NOT NULL AND action IN (SELECT value FROM json_each(?)) GROUP BY node)"
@@ -266,40 +249,38 @@ class SqliteJobs:
             self._chain.write(tx, scope, "job.stop", job, {"state": state, "force": force})
         return to_job(load(tx, job))
 
-    async def advance(self, job: JobId, to: JobState, by: Session | Scope, update: JobUpdate, follow: NewJob | None = None) -> Job:
-        def command(tx: Tx) -> Job:
-            row = load_for(tx, job, by)
-            before = row["state"]
-            if before != to and not may_move(before, to):
-                raise Conflict(f"job {job} is {before} and cannot become {to}", state=before)
-            fields = _merge(row, update, final=before == to and to in TERMINAL)
-            if to in TERMINAL and before != to and update.error is None:
-                fields["error"] = None  # the old error described the earlier state
-            if to in TERMINAL and fields["ended_at"] is None:
-                fields["ended_at"] = tx.now
-            if before == to and all(row[name] == value for name, value in fields.items()):
-                return to_job(row)
-            tx.execute(
-                f"UPDATE job SET state = ?, {', '.join(f'{name} = ?' for name in fields)}, version = version + 1 WHERE no = ?",  # noqa: S608  # the names of columns stand in `_merge`
-                *(to, *fields.values(), row["no"]),
-            )
-            self._close_output(tx, row["no"])
-            after = to_job(load(tx, job)) if before == to else _record_change(tx, job)
-            if before != to:
-                scope = by if isinstance(by, Scope) else node_scope(by, row["org"])
-                detail: dict[str, object] = {
-                    "from": before,
-                    "exit_code": after.exit_code,
-                    "error": after.error.code if after.error else None,
-                }
-                if after.error is not None:
-                    detail["why"] = after.error.message
-                self._chain.write(tx, scope, f"job.{to}", job, detail)
-                if follow is not None:
-                    self._follow(tx, row, follow)
-            return after
-
-        return await self._writer.run(command)
+    @command
+    def advance(self, tx: Tx, job: JobId, to: JobState, by: Session | Scope, update: JobUpdate, follow: NewJob | None = None) -> Job:
+        row = load_for(tx, job, by)
+        before = row["state"]
+        if before != to and not may_move(before, to):
+            raise Conflict(f"job {job} is {before} and cannot become {to}", state=before)
+        fields = _merge(row, update, final=before == to and to in TERMINAL)
+        if to in TERMINAL and before != to and update.error is None:
+            fields["error"] = None  # the old error described the earlier state
+        if to in TERMINAL and fields["ended_at"] is None:
+            fields["ended_at"] = tx.now
+        if before == to and all(row[name] == value for name, value in fields.items()):
+            return to_job(row)
+        tx.execute(
+            f"UPDATE job SET state = ?, {', '.join(f'{name} = ?' for name in fields)}, version = version + 1 WHERE no = ?",  # noqa: S608  # the names of columns stand in `_merge`
+            *(to, *fields.values(), row["no"]),
+        )
+        self._close_output(tx, row["no"])
+        after = to_job(load(tx, job)) if before == to else _record_change(tx, job)
+        if before != to:
+            scope = by if isinstance(by, Scope) else node_scope(by, row["org"])
+            detail: dict[str, object] = {
+                "from": before,
+                "exit_code": after.exit_code,
+                "error": after.error.code if after.error else None,
+            }
+            if after.error is not None:
+                detail["why"] = after.error.message
+            self._chain.write(tx, scope, f"job.{to}", job, detail)
+            if follow is not None:
+                self._follow(tx, row, follow)
+        return after
 
     def _follow(self, tx: Tx, row: Row, job: NewJob) -> None:
         """Create the job that follows an ended job, in the name of the user who ordered the ended one."""
@@ -310,38 +291,34 @@ class SqliteJobs:
 
     # -- plan and report -------------------------------------------------------------------------
 
-    async def save_plan(self, job: JobId, part: PlanPart, by: Session) -> Job:
-        def command(tx: Tx) -> Job:
-            row = load_for(tx, job, by)
-            _check_ran(row)
-            if plans.save_part(tx, row["no"], part):
-                tx.execute(
-                    "UPDATE job SET plan_digest = ?, version = version + 1 WHERE no = ?",
-                    *(part.head.digest if plans.is_complete(tx, row["no"]) else None, row["no"]),
-                )
-            return to_job(load(tx, job))
-
-        return await self._writer.run(command)
+    @command
+    def save_plan(self, tx: Tx, job: JobId, part: PlanPart, by: Session) -> Job:
+        row = load_for(tx, job, by)
+        _check_ran(row)
+        if plans.save_part(tx, row["no"], part):
+            tx.execute(
+                "UPDATE job SET plan_digest = ?, version = version + 1 WHERE no = ?",
+                *(part.head.digest if plans.is_complete(tx, row["no"]) else None, row["no"]),
+            )
+        return to_job(load(tx, job))
 
     async def plan(self, scope: Scope, job: JobId) -> Plan | None:
         return await self._reader.run(lambda rows: plans.read_plan(rows, load_for(rows, job, scope)["no"]))
 
-    async def save_report(self, job: JobId, report: Report, by: Session) -> Job:
-        def command(tx: Tx) -> Job:
-            row = load_for(tx, job, by)
-            _check_ran(row)
-            if plans.save_report(tx, row["no"], report):
-                tx.execute("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
-                note_reboot(tx, by, report.reboot)
-                tx.execute(
-                    "UPDATE node SET reboot_required = ?1, version = version + 1,"
-                    " reboot_since = CASE WHEN ?1 = 'yes' THEN coalesce(reboot_since, ?3) END"
-                    " WHERE no = ?2 AND reboot_required <> ?1 AND ?1 <> 'unknown'",
-                    *(report.reboot, by.no, tx.now),
-                )
-            return to_job(load(tx, job))
-
-        return await self._writer.run(command)
+    @command
+    def save_report(self, tx: Tx, job: JobId, report: Report, by: Session) -> Job:
+        row = load_for(tx, job, by)
+        _check_ran(row)
+        if plans.save_report(tx, row["no"], report):
+            tx.execute("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
+            note_reboot(tx, by, report.reboot)
+            tx.execute(
+                "UPDATE node SET reboot_required = ?1, version = version + 1,"
+                " reboot_since = CASE WHEN ?1 = 'yes' THEN coalesce(reboot_since, ?3) END"
+                " WHERE no = ?2 AND reboot_required <> ?1 AND ?1 <> 'unknown'",
+                *(report.reboot, by.no, tx.now),
+            )
+        return to_job(load(tx, job))
 
     async def report(self, scope: Scope, job: JobId) -> Report | None:
         return await self._reader.run(lambda rows: plans.read_report(rows, load_for(rows, job, scope)["no"]))
@@ -351,32 +328,27 @@ class SqliteJobs:
     async def output_marks(self, scope: Scope, job: JobId, offset: int, most: int) -> Sequence[tuple[int, int]]:
         return await self._reader.run(lambda rows: output.marks(rows, load_for(rows, job, scope)["no"], offset, most))
 
-    async def append_output(self, job: JobId, offset: int, data: bytes, by: Session, at_ms: int | None = None) -> int:
+    @command
+    def append_output(self, tx: Tx, job: JobId, offset: int, data: bytes, by: Session, at_ms: int | None = None) -> int:
         if offset < 0:
             raise BadRequest("an offset cannot be negative")
+        row = load_for(tx, job, by)
+        _check_ran(row)
+        end: int = row["output_end"]
+        fresh = data[end - offset :] if offset <= end else b""
+        if row["output_total"] is not None:
+            fresh = fresh[: max(0, row["output_total"] - end)]
+        if fresh:
+            output.append(tx, row["no"], end, fresh, at_ms)
+            self._digests.grow(tx, row["no"], end, fresh)
+            tx.execute("UPDATE job SET output_end = ?, last_output_at = ? WHERE no = ?", end + len(fresh), tx.now, row["no"])
+            self._close_output(tx, row["no"])
+        return end + len(fresh)
 
-        def command(tx: Tx) -> int:
-            row = load_for(tx, job, by)
-            _check_ran(row)
-            end: int = row["output_end"]
-            fresh = data[end - offset :] if offset <= end else b""
-            if row["output_total"] is not None:
-                fresh = fresh[: max(0, row["output_total"] - end)]
-            if fresh:
-                output.append(tx, row["no"], end, fresh, at_ms)
-                self._digests.grow(tx, row["no"], end, fresh)
-                tx.execute("UPDATE job SET output_end = ?, last_output_at = ? WHERE no = ?", end + len(fresh), tx.now, row["no"])
-                self._close_output(tx, row["no"])
-            return end + len(fresh)
-
-        return await self._writer.run(command)
-
-    async def output_digest(self, job: JobId) -> tuple[int, str]:
-        def command(tx: Tx) -> tuple[int, str]:
-            row = load(tx, job)
-            return row["output_end"], self._digests.whole(tx, row["no"], row["output_end"])
-
-        return await self._writer.run(command)
+    @command
+    def output_digest(self, tx: Tx, job: JobId) -> tuple[int, str]:
+        row = load(tx, job)
+        return row["output_end"], self._digests.whole(tx, row["no"], row["output_end"])
 
     async def output(self, scope: Scope, job: JobId, offset: int, limit: int | None = None) -> AsyncIterator[bytes]:
         if offset < 0:
@@ -410,20 +382,18 @@ class SqliteJobs:
 
     # -- deletion --------------------------------------------------------------------------------
 
-    async def expire(self, before: float) -> int:
-        def command(tx: Tx) -> int:
-            old = tx.fetch_all(
-                "SELECT no FROM job WHERE created_at < ? AND state NOT IN ('queued', 'dispatched', 'accepted', 'running') LIMIT ?",
-                *(before, _EXPIRE_BATCH),
-            )
-            for row in old:
-                output.remove(tx, row["no"])
-                tx.execute("DELETE FROM job WHERE no = ?", row["no"])
-            tx.execute("DELETE FROM batch WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE job.batch = batch.no)", before)
-            tx.execute("DELETE FROM job_grave WHERE buried_at < ?", tx.now - GRAVE_S)
-            return len(old)
-
-        return await self._writer.run(command)
+    @command
+    def expire(self, tx: Tx, before: float) -> int:
+        old = tx.fetch_all(
+            "SELECT no FROM job WHERE created_at < ? AND state NOT IN ('queued', 'dispatched', 'accepted', 'running') LIMIT ?",
+            *(before, _EXPIRE_BATCH),
+        )
+        for row in old:
+            output.remove(tx, row["no"])
+            tx.execute("DELETE FROM job WHERE no = ?", row["no"])
+        tx.execute("DELETE FROM batch WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE job.batch = batch.no)", before)
+        tx.execute("DELETE FROM job_grave WHERE buried_at < ?", tx.now - GRAVE_S)
+        return len(old)
 
 
 _NODE: Final = "SELECT no FROM node "

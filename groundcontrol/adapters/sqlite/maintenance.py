@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
@@ -18,7 +17,6 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.events.making import new_event
 from groundcontrol.schedules.maintenance import COVERED, MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
 from groundcontrol.schedules.model import MaintenanceId, Selector
-from spider.clock import Clock
 
 _KEEP_S: Final = 7 * 86_400.0
 """How long an ended window stays in the list."""
@@ -37,32 +35,24 @@ _AUTOMATIC: Final = (
 )
 
 
-class SqliteMaintenance:
+class SqliteMaintenance(ControlStore):
     """`MaintenanceStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
-        self._clock = clock
-
-    async def create_window(self, scope: Scope, window: Window) -> Window:
-        def command(tx: Tx) -> Window:
-            known = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window.id)
-            if known is not None:
-                if _to_window(known) != window._replace(org=scope.org):
-                    raise Conflict("this id of a window was used before")
-                return _to_window(known)
-            tx.execute(_EXPIRE, scope.org, tx.now - _KEEP_S)
-            count = tx.fetch_all(_COUNT, scope.org, tx.now)
-            if count[0]["n"] >= MOST_WINDOWS:
-                raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: end some first")
-            _insert(tx, window._replace(org=scope.org))
-            detail = {"select": window.select, "from_at": window.from_at, "until_at": window.until_at, "weekly": window.weekly}
-            self._chain.write(tx, scope, "maintenance.create", window.id, detail)
-            return window._replace(org=scope.org)
-
-        return await self._writer.run(command)
+    @command
+    def create_window(self, tx: Tx, scope: Scope, window: Window) -> Window:
+        known = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window.id)
+        if known is not None:
+            if _to_window(known) != window._replace(org=scope.org):
+                raise Conflict("this id of a window was used before")
+            return _to_window(known)
+        tx.execute(_EXPIRE, scope.org, tx.now - _KEEP_S)
+        count = tx.fetch_all(_COUNT, scope.org, tx.now)
+        if count[0]["n"] >= MOST_WINDOWS:
+            raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: end some first")
+        _insert(tx, window._replace(org=scope.org))
+        detail = {"select": window.select, "from_at": window.from_at, "until_at": window.until_at, "weekly": window.weekly}
+        self._chain.write(tx, scope, "maintenance.create", window.id, detail)
+        return window._replace(org=scope.org)
 
     async def window(self, scope: Scope, window: MaintenanceId) -> Window:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window))
@@ -85,42 +75,36 @@ class SqliteMaintenance:
             found += [AutomaticWindow(one, one.select.nodes[0], bool(row["gone"]), row["ended_at"]) for one in windows]
         return found
 
-    async def end_window(self, scope: Scope, window: MaintenanceId) -> None:
-        def command(tx: Tx) -> None:
-            row = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window)
-            if row is None:
-                raise NotFound("there is no such maintenance window")
-            if row["closed_at"] is None:
-                tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, scope.org, window)
-                _record_end(tx, row, tx.now)
-                self._chain.write(tx, scope, "maintenance.end", window, {"origin": row["origin"], "reason": row["reason"]})
-
-        await self._writer.run(command)
-
-    async def end_automatic(self, org: int, window: MaintenanceId, *, ended_at: float | None, overran: bool) -> bool:
-        def command(tx: Tx) -> bool:
-            row = tx.fetch_one(_AUTOMATIC + " AND m.org = ? AND m.id = ?", org, window)
-            if row is None or row["ended_at"] != ended_at:
-                return False
-            tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
-            tx.execute(_EXPIRE, org, tx.now - _KEEP_S)
-            if overran:
-                _record(tx, _to_window(row), "maintenance_overran", tx.now)
+    @command
+    def end_window(self, tx: Tx, scope: Scope, window: MaintenanceId) -> None:
+        row = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window)
+        if row is None:
+            raise NotFound("there is no such maintenance window")
+        if row["closed_at"] is None:
+            tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, scope.org, window)
             _record_end(tx, row, tx.now)
-            return True
+            self._chain.write(tx, scope, "maintenance.end", window, {"origin": row["origin"], "reason": row["reason"]})
 
-        return await self._writer.run(command)
+    @command
+    def end_automatic(self, tx: Tx, org: int, window: MaintenanceId, *, ended_at: float | None, overran: bool) -> bool:
+        row = tx.fetch_one(_AUTOMATIC + " AND m.org = ? AND m.id = ?", org, window)
+        if row is None or row["ended_at"] != ended_at:
+            return False
+        tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
+        tx.execute(_EXPIRE, org, tx.now - _KEEP_S)
+        if overran:
+            _record(tx, _to_window(row), "maintenance_overran", tx.now)
+        _record_end(tx, row, tx.now)
+        return True
 
-    async def record_begin(self, window: Window, from_at: float, until_at: float) -> None:
-        def command(tx: Tx) -> None:
-            new = tx.execute(
-                "UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ? AND opened_at IS NULL AND closed_at IS NULL",
-                *(from_at, until_at, window.org, window.id),
-            )
-            if new:
-                _record(tx, window, "maintenance_opened", from_at)
-
-        await self._writer.run(command)
+    @command
+    def record_begin(self, tx: Tx, window: Window, from_at: float, until_at: float) -> None:
+        new = tx.execute(
+            "UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ? AND opened_at IS NULL AND closed_at IS NULL",
+            *(from_at, until_at, window.org, window.id),
+        )
+        if new:
+            _record(tx, window, "maintenance_opened", from_at)
 
     async def record_ends(self) -> None:
         now = self._clock.now()

@@ -9,7 +9,10 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, inflated, texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
@@ -27,6 +30,7 @@ from groundcontrol.events.model import Event
 from groundcontrol.nodes import updates
 from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
+from spider.clock import Clock
 
 MAX_PACKAGES: Final = 32_768
 """The most packages of a node."""
@@ -39,143 +43,123 @@ _cells: Final = msgspec.json.Decoder(list[str | int | None])
 _packages: Final = msgspec.json.Decoder(dict[str, str])
 
 
-class SqliteNodeTables:
+class SqliteNodeTables(ControlStore):
     """`NodeTableStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
-        self._writer = writer
-        self._reader = reader
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
+        super().__init__(writer, reader, chain, clock)
         self._tallies = _Answers[Tally](_TALLIES)
         self._nodes_of = _Answers[list[tuple[int, NodeUpdate]]](_PACKAGES)
 
     async def save_table(self, session: Session, table: SubjectTable) -> None:
         columns, cells = to_json(table.columns), zlib.compress(to_json(table.cells).encode())
+        await self._save_table(session, table, columns, cells)
 
-        def command(tx: Tx) -> None:
-            check_session(tx, session)
-            tx.execute(
-                "INSERT INTO node_table SELECT org, no, ?, ?, ?, ?, ? FROM node WHERE no = ?"
-                " ON CONFLICT (org, node, subject) DO UPDATE SET taken_at = excluded.taken_at, total = excluded.total,"
-                " columns = excluded.columns, cells = excluded.cells",
-                *(table.subject, table.taken_at, table.total, columns, cells, session.no),
-            )
-            if table.subject == updates.SUBJECT:
-                org = tx.fetch_all("SELECT org FROM node WHERE no = ?", session.no)[0]["org"]
-                note_seen(tx, org, ((one.repository, one.package, one.after) for one in updates.rows_of(table)))
+    @command
+    def _save_table(self, tx: Tx, session: Session, table: SubjectTable, columns: str, cells: bytes) -> None:
+        check_session(tx, session)
+        tx.execute(
+            "INSERT INTO node_table SELECT org, no, ?, ?, ?, ?, ? FROM node WHERE no = ?"
+            " ON CONFLICT (org, node, subject) DO UPDATE SET taken_at = excluded.taken_at, total = excluded.total,"
+            " columns = excluded.columns, cells = excluded.cells",
+            *(table.subject, table.taken_at, table.total, columns, cells, session.no),
+        )
+        if table.subject == updates.SUBJECT:
+            org = tx.fetch_all("SELECT org FROM node WHERE no = ?", session.no)[0]["org"]
+            note_seen(tx, org, ((one.repository, one.package, one.after) for one in updates.rows_of(table)))
 
-        await self._writer.run(command)
+    @query
+    def tables(self, rows: Rows, scope: Scope, node: NodeId) -> tuple[SubjectTable, ...]:
+        found = rows.fetch_all("SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node))
+        return tuple(table for row in found if (table := read_table(row["subject"], row)) is not None)
 
-    async def tables(self, scope: Scope, node: NodeId) -> tuple[SubjectTable, ...]:
-        def read(rows: Rows) -> tuple[SubjectTable, ...]:
-            found = rows.fetch_all(
-                "SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node)
-            )
-            return tuple(table for row in found if (table := read_table(row["subject"], row)) is not None)
-
-        return await self._reader.run(read)
-
-    async def save_events(self, session: Session, events: Sequence[Event]) -> None:
-        def command(tx: Tx) -> None:
-            check_session(tx, session)
-            for event in events:
-                record_event(tx, event)
-
-        await self._writer.run(command)
+    @command
+    def save_events(self, tx: Tx, session: Session, events: Sequence[Event]) -> None:
+        check_session(tx, session)
+        for event in events:
+            record_event(tx, event)
 
     async def packages_digest(self, session: Session) -> str:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT digest FROM node_packages WHERE node = ?", session.no))
         return "" if row is None else str(row["digest"])
 
-    async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
-        def command(tx: Tx) -> PackageState:
-            check_session(tx, session)
-            row = tx.fetch_one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
-            try:
-                before = {} if row is None else _read_packages(row["packages"])
-            except StoreError:  # the hub then requests the whole list again
-                row, before = None, {}
-            if row is not None and row["digest"] == changes.digest:
-                return PackageState(changes.digest, 0)
-            if changes.since and (row is None or row["digest"] != changes.since):
-                return PackageState("", 0)
-            after = {**(before if changes.since else {}), **changes.versions}
-            after = {name: after[name] for name in sorted(after) if after[name]}
-            if len(after) > MAX_PACKAGES or digest_of(after) != changes.digest:
-                return PackageState("", 0)
-            changed = sum(1 for name in before.keys() | after.keys() if before.get(name) != after.get(name)) if row is not None else 0
-            tx.execute(
-                "INSERT INTO node_packages SELECT org, no, ?, ?, ?, ? FROM node WHERE no = ?"
-                " ON CONFLICT (org, node) DO UPDATE SET digest = excluded.digest, taken_at = excluded.taken_at,"
-                " count = excluded.count, packages = excluded.packages",
-                *(changes.digest, at, len(after), zlib.compress(to_json(after).encode()), session.no),
-            )
-            if changed:
-                node = tx.fetch_all("SELECT org, id, name FROM node WHERE no = ?", session.no)[0]
-                facts: dict[str, object] = {"count": changed, "packages": sorted(changes.versions)[:MOST_NAMED] if changes.since else []}
-                record_event(tx, new_event("packages_changed", at, facts, node=session.node, name=node["name"], org=node["org"]))
-            return PackageState(changes.digest, changed)
+    @command
+    def save_packages(self, tx: Tx, session: Session, changes: PackageChanges, at: float) -> PackageState:
+        check_session(tx, session)
+        row = tx.fetch_one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
+        try:
+            before = {} if row is None else _read_packages(row["packages"])
+        except StoreError:  # the hub then requests the whole list again
+            row, before = None, {}
+        if row is not None and row["digest"] == changes.digest:
+            return PackageState(changes.digest, 0)
+        if changes.since and (row is None or row["digest"] != changes.since):
+            return PackageState("", 0)
+        after = {**(before if changes.since else {}), **changes.versions}
+        after = {name: after[name] for name in sorted(after) if after[name]}
+        if len(after) > MAX_PACKAGES or digest_of(after) != changes.digest:
+            return PackageState("", 0)
+        changed = sum(1 for name in before.keys() | after.keys() if before.get(name) != after.get(name)) if row is not None else 0
+        tx.execute(
+            "INSERT INTO node_packages SELECT org, no, ?, ?, ?, ? FROM node WHERE no = ?"
+            " ON CONFLICT (org, node) DO UPDATE SET digest = excluded.digest, taken_at = excluded.taken_at,"
+            " count = excluded.count, packages = excluded.packages",
+            *(changes.digest, at, len(after), zlib.compress(to_json(after).encode()), session.no),
+        )
+        if changed:
+            node = tx.fetch_all("SELECT org, id, name FROM node WHERE no = ?", session.no)[0]
+            facts: dict[str, object] = {"count": changed, "packages": sorted(changes.versions)[:MOST_NAMED] if changes.since else []}
+            record_event(tx, new_event("packages_changed", at, facts, node=session.node, name=node["name"], org=node["org"]))
+        return PackageState(changes.digest, changed)
 
-        return await self._writer.run(command)
-
-    async def packages(self, scope: Scope, node: NodeId, limit: int, cursor: str | None = None, search: str = "") -> PackageList:
+    @query
+    def packages(self, rows: Rows, scope: Scope, node: NodeId, limit: int, cursor: str | None = None, search: str = "") -> PackageList:
         size = check_limit(limit)
         after = "" if cursor is None else str(read_cursor(cursor, "packages", scope.org, str)[0])
         words = search.casefold()
+        row = rows.fetch_one("SELECT taken_at, packages FROM node_packages WHERE org = ? AND node = ?", scope.org, _no(rows, scope, node))
+        if row is None:
+            return PackageList((), 0, None, None)
+        matching = [(name, version) for name, version in _read_packages(row["packages"]).items() if words in name.casefold()]
+        rest = [InstalledPackage(name, version) for name, version in matching if name > after]
+        more = make_cursor("packages", scope.org, rest[size - 1].name) if len(rest) > size else None
+        return PackageList(tuple(rest[:size]), len(matching), row["taken_at"], more)
 
-        def read(rows: Rows) -> PackageList:
-            row = rows.fetch_one(
-                "SELECT taken_at, packages FROM node_packages WHERE org = ? AND node = ?", scope.org, _no(rows, scope, node)
-            )
-            if row is None:
-                return PackageList((), 0, None, None)
-            matching = [(name, version) for name, version in _read_packages(row["packages"]).items() if words in name.casefold()]
-            rest = [InstalledPackage(name, version) for name, version in matching if name > after]
-            more = make_cursor("packages", scope.org, rest[size - 1].name) if len(rest) > size else None
-            return PackageList(tuple(rest[:size]), len(matching), row["taken_at"], more)
-
-        return await self._reader.run(read)
-
-    async def updates(
-        self, scope: Scope, limit: int, cursor: str | None = None, search: str = "", *, security_only: bool = False
+    @query
+    def updates(
+        self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, search: str = "", *, security_only: bool = False
     ) -> UpdateList:
         size = check_limit(limit)
         kind = f"updates:{digest(search, security_only).hex()}"
         after = None if cursor is None else tuple(read_cursor(cursor, kind, scope.org, int, int, str))
-
-        def read(rows: Rows) -> UpdateList:
-            tally = self._tally(rows, scope)
-            found = tally.packages(search, security_only=security_only)
-            rest = [one for one in found if after is None or updates.sort_key(one) > after]
-            return UpdateList(
-                items=tuple(rest[:size]),
-                total=len(found),
-                security=sum(1 for one in found if one.security == "yes"),
-                told=tally.told,
-                silent=tally.silent,
-                cut=tally.cut,
-                oldest_at=tally.oldest_at,
-                next=make_cursor(kind, scope.org, *updates.sort_key(rest[size - 1])) if len(rest) > size else None,
-            )
-
-        return await self._reader.run(read)
+        tally = self._tally(rows, scope)
+        found = tally.packages(search, security_only=security_only)
+        rest = [one for one in found if after is None or updates.sort_key(one) > after]
+        return UpdateList(
+            items=tuple(rest[:size]),
+            total=len(found),
+            security=sum(1 for one in found if one.security == "yes"),
+            told=tally.told,
+            silent=tally.silent,
+            cut=tally.cut,
+            oldest_at=tally.oldest_at,
+            next=make_cursor(kind, scope.org, *updates.sort_key(rest[size - 1])) if len(rest) > size else None,
+        )
 
     def _tally(self, rows: Rows, scope: Scope) -> Tally:
         """The tally of all nodes that the caller may see. It is cached until a table changes, or a node is added or removed."""
         return self._tallies.get(_made_of(rows, scope, updates.SUBJECT), lambda: _tally(rows, scope))
 
-    async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
+    @query
+    def updates_of(self, rows: Rows, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
         size = check_limit(limit)
         kind = f"updates_of:{digest(package).hex()}"
         after = 0 if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
-
-        def read(rows: Rows) -> NodeUpdateList:
-            made_of = _made_of(rows, scope, updates.HELD, updates.SUBJECT)
-            found = self._nodes_of.get(made_of + digest(package), lambda: _nodes_of(rows, scope, package))
-            rest = [(no, one) for no, one in found if no > int(after)]
-            more = make_cursor(kind, scope.org, rest[size - 1][0]) if len(rest) > size else None
-            return NodeUpdateList(tuple(one for _, one in rest[:size]), len(found), more)
-
-        return await self._reader.run(read)
+        made_of = _made_of(rows, scope, updates.HELD, updates.SUBJECT)
+        found = self._nodes_of.get(made_of + digest(package), lambda: _nodes_of(rows, scope, package))
+        rest = [(no, one) for no, one in found if no > int(after)]
+        more = make_cursor(kind, scope.org, rest[size - 1][0]) if len(rest) > size else None
+        return NodeUpdateList(tuple(one for _, one in rest[:size]), len(found), more)
 
 
 _TABLES_SQL: Final = (

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -82,18 +83,12 @@ class SqliteNodes:
     async def node(self, scope: Scope, node: NodeId) -> Node:
         return await self._reader.run(lambda rows: load_node(rows, scope, node))
 
-    async def nodes(self, scope: Scope, limit: int, cursor: str | None = None, only: Collection[NodeId] | None = None) -> Page[Node]:
-        size = check_limit(limit)
+    @query
+    def nodes(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, only: Collection[NodeId] | None = None) -> Page[Node]:
+        at = place("nodes", scope.org, limit, cursor, 0)
         wanted, ids = ("", ()) if only is None else (" AND id IN (SELECT value FROM json_each(?))", (json.dumps(list(only)),))
-        after = 0 if cursor is None else read_cursor(cursor, "nodes", scope.org, int)[0]
-        found = await self._reader.run(
-            lambda rows: rows.fetch_all(
-                _NODE + "WHERE org = ? AND no > ?" + wanted + admitted(scope) + " ORDER BY no LIMIT ?",
-                *(scope.org, after, *ids, *grant_values(scope), size + 1),
-            )
-        )
-        items = [_to_node(row) for row in found[:size]]
-        return Page(items, make_cursor("nodes", scope.org, items[-1].no) if len(found) > size else None)
+        where = "WHERE org = ? AND no > ?" + wanted + admitted(scope) + " ORDER BY no LIMIT ?"
+        return at.page(rows.fetch_all(_NODE + where, scope.org, at.start, *ids, *grant_values(scope), at.most), _to_node)
 
     async def organisations(self) -> Sequence[int]:
         return [row["org"] for row in await self._reader.run(lambda rows: rows.fetch_all("SELECT DISTINCT org FROM node ORDER BY org"))]
@@ -106,8 +101,10 @@ class SqliteNodes:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT id FROM node WHERE no = ?", no))
         return None if row is None else NodeId(row["id"])
 
-    async def edit_node(
+    @command
+    def edit_node(
         self,
+        tx: Tx,
         scope: Scope,
         node: NodeId,
         *,
@@ -117,68 +114,58 @@ class SqliteNodes:
         never: str | None = None,
         location: str | None = None,
     ) -> Node:
-        def command(tx: Tx) -> Node:
-            before = load_node(tx, scope, node)
-            new_name = before.name if name is None else name
-            new_tags = before.tags if tags is None else tuple(tags)
-            new_note = before.note if note is None else note
-            new_never = before.never_why if never is None else never
-            new_location = before.location if location is None else location
-            old = (before.name, before.tags, before.note, before.never_why, before.location)
-            if (new_name, new_tags, new_note, new_never, new_location) == old:
-                return before
-            _refuse_taken_name(tx, scope, node, new_name)
-            check_granting_tags(scope, _tags_in_grants(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
-            tx.execute(
-                "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, location = ?, never_why = ?, never_by = ?, version = version + 1 WHERE no = ?",
-                *(new_name, fold(new_name), to_json(new_tags), new_note, new_location, new_never),
-                *(before.never_by if new_never == before.never_why else scope.actor.name if new_never else "", before.no),
-            )
-            detail = {"name": new_name, "tags": new_tags} | ({} if new_note == before.note else {"note": new_note})
-            detail |= {} if new_never == before.never_why else {"never_by_schedule": new_never}
-            detail |= {} if new_location == before.location else {"location": new_location}
-            self._chain.write(tx, scope, "node.edit", node, detail)
-            return load_node(tx, scope, node)
-
-        return await self._writer.run(command)
+        before = load_node(tx, scope, node)
+        new_name = before.name if name is None else name
+        new_tags = before.tags if tags is None else tuple(tags)
+        new_note = before.note if note is None else note
+        new_never = before.never_why if never is None else never
+        new_location = before.location if location is None else location
+        old = (before.name, before.tags, before.note, before.never_why, before.location)
+        if (new_name, new_tags, new_note, new_never, new_location) == old:
+            return before
+        _refuse_taken_name(tx, scope, node, new_name)
+        check_granting_tags(scope, _tags_in_grants(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
+        tx.execute(
+            "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, location = ?, never_why = ?, never_by = ?, version = version + 1 WHERE no = ?",
+            *(new_name, fold(new_name), to_json(new_tags), new_note, new_location, new_never),
+            *(before.never_by if new_never == before.never_why else scope.actor.name if new_never else "", before.no),
+        )
+        detail = {"name": new_name, "tags": new_tags} | ({} if new_note == before.note else {"note": new_note})
+        detail |= {} if new_never == before.never_why else {"never_by_schedule": new_never}
+        detail |= {} if new_location == before.location else {"location": new_location}
+        self._chain.write(tx, scope, "node.edit", node, detail)
+        return load_node(tx, scope, node)
 
     async def tags_in_grants(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
         now = self._clock.now()
         return await self._reader.run(lambda rows: _tags_in_grants(rows, scope, tags, now))
 
-    async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
-        def command(tx: Tx) -> Node:
-            before = load_node(tx, scope, node)
-            if before.address == address:
-                return before
-            tx.execute("UPDATE node SET address = ?, version = version + 1 WHERE no = ?", address, before.no)
-            self._chain.write(tx, scope, "node.move", node, {"from": before.address, "to": address})
-            return load_node(tx, scope, node)
+    @command
+    def move_node(self, tx: Tx, scope: Scope, node: NodeId, address: str) -> Node:
+        before = load_node(tx, scope, node)
+        if before.address == address:
+            return before
+        tx.execute("UPDATE node SET address = ?, version = version + 1 WHERE no = ?", address, before.no)
+        self._chain.write(tx, scope, "node.move", node, {"from": before.address, "to": address})
+        return load_node(tx, scope, node)
 
-        return await self._writer.run(command)
+    @command
+    def renew_keys(self, tx: Tx, node: NodeId, generation: int) -> Node:
+        row = tx.fetch_one("SELECT * FROM node WHERE id = ?", node)
+        if row is None:
+            raise NotFound(f"there is no node {node}")
+        if row["generation"] < generation:
+            tx.execute("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
+            by = hub_scope(row["org"])
+            self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
+            record_event(tx, new_event("node_rekeyed", tx.now, {"generation": generation}, node=node, name=row["name"], org=row["org"]))
+        return _to_node(tx.fetch_all("SELECT * FROM node WHERE id = ?", node)[0])
 
-    async def renew_keys(self, node: NodeId, generation: int) -> Node:
-        def command(tx: Tx) -> Node:
-            row = tx.fetch_one("SELECT * FROM node WHERE id = ?", node)
-            if row is None:
-                raise NotFound(f"there is no node {node}")
-            if row["generation"] < generation:
-                tx.execute("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
-                by = hub_scope(row["org"])
-                self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
-                record_event(tx, new_event("node_rekeyed", tx.now, {"generation": generation}, node=node, name=row["name"], org=row["org"]))
-            return _to_node(tx.fetch_all("SELECT * FROM node WHERE id = ?", node)[0])
-
-        return await self._writer.run(command)
-
-    async def delete_node(self, scope: Scope, node: NodeId, event: Event | None = None) -> None:
+    @command
+    def delete_node(self, tx: Tx, scope: Scope, node: NodeId, event: Event | None = None) -> None:
         """Delete the node from the control database. `sweep` removes its samples later, so the caller need not wait for that."""
-
-        def command(tx: Tx) -> None:
-            if not is_deleted(tx, scope, node):
-                delete_loaded(tx, self._chain, scope, load_node(tx, scope, node), self._also_delete, event)
-
-        await self._writer.run(command)
+        if not is_deleted(tx, scope, node):
+            delete_loaded(tx, self._chain, scope, load_node(tx, scope, node), self._also_delete, event)
 
     async def sweep(self) -> None:
         graves = await self._reader.run(lambda rows: rows.fetch_all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
@@ -186,54 +173,46 @@ class SqliteNodes:
             await self._metrics.drop_node(no)
             await self._writer.run(partial(_note_dropped, no))
 
-    async def audit_journal(self, scope: Scope, node: NodeId, unit: str) -> None:
-        def command(tx: Tx) -> None:
-            load_node(tx, scope, node)
-            self._chain.write(tx, scope, "journal.read", node, {"unit": unit})
+    @command
+    def audit_journal(self, tx: Tx, scope: Scope, node: NodeId, unit: str) -> None:
+        load_node(tx, scope, node)
+        self._chain.write(tx, scope, "journal.read", node, {"unit": unit})
 
-        await self._writer.run(command)
-
-    async def save_identity(
-        self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
+    @command
+    def save_identity(
+        self, tx: Tx, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
     ) -> Node:
-        def command(tx: Tx) -> Node:
-            check_session(tx, session)
-            fields = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
-            note_policy(tx, session, policy)
-            note_reboot(tx, session, reboot_required)
-            tx.execute(
-                "UPDATE node SET identity = ?1, agent_version = ?2, policy = ?3, reboot_required = ?4, version = version + 1,"
-                " reboot_since = CASE WHEN ?4 = 'yes' THEN coalesce(reboot_since, ?6) END"
-                " WHERE no = ?5 AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?1, ?2, ?3, ?4)",
-                *(*fields, session.no, tx.now),
-            )
-            tx.execute("UPDATE node SET last_seen_at = ? WHERE no = ? AND coalesce(last_seen_at, 0) < ?", at, session.no, at)
-            _call_by_hostname(tx, _of_session(tx, session), identity.hostname)
-            return _of_session(tx, session)
+        check_session(tx, session)
+        fields = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
+        note_policy(tx, session, policy)
+        note_reboot(tx, session, reboot_required)
+        tx.execute(
+            "UPDATE node SET identity = ?1, agent_version = ?2, policy = ?3, reboot_required = ?4, version = version + 1,"
+            " reboot_since = CASE WHEN ?4 = 'yes' THEN coalesce(reboot_since, ?6) END"
+            " WHERE no = ?5 AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?1, ?2, ?3, ?4)",
+            *(*fields, session.no, tx.now),
+        )
+        tx.execute("UPDATE node SET last_seen_at = ? WHERE no = ? AND coalesce(last_seen_at, 0) < ?", at, session.no, at)
+        _call_by_hostname(tx, _of_session(tx, session), identity.hostname)
+        return _of_session(tx, session)
 
-        return await self._writer.run(command)
+    @command
+    def save_updates(self, tx: Tx, session: Session, updates: NodeUpdates) -> Node:
+        check_session(tx, session)
+        note_updates(tx, session, updates)
+        # An unknown count leaves `security_since` unchanged: a repository that does not answer must not move that time.
+        tx.execute(
+            "UPDATE node SET updates = ?1, version = version + 1, security_since ="
+            " CASE WHEN CAST(?3 AS INTEGER) IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
+            " WHERE no = ?2 AND updates <> ?1",
+            *(record_to_json(updates), session.no, updates.security, tx.now),
+        )
+        return _of_session(tx, session)
 
-    async def save_updates(self, session: Session, updates: NodeUpdates) -> Node:
-        def command(tx: Tx) -> Node:
-            check_session(tx, session)
-            note_updates(tx, session, updates)
-            # An unknown count leaves `security_since` unchanged: a repository that does not answer must not move that time.
-            tx.execute(
-                "UPDATE node SET updates = ?1, version = version + 1, security_since ="
-                " CASE WHEN CAST(?3 AS INTEGER) IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
-                " WHERE no = ?2 AND updates <> ?1",
-                *(record_to_json(updates), session.no, updates.security, tx.now),
-            )
-            return _of_session(tx, session)
-
-        return await self._writer.run(command)
-
-    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
-        def command(tx: Tx) -> None:
-            for node, at in seen.items():
-                tx.execute("UPDATE node SET last_seen_at = ? WHERE id = ? AND coalesce(last_seen_at, 0) < ?", at, node, at)
-
-        await self._writer.run(command)
+    @command
+    def save_seen(self, tx: Tx, seen: Mapping[NodeId, float]) -> None:
+        for node, at in seen.items():
+            tx.execute("UPDATE node SET last_seen_at = ? WHERE id = ? AND coalesce(last_seen_at, 0) < ?", at, node, at)
 
 
 def _note_dropped(no: int, tx: Tx) -> None:

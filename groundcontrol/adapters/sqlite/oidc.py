@@ -9,11 +9,11 @@ from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.oidc.errors import OidcLinked
 from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoRule, SsoSession, source_of
 from groundcontrol.access.oidc.store import Ended, Granted
-from groundcontrol.adapters.sqlite.audit import Chain, scope_of_hub
+from groundcontrol.adapters.sqlite.audit import scope_of_hub
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import own_scopes
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.adapters.sqlite.users import IN_FIRST, open_login, revoke, to_user
@@ -23,7 +23,6 @@ from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Actor, Scope
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.core.text import fold
-from spider.clock import Clock
 
 _LINK: Final = "SELECT oidc_link.*, account.id AS user_id, account.username FROM oidc_link JOIN account ON account.no = oidc_link.account"
 _LIVE: Final = (
@@ -56,14 +55,8 @@ _BELONGS: Final = (
 _ACCOUNT: Final = "SELECT * FROM account WHERE no = ?"
 
 
-class SqliteOidc:
+class SqliteOidc(ControlStore):
     """`OidcStore`."""
-
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
-        self._clock = clock
 
     # -- providers -----------------------------------------------------------------------
 
@@ -71,118 +64,102 @@ class SqliteOidc:
         rows = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM oidc_provider ORDER BY name"))
         return [provider for row in rows if (provider := _readable(row)) is not None]
 
-    async def create_provider(self, by: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
-        def command(tx: Tx) -> Provider:
-            known = _row(tx, provider.id)
-            if known is not None:
-                if _to_provider(known) != provider:
-                    raise Conflict("this id of a provider was used before")
-                return provider
-            if tx.fetch_all("SELECT count(*) AS n FROM oidc_provider")[0]["n"] >= MOST_PROVIDERS:
-                raise Conflict(f"there are {MOST_PROVIDERS} providers: delete some first")
-            _check_name(tx, provider)
-            tx.execute(
-                "INSERT INTO oidc_provider VALUES (?, ?, ?, ?)", provider.id, provider.version, provider.name, record_to_json(provider)
-            )
-            _replace_secret(tx, provider, secret)
-            self._chain.write(tx, scope_of_hub(tx, by), "oidc_provider.create", provider.id, _detail(provider))
+    @command
+    def create_provider(self, tx: Tx, by: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
+        known = _row(tx, provider.id)
+        if known is not None:
+            if _to_provider(known) != provider:
+                raise Conflict("this id of a provider was used before")
             return provider
+        if tx.fetch_all("SELECT count(*) AS n FROM oidc_provider")[0]["n"] >= MOST_PROVIDERS:
+            raise Conflict(f"there are {MOST_PROVIDERS} providers: delete some first")
+        _check_name(tx, provider)
+        tx.execute("INSERT INTO oidc_provider VALUES (?, ?, ?, ?)", provider.id, provider.version, provider.name, record_to_json(provider))
+        _replace_secret(tx, provider, secret)
+        self._chain.write(tx, scope_of_hub(tx, by), "oidc_provider.create", provider.id, _detail(provider))
+        return provider
 
-        return await self._writer.run(command)
-
-    async def save_provider(
-        self, by: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
+    @command
+    def save_provider(
+        self, tx: Tx, by: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
     ) -> tuple[Provider, Sequence[Ended]]:
-        def command(tx: Tx) -> tuple[Provider, Sequence[Ended]]:
-            row = _row(tx, provider.id)
-            if row is None:
-                raise NotFound("there is no such provider")
-            before, after = _readable(row), provider._replace(version=provider.version + 1)
-            if before is not None and before == after:
-                return after, []  # a repeated call
-            _check_name(tx, after)
-            changed = tx.execute(
-                "UPDATE oidc_provider SET version = ?, name = ?, body = ? WHERE id = ? AND version = ?",
-                *(after.version, after.name, record_to_json(after), after.id, provider.version),
-            )
-            if not changed:
-                raise Conflict("this provider has changed meanwhile: load it again", version=row["version"])
-            _replace_secret(tx, after, secret)
-            if before is not None and before.name != after.name:
-                tx.execute("UPDATE oidc_link SET provider = ? WHERE provider = ?", after.name, before.name)
-                tx.execute("UPDATE login SET provider = ? WHERE provider = ?", after.name, before.name)
-                tx.execute("UPDATE membership SET source = ? WHERE source = ?", source_of(after.name), source_of(before.name))
-            ended = self._end_of_provider(tx, after.name) if end_sessions else []
-            detail = {**_detail(after), "secret_changed": secret is not None, "sessions_ended": len(ended)}
-            self._chain.write(tx, scope_of_hub(tx, by), "oidc_provider.edit", after.id, detail)
-            return after, ended
+        row = _row(tx, provider.id)
+        if row is None:
+            raise NotFound("there is no such provider")
+        before, after = _readable(row), provider._replace(version=provider.version + 1)
+        if before is not None and before == after:
+            return after, []  # a repeated call
+        _check_name(tx, after)
+        changed = tx.execute(
+            "UPDATE oidc_provider SET version = ?, name = ?, body = ? WHERE id = ? AND version = ?",
+            *(after.version, after.name, record_to_json(after), after.id, provider.version),
+        )
+        if not changed:
+            raise Conflict("this provider has changed meanwhile: load it again", version=row["version"])
+        _replace_secret(tx, after, secret)
+        if before is not None and before.name != after.name:
+            tx.execute("UPDATE oidc_link SET provider = ? WHERE provider = ?", after.name, before.name)
+            tx.execute("UPDATE login SET provider = ? WHERE provider = ?", after.name, before.name)
+            tx.execute("UPDATE membership SET source = ? WHERE source = ?", source_of(after.name), source_of(before.name))
+        ended = self._end_of_provider(tx, after.name) if end_sessions else []
+        detail = {**_detail(after), "secret_changed": secret is not None, "sessions_ended": len(ended)}
+        self._chain.write(tx, scope_of_hub(tx, by), "oidc_provider.edit", after.id, detail)
+        return after, ended
 
-        return await self._writer.run(command)
-
-    async def delete_provider(self, by: Scope, provider: str) -> Sequence[Ended]:
-        def command(tx: Tx) -> Sequence[Ended]:
-            row = _row(tx, provider)
-            if row is None:
-                return []
-            tx.execute("DELETE FROM oidc_provider WHERE id = ?", provider)
-            _shred_secret(tx, provider)
-            ended = self._end_of_provider(tx, row["name"])
-            for one in tx.fetch_all("SELECT DISTINCT account FROM membership WHERE source = ?", source_of(row["name"])):
-                self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, one["account"])[0], row["name"], ())
-            self._chain.write(
-                tx, scope_of_hub(tx, by), "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)}
-            )
-            return ended
-
-        return await self._writer.run(command)
+    @command
+    def delete_provider(self, tx: Tx, by: Scope, provider: str) -> Sequence[Ended]:
+        row = _row(tx, provider)
+        if row is None:
+            return []
+        tx.execute("DELETE FROM oidc_provider WHERE id = ?", provider)
+        _shred_secret(tx, provider)
+        ended = self._end_of_provider(tx, row["name"])
+        for one in tx.fetch_all("SELECT DISTINCT account FROM membership WHERE source = ?", source_of(row["name"])):
+            self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, one["account"])[0], row["name"], ())
+        self._chain.write(tx, scope_of_hub(tx, by), "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)})
+        return ended
 
     def _end_of_provider(self, tx: Tx, name: str) -> list[Ended]:
         return _end(tx, tx.fetch_all(_LIVE + " AND login.provider = ?", tx.now, name))
 
     # -- links ---------------------------------------------------------------------------
 
-    async def account_of(self, issuer: str, subject: str) -> tuple[Link, User] | None:
-        def query(rows: Rows) -> tuple[Link, User] | None:
-            row = rows.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", issuer, subject)
-            if row is None:
-                return None
-            return _to_link(row), to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", row["account"])[0])
-
-        return await self._reader.run(query)
+    @query
+    def account_of(self, rows: Rows, issuer: str, subject: str) -> tuple[Link, User] | None:
+        row = rows.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", issuer, subject)
+        if row is None:
+            return None
+        return _to_link(row), to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", row["account"])[0])
 
     async def links(self, user: UserId) -> Sequence[Link]:
         rows = await self._reader.run(lambda rows: rows.fetch_all(_LINK + " WHERE account.id = ? ORDER BY oidc_link.no", user))
         return [_to_link(row) for row in rows]
 
-    async def create_account(self, actor: Actor, user: User, link: Link, granted: Sequence[Granted]) -> tuple[Link, User]:
-        def command(tx: Tx) -> tuple[Link, User]:
-            known = tx.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)
-            if known is None:
-                name = _free_name(tx, user.username)
-                tx.execute(
-                    "INSERT INTO account (org, id, username, username_key, password_hash, password_version, must_change_password,"
-                    " disabled, created_at, instance_admin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    *(DEFAULT_ORG, user.id, name, fold(name), user.password_hash, user.password_version, user.must_change_password),
-                    *(user.disabled, user.created_at, 0),
-                )
-                account = tx.fetch_all("SELECT * FROM account WHERE id = ?", user.id)[0]
-                self._replace_memberships(tx, actor, account, link.provider, granted)
-                for own in own_scopes(tx, Scope(actor, NO_ORG), user.id):
-                    self._chain.write(tx, own, "user.create", user.id, {"username": name, "provider": link.provider})
-                self._insert_link(tx, Scope(actor, NO_ORG), account, link)
-                known = tx.fetch_all(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)[0]
-            return _to_link(known), to_user(tx.fetch_all(IN_FIRST + " WHERE account.no = ?", known["account"])[0])
+    @command
+    def create_account(self, tx: Tx, actor: Actor, user: User, link: Link, granted: Sequence[Granted]) -> tuple[Link, User]:
+        known = tx.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)
+        if known is None:
+            name = _free_name(tx, user.username)
+            tx.execute(
+                "INSERT INTO account (org, id, username, username_key, password_hash, password_version, must_change_password,"
+                " disabled, created_at, instance_admin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(DEFAULT_ORG, user.id, name, fold(name), user.password_hash, user.password_version, user.must_change_password),
+                *(user.disabled, user.created_at, 0),
+            )
+            account = tx.fetch_all("SELECT * FROM account WHERE id = ?", user.id)[0]
+            self._replace_memberships(tx, actor, account, link.provider, granted)
+            for own in own_scopes(tx, Scope(actor, NO_ORG), user.id):
+                self._chain.write(tx, own, "user.create", user.id, {"username": name, "provider": link.provider})
+            self._insert_link(tx, Scope(actor, NO_ORG), account, link)
+            known = tx.fetch_all(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)[0]
+        return _to_link(known), to_user(tx.fetch_all(IN_FIRST + " WHERE account.no = ?", known["account"])[0])
 
-        return await self._writer.run(command)
-
-    async def replace_memberships(self, actor: Actor, user: UserId, provider: str, granted: Sequence[Granted]) -> bool:
-        def command(tx: Tx) -> bool:
-            account = tx.fetch_one("SELECT * FROM account WHERE id = ?", user)
-            if account is None:
-                raise NotFound("there is no such user")
-            return self._replace_memberships(tx, actor, account, provider, granted)
-
-        return await self._writer.run(command)
+    @command
+    def replace_memberships(self, tx: Tx, actor: Actor, user: UserId, provider: str, granted: Sequence[Granted]) -> bool:
+        account = tx.fetch_one("SELECT * FROM account WHERE id = ?", user)
+        if account is None:
+            raise NotFound("there is no such user")
+        return self._replace_memberships(tx, actor, account, provider, granted)
 
     def _replace_memberships(self, tx: Tx, actor: Actor, account: Row, provider: str, granted: Sequence[Granted]) -> bool:
         source, changed = source_of(provider), False
@@ -220,50 +197,44 @@ class SqliteOidc:
     async def sso_rule(self, scope: Scope) -> SsoRule:
         return await self._reader.run(lambda rows: _rule(rows, scope.org))
 
-    async def save_sso_rule(self, scope: Scope, local_admin: UserId | None) -> tuple[SsoRule, Sequence[Ended]]:
-        def command(tx: Tx) -> tuple[SsoRule, Sequence[Ended]]:
-            if local_admin is not None and tx.fetch_one(_LOCAL_ADMIN, local_admin, scope.org) is None:
-                raise Conflict("this user is no admin of the organisation with a password of their own", field="local_admin")
-            changed = tx.execute(
-                "UPDATE organisation SET sso_only = ?, local_admin = ?, version = version + 1 WHERE no = ? AND NOT (sso_only = ? AND local_admin = ?)",
-                *(local_admin is not None, local_admin or "", scope.org, local_admin is not None, local_admin or ""),
-            )
-            after, ended = _rule(tx, scope.org), list[Ended]()
-            if changed and local_admin is not None:
-                ended = _end(tx, tx.fetch_all(_OF_MEMBERS, scope.org, local_admin, tx.now))
-            if changed:
-                self._chain.write(tx, scope, "settings.edit", "settings", {**after._asdict(), "sessions_ended": len(ended)})
-            return after, ended
-
-        return await self._writer.run(command)
+    @command
+    def save_sso_rule(self, tx: Tx, scope: Scope, local_admin: UserId | None) -> tuple[SsoRule, Sequence[Ended]]:
+        if local_admin is not None and tx.fetch_one(_LOCAL_ADMIN, local_admin, scope.org) is None:
+            raise Conflict("this user is no admin of the organisation with a password of their own", field="local_admin")
+        changed = tx.execute(
+            "UPDATE organisation SET sso_only = ?, local_admin = ?, version = version + 1 WHERE no = ? AND NOT (sso_only = ? AND local_admin = ?)",
+            *(local_admin is not None, local_admin or "", scope.org, local_admin is not None, local_admin or ""),
+        )
+        after, ended = _rule(tx, scope.org), list[Ended]()
+        if changed and local_admin is not None:
+            ended = _end(tx, tx.fetch_all(_OF_MEMBERS, scope.org, local_admin, tx.now))
+        if changed:
+            self._chain.write(tx, scope, "settings.edit", "settings", {**after._asdict(), "sessions_ended": len(ended)})
+        return after, ended
 
     async def needs_provider(self, user: UserId) -> bool:
         return await self._reader.run(lambda rows: rows.fetch_one(_NEEDS_PROVIDER, user)) is not None
 
-    async def keep_local_admin(self, by: Scope, user: UserId) -> None:
-        def command(tx: Tx) -> None:
-            for row in tx.fetch_all("SELECT no FROM organisation WHERE sso_only = 1 AND local_admin <> ? ORDER BY no", user):
-                if tx.fetch_one(_LOCAL_ADMIN, user, row["no"]) is not None:
-                    tx.execute("UPDATE organisation SET local_admin = ?, version = version + 1 WHERE no = ?", user, row["no"])
-                    after = _rule(tx, row["no"])
-                    self._chain.write(tx, by._replace(org=row["no"]), "settings.edit", "settings", after._asdict())
+    @command
+    def keep_local_admin(self, tx: Tx, by: Scope, user: UserId) -> None:
+        for row in tx.fetch_all("SELECT no FROM organisation WHERE sso_only = 1 AND local_admin <> ? ORDER BY no", user):
+            if tx.fetch_one(_LOCAL_ADMIN, user, row["no"]) is not None:
+                tx.execute("UPDATE organisation SET local_admin = ?, version = version + 1 WHERE no = ?", user, row["no"])
+                after = _rule(tx, row["no"])
+                self._chain.write(tx, by._replace(org=row["no"]), "settings.edit", "settings", after._asdict())
 
-        await self._writer.run(command)
-
-    async def add_link(self, by: Scope, link: Link) -> Link:
-        def command(tx: Tx) -> Link:
-            account = tx.fetch_one("SELECT * FROM account WHERE id = ?", link.user)
-            if account is None:
-                raise NotFound("there is no such user")
-            known = tx.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)
-            if known is not None:
-                if known["user_id"] != link.user:
-                    raise OidcLinked("this account of the provider belongs to another user of this hub")
-                return _to_link(known)
-            self._insert_link(tx, by, account, link)
-            return link
-
-        return await self._writer.run(command)
+    @command
+    def add_link(self, tx: Tx, by: Scope, link: Link) -> Link:
+        account = tx.fetch_one("SELECT * FROM account WHERE id = ?", link.user)
+        if account is None:
+            raise NotFound("there is no such user")
+        known = tx.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)
+        if known is not None:
+            if known["user_id"] != link.user:
+                raise OidcLinked("this account of the provider belongs to another user of this hub")
+            return _to_link(known)
+        self._insert_link(tx, by, account, link)
+        return link
 
     def _insert_link(self, tx: Tx, scope: Scope, account: Row, link: Link) -> None:
         tx.execute(
@@ -274,30 +245,30 @@ class SqliteOidc:
         for own in own_scopes(tx, scope, link.user):
             self._chain.write(tx, own, "auth.link", link.user, detail)
 
-    async def remove_link(self, by: Scope, user: UserId, link: str, keep: SessionId) -> Sequence[Ended]:
-        def command(tx: Tx) -> Sequence[Ended]:
-            rows = tx.fetch_all(_LINK + " WHERE account.id = ?", user)
-            found = next((row for row in rows if row["id"] == link), None)
-            if found is None:
-                return []
-            has_password = tx.fetch_all("SELECT password_hash FROM account WHERE no = ?", found["account"])[0]["password_hash"] != ""
-            if not has_password and len(rows) == 1:
-                raise Conflict("this is the only way to log in to the account: ask an admin for a password first")
-            tx.execute("DELETE FROM oidc_link WHERE no = ?", found["no"])
-            detail = {"provider": found["provider"], "issuer": found["issuer"], "subject": found["subject"]}
-            for own in own_scopes(tx, by, user):
-                self._chain.write(tx, own, "auth.unlink", user, detail)
-            if all(row["provider"] != found["provider"] for row in rows if row["no"] != found["no"]):
-                self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, found["account"])[0], found["provider"], ())
-            opened = " AND oidc_session.issuer = ? AND oidc_session.subject = ? AND login.id <> ?"
-            return _end(tx, tx.fetch_all(_LIVE + opened, tx.now, found["issuer"], found["subject"], keep))
-
-        return await self._writer.run(command)
+    @command
+    def remove_link(self, tx: Tx, by: Scope, user: UserId, link: str, keep: SessionId) -> Sequence[Ended]:
+        rows = tx.fetch_all(_LINK + " WHERE account.id = ?", user)
+        found = next((row for row in rows if row["id"] == link), None)
+        if found is None:
+            return []
+        has_password = tx.fetch_all("SELECT password_hash FROM account WHERE no = ?", found["account"])[0]["password_hash"] != ""
+        if not has_password and len(rows) == 1:
+            raise Conflict("this is the only way to log in to the account: ask an admin for a password first")
+        tx.execute("DELETE FROM oidc_link WHERE no = ?", found["no"])
+        detail = {"provider": found["provider"], "issuer": found["issuer"], "subject": found["subject"]}
+        for own in own_scopes(tx, by, user):
+            self._chain.write(tx, own, "auth.unlink", user, detail)
+        if all(row["provider"] != found["provider"] for row in rows if row["no"] != found["no"]):
+            self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, found["account"])[0], found["provider"], ())
+        opened = " AND oidc_session.issuer = ? AND oidc_session.subject = ? AND login.id <> ?"
+        return _end(tx, tx.fetch_all(_LIVE + opened, tx.now, found["issuer"], found["subject"], keep))
 
     # -- sessions ------------------------------------------------------------------------
 
-    async def open_session(
+    @command
+    def open_session(
         self,
+        tx: Tx,
         session: LoginSession,
         audit: AuditEntry,
         address: bytes,
@@ -306,26 +277,23 @@ class SqliteOidc:
         shown: str,
         hint: SealedRecord | None,
     ) -> None:
-        def command(tx: Tx) -> None:
-            if not open_login(tx, self._chain, session, audit, address):
-                return
-            row = tx.fetch_all("SELECT no, org FROM login WHERE id = ?", session.id)[0]
-            if not tx.execute(
-                "UPDATE oidc_link SET used_at = ?, shown = ? WHERE id = ? AND issuer = ? AND subject = ?",
-                *(session.created_at, shown, link, at_provider.issuer, at_provider.subject),
-            ):
-                raise NotFound("the link was removed meanwhile")
-            tx.execute(
-                "INSERT INTO oidc_session VALUES (?, ?, ?, ?, ?)",
-                *(row["no"], row["org"], at_provider.issuer, at_provider.subject, at_provider.sid),
-            )
-            over = "NOT IN (SELECT id FROM login WHERE revoked_at IS NULL AND expires_at > ?)"
-            if tx.execute(f"DELETE FROM secret WHERE kind = ? AND record {over}", HINT_TABLE, tx.now):  # noqa: S608 - built from constants only
-                tx.shredding = True
-            if hint is not None:
-                insert(tx, row["org"], hint)
-
-        await self._writer.run(command)
+        if not open_login(tx, self._chain, session, audit, address):
+            return
+        row = tx.fetch_all("SELECT no, org FROM login WHERE id = ?", session.id)[0]
+        if not tx.execute(
+            "UPDATE oidc_link SET used_at = ?, shown = ? WHERE id = ? AND issuer = ? AND subject = ?",
+            *(session.created_at, shown, link, at_provider.issuer, at_provider.subject),
+        ):
+            raise NotFound("the link was removed meanwhile")
+        tx.execute(
+            "INSERT INTO oidc_session VALUES (?, ?, ?, ?, ?)",
+            *(row["no"], row["org"], at_provider.issuer, at_provider.subject, at_provider.sid),
+        )
+        over = "NOT IN (SELECT id FROM login WHERE revoked_at IS NULL AND expires_at > ?)"
+        if tx.execute(f"DELETE FROM secret WHERE kind = ? AND record {over}", HINT_TABLE, tx.now):  # noqa: S608 - built from constants only
+            tx.shredding = True
+        if hint is not None:
+            insert(tx, row["org"], hint)
 
     async def session_at_provider(self, session: SessionId) -> SsoSession | None:
         row = await self._reader.run(
@@ -336,17 +304,15 @@ class SqliteOidc:
         )
         return None if row is None else SsoSession(session, row["provider"], row["issuer"], row["subject"], row["sid"])
 
-    async def end_sessions(self, actor: Actor, issuer: str, subject: str, sid: str) -> Sequence[Ended]:
-        def command(tx: Tx) -> Sequence[Ended]:
-            wanted = " AND oidc_session.issuer = ? AND (? = '' OR oidc_session.subject = ?) AND (? = '' OR oidc_session.sid = ?)"
-            rows = tx.fetch_all(_LIVE + wanted, tx.now, issuer, subject, subject, sid, sid)
-            for row in rows:
-                detail = {"user": row["username"], "by": "provider"}
-                for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
-                    self._chain.write(tx, own, "auth.session_end", row["session_id"], detail)
-            return _end(tx, rows)
-
-        return await self._writer.run(command)
+    @command
+    def end_sessions(self, tx: Tx, actor: Actor, issuer: str, subject: str, sid: str) -> Sequence[Ended]:
+        wanted = " AND oidc_session.issuer = ? AND (? = '' OR oidc_session.subject = ?) AND (? = '' OR oidc_session.sid = ?)"
+        rows = tx.fetch_all(_LIVE + wanted, tx.now, issuer, subject, subject, sid, sid)
+        for row in rows:
+            detail = {"user": row["username"], "by": "provider"}
+            for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
+                self._chain.write(tx, own, "auth.session_end", row["session_id"], detail)
+        return _end(tx, rows)
 
 
 def _end(tx: Tx, rows: Sequence[Row]) -> list[Ended]:

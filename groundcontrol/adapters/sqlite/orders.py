@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
-from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.adapters.sqlite.plans import shows_loss
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, granted_deployments
@@ -53,11 +53,8 @@ _WORK: Final = (
 """Statements that find jobs, deployments and orders for many nodes by id."""
 
 
-class SqliteOrders:
+class SqliteOrders(ControlStore):
     """Implements `OrderStore` in SQLite."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
 
     async def orders(self, scope: Scope, ids: Collection[str]) -> Sequence[Order]:
         if not ids:

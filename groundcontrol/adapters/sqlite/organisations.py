@@ -7,6 +7,8 @@ from typing import Final
 
 from groundcontrol.access.model import Organisation, OrganisationSummary
 from groundcontrol.adapters.sqlite.audit import DELETED, Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -34,13 +36,11 @@ def owned() -> tuple[str, ...]:
     return (*_OWNED, *(kind.form.declared.table for kind in record_stores()))
 
 
-class SqliteOrganisations:
+class SqliteOrganisations(ControlStore):
     """`OrganisationStore`."""
 
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
+        super().__init__(writer, reader, chain, clock)
         self._known = CommitCache[list[Organisation]](
             writer,
             reader,
@@ -62,73 +62,67 @@ class SqliteOrganisations:
         found = await self._reader.run(lambda rows: rows.fetch_all(_SUMMARIES))
         return [OrganisationSummary(to_organisation(row), row["nodes"], row["members"], row["jobs"], row["events"]) for row in found]
 
-    async def create(self, by: Scope, organisation: Organisation) -> Organisation:
-        def command(tx: Tx) -> Organisation:
-            known = tx.fetch_one("SELECT * FROM organisation WHERE id = ?", organisation.id)
-            if known is not None:
-                return to_organisation(known)
-            _check_free(tx, organisation)
-            row = tx.fetch_all(
-                "INSERT INTO organisation (id, slug, name, state, sso_only, require_totp, node_quota, created_at, version)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) RETURNING *",
-                *(organisation.id, organisation.slug, organisation.name, organisation.state, organisation.sso_only),
-                *(organisation.require_totp, organisation.node_quota, tx.now),
-            )[0]
-            self._note(tx, by, row["no"], "organisation.create", organisation.id, {"slug": organisation.slug, "name": organisation.name})
-            return to_organisation(row)
+    @command
+    def create(self, tx: Tx, by: Scope, organisation: Organisation) -> Organisation:
+        known = tx.fetch_one("SELECT * FROM organisation WHERE id = ?", organisation.id)
+        if known is not None:
+            return to_organisation(known)
+        _check_free(tx, organisation)
+        row = tx.fetch_all(
+            "INSERT INTO organisation (id, slug, name, state, sso_only, require_totp, node_quota, created_at, version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) RETURNING *",
+            *(organisation.id, organisation.slug, organisation.name, organisation.state, organisation.sso_only),
+            *(organisation.require_totp, organisation.node_quota, tx.now),
+        )[0]
+        self._note(tx, by, row["no"], "organisation.create", organisation.id, {"slug": organisation.slug, "name": organisation.name})
+        return to_organisation(row)
 
-        return await self._writer.run(command)
+    @command
+    def save(self, tx: Tx, by: Scope, after: Organisation) -> Organisation:
+        row = tx.fetch_one("SELECT * FROM organisation WHERE no = ?", after.no)
+        if row is None:
+            raise NotFound("there is no such organisation")
+        before = to_organisation(row)
+        if before == after._replace(version=before.version):
+            return before
+        _check_free(tx, after)
+        changed = tx.execute(
+            "UPDATE organisation SET slug = ?, name = ?, state = ?, sso_only = ?, require_totp = ?, node_quota = ?, version = version + 1"
+            " WHERE no = ? AND version = ?",
+            *(after.slug, after.name, after.state, after.sso_only, after.require_totp, after.node_quota, after.no, after.version),
+        )
+        if not changed:
+            raise Conflict("this organisation was changed meanwhile: read it again")
+        if before.slug != after.slug:
+            rename_in_groups(tx, before.slug, after.slug)
+        detail = {name: value for name, value in after._asdict().items() if value != getattr(before, name)}
+        self._note(tx, by, after.no, "organisation.edit", after.id, detail)
+        return after._replace(version=after.version + 1)
 
-    async def save(self, by: Scope, after: Organisation) -> Organisation:
-        def command(tx: Tx) -> Organisation:
-            row = tx.fetch_one("SELECT * FROM organisation WHERE no = ?", after.no)
-            if row is None:
-                raise NotFound("there is no such organisation")
-            before = to_organisation(row)
-            if before == after._replace(version=before.version):
-                return before
-            _check_free(tx, after)
-            changed = tx.execute(
-                "UPDATE organisation SET slug = ?, name = ?, state = ?, sso_only = ?, require_totp = ?, node_quota = ?, version = version + 1"
-                " WHERE no = ? AND version = ?",
-                *(after.slug, after.name, after.state, after.sso_only, after.require_totp, after.node_quota, after.no, after.version),
-            )
-            if not changed:
-                raise Conflict("this organisation was changed meanwhile: read it again")
-            if before.slug != after.slug:
-                rename_in_groups(tx, before.slug, after.slug)
-            detail = {name: value for name, value in after._asdict().items() if value != getattr(before, name)}
-            self._note(tx, by, after.no, "organisation.edit", after.id, detail)
-            return after._replace(version=after.version + 1)
-
-        return await self._writer.run(command)
-
-    async def delete(self, by: Scope, organisation: int) -> None:
-        def command(tx: Tx) -> None:
-            row = tx.fetch_one("SELECT * FROM organisation WHERE no = ?", organisation)
-            if row is None:
-                return
-            if to_organisation(row).is_first:
-                raise Conflict("the first organisation stays: nodes come back to it when the hub is rebuilt")
-            if tx.fetch_one("SELECT 1 FROM node WHERE org = ?", organisation) is not None:
-                raise HasNodes("this organisation still has nodes")
-            for account in tx.fetch_all(_ONLY_HERE, organisation, organisation):
-                shred(tx, account["org"], "totp", account["id"])
-                tx.execute("DELETE FROM fact WHERE name = ?", f"preferences:{account['id']}")
-                tx.execute("DELETE FROM account WHERE no = ?", account["no"])
-            rename_in_groups(tx, row["slug"], None)
-            heads = self._chain.heads(tx, organisation)
-            for table in TOMBSTONES:
-                tx.execute(f"UPDATE {table} SET org = ? WHERE org = ?", NO_ORG, organisation)  # noqa: S608 - built from constants only
-            for chain in heads:
-                tx.execute("DELETE FROM audit_pack WHERE chain = ?", chain)
-            for table in owned():
-                tx.execute(f"DELETE FROM {table} WHERE org = ?", organisation)  # noqa: S608 - built from constants only
-            tx.execute("DELETE FROM organisation WHERE no = ?", organisation)
-            tx.shredding = True
-            self._chain.write(tx, by._replace(org=NO_ORG), DELETED, row["id"], {"slug": row["slug"], "name": row["name"], "chains": heads})
-
-        await self._writer.run(command)
+    @command
+    def delete(self, tx: Tx, by: Scope, organisation: int) -> None:
+        row = tx.fetch_one("SELECT * FROM organisation WHERE no = ?", organisation)
+        if row is None:
+            return
+        if to_organisation(row).is_first:
+            raise Conflict("the first organisation stays: nodes come back to it when the hub is rebuilt")
+        if tx.fetch_one("SELECT 1 FROM node WHERE org = ?", organisation) is not None:
+            raise HasNodes("this organisation still has nodes")
+        for account in tx.fetch_all(_ONLY_HERE, organisation, organisation):
+            shred(tx, account["org"], "totp", account["id"])
+            tx.execute("DELETE FROM fact WHERE name = ?", f"preferences:{account['id']}")
+            tx.execute("DELETE FROM account WHERE no = ?", account["no"])
+        rename_in_groups(tx, row["slug"], None)
+        heads = self._chain.heads(tx, organisation)
+        for table in TOMBSTONES:
+            tx.execute(f"UPDATE {table} SET org = ? WHERE org = ?", NO_ORG, organisation)  # noqa: S608 - built from constants only
+        for chain in heads:
+            tx.execute("DELETE FROM audit_pack WHERE chain = ?", chain)
+        for table in owned():
+            tx.execute(f"DELETE FROM {table} WHERE org = ?", organisation)  # noqa: S608 - built from constants only
+        tx.execute("DELETE FROM organisation WHERE no = ?", organisation)
+        tx.shredding = True
+        self._chain.write(tx, by._replace(org=NO_ORG), DELETED, row["id"], {"slug": row["slug"], "name": row["name"], "chains": heads})
 
     def _note(self, tx: Tx, scope: Scope, org: int, action: str, target: str, detail: Mapping[str, object]) -> None:
         """Note an act of the instance in the organisation's own log and in that of the instance, which no organisation sees."""

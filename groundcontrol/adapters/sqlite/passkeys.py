@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.passkeys import MOST_PASSKEYS, Passkey
-from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import own_scopes
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import UserId
@@ -18,53 +17,44 @@ from groundcontrol.core.scope import Scope
 _LIST: Final = "SELECT passkey.*, account.id AS user_id FROM passkey JOIN account ON account.no = passkey.account"
 
 
-class SqlitePasskeys:
+class SqlitePasskeys(ControlStore):
     """`PasskeyStore`."""
-
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
 
     async def passkeys(self, user: UserId) -> Sequence[Passkey]:
         rows = await self._reader.run(lambda rows: rows.fetch_all(_LIST + " WHERE account.id = ? ORDER BY passkey.no", user))
         return [_to_passkey(row) for row in rows]
 
-    async def add_passkey(self, by: Scope, passkey: Passkey) -> Passkey:
-        def command(tx: Tx) -> Passkey:
-            account = tx.fetch_one("SELECT * FROM account WHERE id = ?", passkey.user)
-            if account is None:
-                raise NotFound("there is no such user")
-            known = tx.fetch_one(_LIST + " WHERE passkey.org = ? AND credential = ?", account["org"], passkey.credential)
-            if known is not None:
-                if _to_passkey(known) != passkey:
-                    raise Conflict("this passkey is known already")
-                return passkey
-            if account["totp_since"] is None:
-                raise Conflict("set up the codes of an app first: they and the recovery codes remain when the hub gets another address")
-            if tx.fetch_all("SELECT count(*) AS n FROM passkey WHERE account = ?", account["no"])[0]["n"] >= MOST_PASSKEYS:
-                raise Conflict(f"there are {MOST_PASSKEYS} passkeys: remove one first")
-            tx.execute(
-                "INSERT INTO passkey (org, id, account, name, host, credential, public_key, uses, created_at, used_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(account["org"], passkey.id, account["no"], passkey.name, passkey.host, passkey.credential, passkey.public_key),
-                *(passkey.uses, passkey.created_at, passkey.used_at),
-            )
-            for own in own_scopes(tx, by, passkey.user):
-                self._chain.write(tx, own, "auth.passkey_add", passkey.user, {"name": passkey.name, "host": passkey.host})
+    @command
+    def add_passkey(self, tx: Tx, by: Scope, passkey: Passkey) -> Passkey:
+        account = tx.fetch_one("SELECT * FROM account WHERE id = ?", passkey.user)
+        if account is None:
+            raise NotFound("there is no such user")
+        known = tx.fetch_one(_LIST + " WHERE passkey.org = ? AND credential = ?", account["org"], passkey.credential)
+        if known is not None:
+            if _to_passkey(known) != passkey:
+                raise Conflict("this passkey is known already")
             return passkey
+        if account["totp_since"] is None:
+            raise Conflict("set up the codes of an app first: they and the recovery codes remain when the hub gets another address")
+        if tx.fetch_all("SELECT count(*) AS n FROM passkey WHERE account = ?", account["no"])[0]["n"] >= MOST_PASSKEYS:
+            raise Conflict(f"there are {MOST_PASSKEYS} passkeys: remove one first")
+        tx.execute(
+            "INSERT INTO passkey (org, id, account, name, host, credential, public_key, uses, created_at, used_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(account["org"], passkey.id, account["no"], passkey.name, passkey.host, passkey.credential, passkey.public_key),
+            *(passkey.uses, passkey.created_at, passkey.used_at),
+        )
+        for own in own_scopes(tx, by, passkey.user):
+            self._chain.write(tx, own, "auth.passkey_add", passkey.user, {"name": passkey.name, "host": passkey.host})
+        return passkey
 
-        return await self._writer.run(command)
-
-    async def remove_passkey(self, by: Scope, user: UserId, passkey: str) -> None:
-        def command(tx: Tx) -> None:
-            row = tx.fetch_one(_LIST + " WHERE account.id = ? AND passkey.id = ?", user, passkey)
-            if row is not None:
-                tx.execute("DELETE FROM passkey WHERE no = ?", row["no"])
-                for own in own_scopes(tx, by, user):
-                    self._chain.write(tx, own, "auth.passkey_remove", user, {"name": row["name"]})
-
-        await self._writer.run(command)
+    @command
+    def remove_passkey(self, tx: Tx, by: Scope, user: UserId, passkey: str) -> None:
+        row = tx.fetch_one(_LIST + " WHERE account.id = ? AND passkey.id = ?", user, passkey)
+        if row is not None:
+            tx.execute("DELETE FROM passkey WHERE no = ?", row["no"])
+            for own in own_scopes(tx, by, user):
+                self._chain.write(tx, own, "auth.passkey_remove", user, {"name": row["name"]})
 
     async def use_passkey(self, passkey: str, before: int, uses: int, at: float) -> bool:
         sql = "UPDATE passkey SET uses = ?, used_at = ? WHERE id = ? AND uses = ?"

@@ -6,11 +6,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, cast
 
-from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, to_json
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.node_tables import read_table
 from groundcontrol.adapters.sqlite.patch_events import tell
 from groundcontrol.adapters.sqlite.records import Also, Form, SqliteRecords
@@ -24,7 +22,6 @@ from groundcontrol.nodes.updates import HELD, SUBJECT, rows_of
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, OccurrenceState, PatchPolicy, PolicyId
 from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
-from spider.clock import Clock
 
 _OCCURRENCE: Final = "SELECT * FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at = ?"
 _TABLES: Final = (
@@ -49,10 +46,6 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
 
     form = Form(PATCH_POLICIES)
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        super().__init__(writer, reader, chain)
-        self._clock = clock
-
     def save_in(self, tx: Tx, scope: Scope, record: PatchPolicy, also: Also[PatchPolicy] | None = None) -> PatchPolicy:
         def void(tx: Tx, before: PatchPolicy | None) -> Mapping[str, object] | None:
             """An edit counts from the next occurrence and voids approvals; a skip of a person stays."""
@@ -69,32 +62,28 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
         tx.execute("DELETE FROM patch_occurrence WHERE org = ? AND policy = ?", scope.org, record_id)
         super().delete_in(tx, scope, record_id, also)
 
-    async def pause_policy(self, org: int, policy: PolicyId, why: str, told: dict[str, object] | None = None) -> None:
-        def command(tx: Tx) -> None:
-            won = tx.execute(
-                "UPDATE patch_policy SET paused = ?, considered_at = CASE WHEN ? = '' THEN ? ELSE considered_at END"
-                " WHERE org = ? AND id = ? AND paused <> ?",
-                *(why, why, tx.now, org, policy, why),
-            )
-            if won:
-                self._chain.write(tx, hub_scope(org), "patch_policy.pause", policy, {"why": why})
-            if won and told is not None:
-                tell(tx, org, "patch_paused", self.load(tx, org, policy).report, told)
+    @command
+    def pause_policy(self, tx: Tx, org: int, policy: PolicyId, why: str, told: dict[str, object] | None = None) -> None:
+        won = tx.execute(
+            "UPDATE patch_policy SET paused = ?, considered_at = CASE WHEN ? = '' THEN ? ELSE considered_at END"
+            " WHERE org = ? AND id = ? AND paused <> ?",
+            *(why, why, tx.now, org, policy, why),
+        )
+        if won:
+            self._chain.write(tx, hub_scope(org), "patch_policy.pause", policy, {"why": why})
+        if won and told is not None:
+            tell(tx, org, "patch_paused", self.load(tx, org, policy).report, told)
 
-        await self._writer.run(command)
-
-    async def resume_policies(self, scope: Scope) -> int:
-        def command(tx: Tx) -> int:
-            count = tx.execute(
-                "UPDATE patch_policy SET paused = '', considered_at = ? WHERE org = ? AND paused IN ('restored', 'suspended')",
-                tx.now,
-                scope.org,
-            )
-            if count:
-                self._chain.write(tx, scope, "patch_policy.resume", "all", {"count": count})
-            return count
-
-        return await self._writer.run(command)
+    @command
+    def resume_policies(self, tx: Tx, scope: Scope) -> int:
+        count = tx.execute(
+            "UPDATE patch_policy SET paused = '', considered_at = ? WHERE org = ? AND paused IN ('restored', 'suspended')",
+            tx.now,
+            scope.org,
+        )
+        if count:
+            self._chain.write(tx, scope, "patch_policy.resume", "all", {"count": count})
+        return count
 
     # -- occurrences -----------------------------------------------------------------------------
 

@@ -10,12 +10,10 @@ from typing import Any, Final, Generic, Literal, NamedTuple, NewType, get_args, 
 
 import msgspec
 
-from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json, to_json
-from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.paging import Page
@@ -123,15 +121,10 @@ class Form(Generic[R]):
                 yield self.declared.table, one.columns[0], one.json
 
 
-class SqliteRecords(Generic[R]):
+class SqliteRecords(ControlStore, Generic[R]):
     """`Records`. Its commands are also functions of a transaction, for commands that change several records."""
 
     form: Form[R]
-
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
 
     async def create(self, scope: Scope, record: R, also: Also[R] | None = None) -> R:
         return await self._writer.run(lambda tx: self.create_in(tx, scope, record, also))
@@ -147,12 +140,10 @@ class SqliteRecords(Generic[R]):
         return self.form.readable(await self._reader.run(lambda rows: rows.fetch_all(self.form.select)))
 
     async def page(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[R]:
-        size, kind = check_limit(limit), self.form.declared.many
-        before = "~" if cursor is None else str(read_cursor(cursor, kind, scope.org, str)[0])  # "~" sorts behind every id
+        at = place(self.form.declared.many, scope.org, limit, cursor, "~")  # "~" sorts behind every id
         sql = f"{self.form.select}WHERE org = ? AND id < ? ORDER BY id DESC LIMIT ?"
-        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, size + 1))
-        items = self.form.readable(found[:size])
-        return Page(items, make_cursor(kind, scope.org, found[size - 1]["id"]) if len(found) > size else None)
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, at.start, at.most))
+        return at.page(found, self.form.read if self.form.declared.complete else self.form.or_none, "id")
 
     async def save(self, scope: Scope, record: R, also: Also[R] | None = None) -> R:
         return await self._writer.run(lambda tx: self.save_in(tx, scope, record, also))

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -30,6 +32,7 @@ from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
 from groundcontrol.rollouts.report import reach_of
 from groundcontrol.rollouts.store import Begin, Saved
+from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
 _FIND: Final = "SELECT * FROM rollout WHERE org = ? AND id = ?"
@@ -66,80 +69,72 @@ _REBOOTS_BY_HAND: Final = (
 _EXPIRE_AT_ONCE: Final = 50
 
 
-class SqliteRollouts:
+class SqliteRollouts(ControlStore):
     """`RolloutStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, jobs: SqliteJobs, policies: SqlitePolicies) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock, jobs: SqliteJobs, policies: SqlitePolicies) -> None:
+        super().__init__(writer, reader, chain, clock)
         self._jobs = jobs
         self._policies = policies
 
-    async def create_rollout(self, scope: Scope, rollout: Rollout, begin: Begin | None = None) -> Rollout:
+    @command
+    def create_rollout(self, tx: Tx, scope: Scope, rollout: Rollout, begin: Begin | None = None) -> Rollout:
         made = rollout._replace(org=scope.org, version=1)
-
-        def command(tx: Tx) -> Rollout:
-            known = tx.fetch_one(_FIND, made.org, made.id)
-            if known is not None:
-                if _with_targets(tx, known) != made:
-                    raise Conflict("this id of a roll-out was used before")
-                return made
-            if begin is not None:
-                self._policies.save_occurrence_in(tx, scope, begin.before, begin.after, begin.considered_at)
-            tx.execute(
-                "INSERT INTO rollout (org, id, policy, state, made_at, record, version) VALUES (?, ?, ?, ?, ?, ?, 1)",
-                *(made.org, made.id, made.policy_id, made.state, made.made_at, _record(made)),
-            )
-            for position, target in enumerate(made.targets):
-                tx.execute(
-                    "INSERT INTO rollout_target (org, rollout, node, position, state, record) VALUES (?, ?, ?, ?, ?, ?)",
-                    *(made.org, made.id, target.node, position, target.state, record_to_json(target)),
-                )
-            detail = {"name": made.name, "policy": made.policy_id, "targets": len(made.targets), "owner": made.owner, "state": made.state}
-            self._chain.write(tx, scope, "rollout.create", made.id, detail)
+        known = tx.fetch_one(_FIND, made.org, made.id)
+        if known is not None:
+            if _with_targets(tx, known) != made:
+                raise Conflict("this id of a roll-out was used before")
             return made
-
-        return await self._writer.run(command)
-
-    async def save_rollout(self, scope: Scope, before: Rollout, after: Stepped) -> Saved:
-        to = after.rollout._replace(version=before.version + 1)
-
-        def command(tx: Tx) -> Saved:
-            won = tx.execute(
-                "UPDATE rollout SET state = ?, record = ?, version = ? WHERE org = ? AND id = ? AND version = ?",
-                *(to.state, _record(to), to.version, before.org, before.id, before.version),
+        if begin is not None:
+            self._policies.save_occurrence_in(tx, scope, begin.before, begin.after, begin.considered_at)
+        tx.execute(
+            "INSERT INTO rollout (org, id, policy, state, made_at, record, version) VALUES (?, ?, ?, ?, ?, ?, 1)",
+            *(made.org, made.id, made.policy_id, made.state, made.made_at, _record(made)),
+        )
+        for position, target in enumerate(made.targets):
+            tx.execute(
+                "INSERT INTO rollout_target (org, rollout, node, position, state, record) VALUES (?, ?, ?, ?, ?, ?)",
+                *(made.org, made.id, target.node, position, target.state, record_to_json(target)),
             )
-            if not won:
-                row = tx.fetch_one(_FIND, before.org, before.id)
-                if row is None:
-                    raise NotFound("there is no such roll-out")
-                if _with_targets(tx, row) == to:
-                    return Saved(to, ())
-                raise Conflict("this roll-out has moved meanwhile: read it again", version=row["version"])
-            old = {one.node: one for one in before.targets}
-            moved = [one for one in to.targets if one != old.get(one.node)]
-            for one in moved:
-                tx.execute(
-                    "UPDATE rollout_target SET state = ?, record = ? WHERE org = ? AND rollout = ? AND node = ?",
-                    *(one.state, record_to_json(one), to.org, to.id, one.node),
-                )
-            _check_slots(tx, to, after)
-            jobs: list[JobId] = []
-            for each in after.commands:
-                match each:
-                    case MakeJob():
-                        jobs += self._make_job(tx, to, each)
-                    case StopJob():
-                        jobs += self._stop_job(tx, scope, to, each)
-                    case Tell(kind=kind, details=details):
-                        tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
-            detail = audit_of(before, to)
-            if detail is not None:
-                self._chain.write(tx, scope, "rollout.move", to.id, detail)
-            return Saved(to, tuple(jobs), _note_misses(tx, to) if to.state in ENDED and before.state not in ENDED else ())
+        detail = {"name": made.name, "policy": made.policy_id, "targets": len(made.targets), "owner": made.owner, "state": made.state}
+        self._chain.write(tx, scope, "rollout.create", made.id, detail)
+        return made
 
-        return await self._writer.run(command)
+    @command
+    def save_rollout(self, tx: Tx, scope: Scope, before: Rollout, after: Stepped) -> Saved:
+        to = after.rollout._replace(version=before.version + 1)
+        won = tx.execute(
+            "UPDATE rollout SET state = ?, record = ?, version = ? WHERE org = ? AND id = ? AND version = ?",
+            *(to.state, _record(to), to.version, before.org, before.id, before.version),
+        )
+        if not won:
+            row = tx.fetch_one(_FIND, before.org, before.id)
+            if row is None:
+                raise NotFound("there is no such roll-out")
+            if _with_targets(tx, row) == to:
+                return Saved(to, ())
+            raise Conflict("this roll-out has moved meanwhile: read it again", version=row["version"])
+        old = {one.node: one for one in before.targets}
+        moved = [one for one in to.targets if one != old.get(one.node)]
+        for one in moved:
+            tx.execute(
+                "UPDATE rollout_target SET state = ?, record = ? WHERE org = ? AND rollout = ? AND node = ?",
+                *(one.state, record_to_json(one), to.org, to.id, one.node),
+            )
+        _check_slots(tx, to, after)
+        jobs: list[JobId] = []
+        for each in after.commands:
+            match each:
+                case MakeJob():
+                    jobs += self._make_job(tx, to, each)
+                case StopJob():
+                    jobs += self._stop_job(tx, scope, to, each)
+                case Tell(kind=kind, details=details):
+                    tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
+        detail = audit_of(before, to)
+        if detail is not None:
+            self._chain.write(tx, scope, "rollout.move", to.id, detail)
+        return Saved(to, tuple(jobs), _note_misses(tx, to) if to.state in ENDED and before.state not in ENDED else ())
 
     def _make_job(self, tx: Tx, rollout: Rollout, one: MakeJob) -> list[JobId]:
         node = tx.fetch_one("SELECT no FROM node WHERE org = ? AND id = ?", rollout.org, one.node)
@@ -170,47 +165,36 @@ class SqliteRollouts:
                 return [JobId(row["job"])]
         return []
 
-    async def live_rollouts(self) -> Sequence[Rollout]:
-        def query(rows: Rows) -> list[Rollout]:
-            return _readable(rows, rows.fetch_all(f"SELECT * FROM rollout WHERE {_LIVE} ORDER BY no"))  # noqa: S608  words of our own
+    @query
+    def live_rollouts(self, rows: Rows) -> Sequence[Rollout]:
+        found = rows.fetch_all(f"SELECT * FROM rollout WHERE {_LIVE} ORDER BY no")  # noqa: S608  words of our own
+        return [rollout for row in found if (rollout := _readable(rows, row)) is not None]
 
-        return await self._reader.run(query)
+    @query
+    def rollout(self, rows: Rows, scope: Scope, rollout: RolloutId) -> Rollout:
+        row = rows.fetch_one(_FIND + _seen(scope), scope.org, rollout, *grant_values(scope))
+        if row is None:
+            raise NotFound("there is no such roll-out")
+        return _with_targets(rows, row)
 
-    async def rollout(self, scope: Scope, rollout: RolloutId) -> Rollout:
-        def query(rows: Rows) -> Rollout:
-            row = rows.fetch_one(_FIND + _seen(scope), scope.org, rollout, *grant_values(scope))
-            if row is None:
-                raise NotFound("there is no such roll-out")
-            return _with_targets(rows, row)
+    @query
+    def rollouts(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, policy: str | None = None) -> Page[Rollout]:
+        at = place(f"rollouts:{policy or ''}", scope.org, limit, cursor)
+        found = rows.fetch_all(
+            "SELECT * FROM rollout WHERE org = ? AND no < ? AND (CAST(? AS TEXT) IS NULL OR policy = ?)"  # noqa: S608 - built from constants only
+            + _seen(scope)
+            + " ORDER BY no DESC LIMIT ?",
+            *(scope.org, at.start, policy, policy, *grant_values(scope), at.most),
+        )
+        return at.page(found, lambda row: _readable(rows, row))
 
-        return await self._reader.run(query)
-
-    async def rollouts(self, scope: Scope, limit: int, cursor: str | None = None, policy: str | None = None) -> Page[Rollout]:
-        size = check_limit(limit)
-        kind = f"rollouts:{policy or ''}"
-        before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
-
-        def query(rows: Rows) -> Page[Rollout]:
-            found = rows.fetch_all(
-                "SELECT * FROM rollout WHERE org = ? AND no < ? AND (CAST(? AS TEXT) IS NULL OR policy = ?)"  # noqa: S608 - built from constants only
-                + _seen(scope)
-                + " ORDER BY no DESC LIMIT ?",
-                *(scope.org, before, policy, policy, *grant_values(scope), size + 1),
-            )
-            items = _readable(rows, found[:size])
-            return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
-
-        return await self._reader.run(query)
-
-    async def jobs_of(self, rollout: Rollout) -> Mapping[JobKey, Job]:
-        def query(rows: Rows) -> dict[JobKey, Job]:
-            keys = rows.fetch_all("SELECT * FROM rollout_job WHERE org = ? AND rollout = ?", rollout.org, rollout.id)
-            ids = json.dumps([row["job"] for row in keys])
-            found = select(rows, "WHERE job.org = ? AND job.id IN (SELECT value FROM json_each(?))", rollout.org, ids)
-            jobs = {row["id"]: to_job(row) for row in found}
-            return {(NodeId(row["node"]), row["step"], row["attempt"]): jobs[row["job"]] for row in keys if row["job"] in jobs}
-
-        return await self._reader.run(query)
+    @query
+    def jobs_of(self, rows: Rows, rollout: Rollout) -> Mapping[JobKey, Job]:
+        keys = rows.fetch_all("SELECT * FROM rollout_job WHERE org = ? AND rollout = ?", rollout.org, rollout.id)
+        ids = json.dumps([row["job"] for row in keys])
+        found = select(rows, "WHERE job.org = ? AND job.id IN (SELECT value FROM json_each(?))", rollout.org, ids)
+        jobs = {row["id"]: to_job(row) for row in found}
+        return {(NodeId(row["node"]), row["step"], row["attempt"]): jobs[row["job"]] for row in keys if row["job"] in jobs}
 
     async def busy_elsewhere(self, rollout: Rollout) -> Mapping[NodeId, str]:
         waiting = [one.node for one in rollout.targets if one.state in ("pending", "held")]
@@ -255,22 +239,19 @@ class SqliteRollouts:
     ) -> None:
         await self._writer.run(lambda tx: tell(tx, org, kind, channels, details, severity))
 
-    async def expire_rollouts(self, before: float) -> int:
+    @command
+    def expire_rollouts(self, tx: Tx, before: float) -> int:
         ended = ", ".join(f"'{state}'" for state in sorted(ENDED))
-
-        def command(tx: Tx) -> int:
-            old = tx.fetch_all(
-                f"SELECT org, id FROM rollout WHERE made_at < ? AND state IN ({ended}) LIMIT ?",  # noqa: S608 - built from constants only
-                before,
-                _EXPIRE_AT_ONCE,
-            )
-            for row in old:
-                for table in ("rollout_job", "rollout_target"):
-                    tx.execute(f"DELETE FROM {table} WHERE org = ? AND rollout = ?", row["org"], row["id"])  # noqa: S608  one of the two
-                tx.execute("DELETE FROM rollout WHERE org = ? AND id = ?", row["org"], row["id"])
-            return len(old)
-
-        return await self._writer.run(command)
+        old = tx.fetch_all(
+            f"SELECT org, id FROM rollout WHERE made_at < ? AND state IN ({ended}) LIMIT ?",  # noqa: S608 - built from constants only
+            before,
+            _EXPIRE_AT_ONCE,
+        )
+        for row in old:
+            for table in ("rollout_job", "rollout_target"):
+                tx.execute(f"DELETE FROM {table} WHERE org = ? AND rollout = ?", row["org"], row["id"])  # noqa: S608  one of the two
+            tx.execute("DELETE FROM rollout WHERE org = ? AND id = ?", row["org"], row["id"])
+        return len(old)
 
 
 _REPORTED: Final = frozenset({"patch_report", "rollout_stopped", "rollout_holding"})
@@ -319,10 +300,8 @@ def _with_targets(rows: Rows, row: Row) -> Rollout:
     return record_from_json(Rollout, row["record"])._replace(targets=targets, version=row["version"])
 
 
-def _readable(rows: Rows, found: Sequence[Row]) -> list[Rollout]:
-    """The readable ones: a damaged one stops neither the others nor the page."""
-    made = []
-    for row in found:
-        with contextlib.suppress(StoreError):
-            made.append(_with_targets(rows, row))
-    return made
+def _readable(rows: Rows, row: Row) -> Rollout | None:
+    """None: it is damaged, which stops neither the others nor the page."""
+    with contextlib.suppress(StoreError):
+        return _with_targets(rows, row)
+    return None

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.facts import save_fact
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.node_sessions import node_scope
 from groundcontrol.agents.store import HubInfo, Lease
@@ -17,7 +16,6 @@ from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import BootId, EventId, HubId, NodeId
 from groundcontrol.events.making import new_event
 from groundcontrol.nodes.model import Owner, Session
-from spider.clock import Clock
 
 
 def unused_epoch(now: float) -> int:
@@ -29,104 +27,83 @@ def unused_epoch(now: float) -> int:
     return max(1, int(now))
 
 
-class SqliteHubs:
+class SqliteHubs(ControlStore):
     """`HubStore`."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    @command
+    def beat(self, tx: Tx, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
+        if tx.fetch_one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the event has the hub's id, so each process has only one
+            record_event(tx, new_event("hub_started", tx.now, {"version": info.version})._replace(id=EventId(hub)))
+        tx.execute("DELETE FROM hub WHERE alive_until <= ?", tx.now)
+        tx.execute(
+            "INSERT INTO hub VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+            " SET address = excluded.address, version = excluded.version, alive_until = excluded.alive_until",
+            *(hub, info.address, info.version, tx.now + ttl_s),
+        )
+        return [HubInfo(HubId(row["id"]), row["address"], row["version"]) for row in tx.fetch_all("SELECT * FROM hub ORDER BY id")]
 
-    async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
-        def command(tx: Tx) -> list[HubInfo]:
-            if tx.fetch_one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the event has the hub's id, so each process has only one
-                record_event(tx, new_event("hub_started", tx.now, {"version": info.version})._replace(id=EventId(hub)))
-            tx.execute("DELETE FROM hub WHERE alive_until <= ?", tx.now)
-            tx.execute(
-                "INSERT INTO hub VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                " SET address = excluded.address, version = excluded.version, alive_until = excluded.alive_until",
-                *(hub, info.address, info.version, tx.now + ttl_s),
-            )
-            return [HubInfo(HubId(row["id"]), row["address"], row["version"]) for row in tx.fetch_all("SELECT * FROM hub ORDER BY id")]
+    @command
+    def ship_agent(self, tx: Tx, version: str) -> float:
+        facts = {row["name"]: row["value"] for row in tx.fetch_all("SELECT name, value FROM fact WHERE name IN ('ships', 'ships_since')")}
+        if facts.get("ships") == version:
+            return float(facts["ships_since"])
+        save_fact(tx, "ships", version)
+        save_fact(tx, "ships_since", tx.now)
+        return tx.now
 
-        return await self._writer.run(command)
-
-    async def ship_agent(self, version: str) -> float:
-        def command(tx: Tx) -> float:
-            facts = {
-                row["name"]: row["value"] for row in tx.fetch_all("SELECT name, value FROM fact WHERE name IN ('ships', 'ships_since')")
-            }
-            if facts.get("ships") == version:
-                return float(facts["ships_since"])
-            save_fact(tx, "ships", version)
-            save_fact(tx, "ships_since", tx.now)
-            return tx.now
-
-        return await self._writer.run(command)
-
-    async def lease(self, task: str, hub: HubId, ttl_s: float) -> Lease | None:
-        def command(tx: Tx) -> Lease | None:
-            row = tx.fetch_one("SELECT hub, token, until FROM lease WHERE task = ?", task)
-            mine = row is not None and row["hub"] == hub and row["until"] > tx.now
-            if row is not None and row["until"] > tx.now and not mine:
-                return None
-            token = 1 if row is None else row["token"] + (0 if mine else 1)
-            tx.execute(
-                "INSERT INTO lease VALUES (?, ?, ?, ?) ON CONFLICT (task) DO UPDATE SET hub = excluded.hub, token = excluded.token, until = excluded.until",
-                task,
-                hub,
-                token,
-                tx.now + ttl_s,
-            )
-            return Lease(task, hub, token)
-
-        return await self._writer.run(command)
+    @command
+    def lease(self, tx: Tx, task: str, hub: HubId, ttl_s: float) -> Lease | None:
+        row = tx.fetch_one("SELECT hub, token, until FROM lease WHERE task = ?", task)
+        mine = row is not None and row["hub"] == hub and row["until"] > tx.now
+        if row is not None and row["until"] > tx.now and not mine:
+            return None
+        token = 1 if row is None else row["token"] + (0 if mine else 1)
+        tx.execute(
+            "INSERT INTO lease VALUES (?, ?, ?, ?) ON CONFLICT (task) DO UPDATE SET hub = excluded.hub, token = excluded.token, until = excluded.until",
+            task,
+            hub,
+            token,
+            tx.now + ttl_s,
+        )
+        return Lease(task, hub, token)
 
 
 _DEAD: Final = "s.hub <> ? AND NOT EXISTS (SELECT 1 FROM hub WHERE hub.id = s.hub AND hub.alive_until > ?)"
 """The condition for a session `s` whose hub ended without releasing it."""
 
 
-class SqliteSessions:
+class SqliteSessions(ControlStore):
     """`SessionStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
-        self._clock = clock
+    @command
+    def claim(self, tx: Tx, node: NodeId, boot: BootId, hub: HubId) -> Session:
+        row = tx.fetch_one("SELECT no, org, name, address, pending FROM node WHERE id = ?", node)
+        if row is None:
+            raise NotFound(f"there is no node {node}")
+        epoch = tx.fetch_all(
+            "INSERT INTO node_session VALUES (?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
+            " SET epoch = node_session.epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
+            *(row["no"], unused_epoch(tx.now), hub, boot, tx.now),
+        )[0]["epoch"]
+        session = Session(node, row["no"], epoch, hub, boot, row["org"])
+        if row["pending"]:
+            tx.execute("UPDATE node SET pending = 0, version = version + 1 WHERE no = ?", row["no"])
+            self._chain.write(tx, node_scope(session, row["org"]), "node.join", node)
+            details: dict[str, object] = {"address": row["address"]}
+            record_event(tx, new_event("node_registered", tx.now, details, node=node, name=row["name"], org=row["org"]))
+        return session
 
-    async def claim(self, node: NodeId, boot: BootId, hub: HubId) -> Session:
-        def command(tx: Tx) -> Session:
-            row = tx.fetch_one("SELECT no, org, name, address, pending FROM node WHERE id = ?", node)
-            if row is None:
-                raise NotFound(f"there is no node {node}")
-            epoch = tx.fetch_all(
-                "INSERT INTO node_session VALUES (?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
-                " SET epoch = node_session.epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
-                *(row["no"], unused_epoch(tx.now), hub, boot, tx.now),
-            )[0]["epoch"]
-            session = Session(node, row["no"], epoch, hub, boot, row["org"])
-            if row["pending"]:
-                tx.execute("UPDATE node SET pending = 0, version = version + 1 WHERE no = ?", row["no"])
-                self._chain.write(tx, node_scope(session, row["org"]), "node.join", node)
-                details: dict[str, object] = {"address": row["address"]}
-                record_event(tx, new_event("node_registered", tx.now, details, node=node, name=row["name"], org=row["org"]))
-            return session
-
-        return await self._writer.run(command)
-
-    async def owner(self, node: NodeId) -> Owner | None:
-        def query(rows: Rows) -> Owner | None:
-            row = rows.fetch_one(
-                "SELECT s.*, node.org, coalesce(h.alive_until, 0) AS alive_until FROM node JOIN node_session AS s ON s.node = node.no"
-                " LEFT JOIN hub AS h ON h.id = s.hub WHERE node.id = ? AND s.hub IS NOT NULL",
-                node,
-            )
-            if row is None:
-                return None
-            session = Session(node, row["node"], row["epoch"], HubId(row["hub"]), BootId(row["boot"]), row["org"])
-            return Owner(session, row["alive_until"] > self._clock.now())
-
-        return await self._reader.run(query)
+    @query
+    def owner(self, rows: Rows, node: NodeId) -> Owner | None:
+        row = rows.fetch_one(
+            "SELECT s.*, node.org, coalesce(h.alive_until, 0) AS alive_until FROM node JOIN node_session AS s ON s.node = node.no"
+            " LEFT JOIN hub AS h ON h.id = s.hub WHERE node.id = ? AND s.hub IS NOT NULL",
+            node,
+        )
+        if row is None:
+            return None
+        session = Session(node, row["node"], row["epoch"], HubId(row["hub"]), BootId(row["boot"]), row["org"])
+        return Owner(session, row["alive_until"] > self._clock.now())
 
     async def left_online(self, hub: HubId) -> Collection[NodeId]:
         sql = f"SELECT node.id FROM node_session AS s JOIN node ON node.no = s.node WHERE {_DEAD}"  # noqa: S608 - built from constants only
@@ -136,10 +113,6 @@ class SqliteSessions:
     async def release_dead(self, hub: HubId) -> None:
         await self._writer.run(lambda tx: tx.execute(f"UPDATE node_session AS s SET hub = NULL WHERE {_DEAD}", hub, tx.now))  # noqa: S608 - built from constants only
 
-    async def release(self, session: Session) -> None:
-        def command(tx: Tx) -> None:
-            tx.execute(
-                "UPDATE node_session SET hub = NULL WHERE node = ? AND epoch = ? AND hub = ?", session.no, session.epoch, session.hub
-            )
-
-        await self._writer.run(command)
+    @command
+    def release(self, tx: Tx, session: Session) -> None:
+        tx.execute("UPDATE node_session SET hub = NULL WHERE node = ? AND epoch = ? AND hub = ?", session.no, session.epoch, session.hub)

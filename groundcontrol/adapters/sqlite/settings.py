@@ -7,12 +7,12 @@ from typing import Final
 import msgspec
 
 from groundcontrol.access.model import Preferences, PreferencesEdit
-from groundcontrol.adapters.sqlite.audit import Chain, scope_of_hub
+from groundcontrol.adapters.sqlite.audit import scope_of_hub
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.facts import ADOPT_UNTIL, save_fact, setting, time_of, time_setting
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import own_scopes
 from groundcontrol.core.errors import BadRequest, NotFound, StoreError
 from groundcontrol.core.ids import UserId
@@ -22,29 +22,22 @@ from groundcontrol.samples.model import MAX_RETENTION_S, Retention, RetentionCha
 _NAME = "retention"
 
 
-class SqliteRetention:
+class SqliteRetention(ControlStore):
     """`RetentionStore`."""
-
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
 
     async def retention(self) -> Retention | None:
         return await self._reader.run(_read)
 
-    async def save_retention(self, by: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
-        def command(tx: Tx) -> Retention:
-            retention = change.of(_read(tx) or otherwise)
-            if fault := fault_of(retention):
-                raise BadRequest(fault, field="retention")
-            body = msgspec.json.encode(retention)
-            if setting(tx, _NAME) != body:
-                save_fact(tx, _NAME, body)
-                self._chain.write(tx, scope_of_hub(tx, by), "settings.edit", "settings", {"retention": retention._asdict()})
-            return retention
-
-        return await self._writer.run(command)
+    @command
+    def save_retention(self, tx: Tx, by: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
+        retention = change.of(_read(tx) or otherwise)
+        if fault := fault_of(retention):
+            raise BadRequest(fault, field="retention")
+        body = msgspec.json.encode(retention)
+        if setting(tx, _NAME) != body:
+            save_fact(tx, _NAME, body)
+            self._chain.write(tx, scope_of_hub(tx, by), "settings.edit", "settings", {"retention": retention._asdict()})
+        return retention
 
 
 _LONGEST: Final = Retention(MAX_RETENTION_S, MAX_RETENTION_S, MAX_RETENTION_S)
@@ -63,65 +56,49 @@ def _read(rows: Rows) -> Retention | None:
 _PRINTED: Final = "recovery_printed_at"
 
 
-class SqliteRecovery:
+class SqliteRecovery(ControlStore):
     """`RecoveryStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
-
-    async def note_recovery_print(self, scope: Scope, *, again: bool) -> float | None:
-        def command(tx: Tx) -> float | None:
-            before = time_of(tx, _PRINTED)
-            if before and not again:
-                return before
-            save_fact(tx, _PRINTED, time_setting(tx.now))
-            self._chain.write(tx, scope, "recovery.print", "recovery", {"again": bool(before)})
-            return None
-
-        return await self._writer.run(command)
+    @command
+    def note_recovery_print(self, tx: Tx, scope: Scope, *, again: bool) -> float | None:
+        before = time_of(tx, _PRINTED)
+        if before and not again:
+            return before
+        save_fact(tx, _PRINTED, time_setting(tx.now))
+        self._chain.write(tx, scope, "recovery.print", "recovery", {"again": bool(before)})
+        return None
 
     async def adopt_until(self) -> float:
         return await self._reader.run(lambda rows: time_of(rows, ADOPT_UNTIL))
 
-    async def end_adoption(self, scope: Scope) -> None:
-        def command(tx: Tx) -> None:
-            if tx.execute("DELETE FROM fact WHERE name = ?", ADOPT_UNTIL):
-                self._chain.write(tx, scope, "recovery.end", "recovery", {})
-
-        await self._writer.run(command)
+    @command
+    def end_adoption(self, tx: Tx, scope: Scope) -> None:
+        if tx.execute("DELETE FROM fact WHERE name = ?", ADOPT_UNTIL):
+            self._chain.write(tx, scope, "recovery.end", "recovery", {})
 
 
-class SqlitePreferences:
+class SqlitePreferences(ControlStore):
     """`PreferenceStore`."""
-
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
 
     async def preferences(self, scope: Scope, user: UserId) -> Preferences:
         return await self._reader.run(lambda rows: _preferences(rows, scope, user))
 
-    async def edit_preferences(self, by: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
-        def command(tx: Tx) -> Preferences:
-            after = edit.applied_to(_preferences(tx, by, user))
-            stored = setting(tx, _name(user))
-            if (to_json(Preferences()).encode() if stored is None else stored) == (body := to_json(after).encode()):
-                return after
-            save_fact(tx, _name(user), body)
-            detail = {
-                "views": [view.name for view in after.views],
-                "single_keys": after.single_keys,
-                "network_bits": after.network_bits,
-                "columns": list(after.columns),
-            }
-            for own in own_scopes(tx, by, user):
-                self._chain.write(tx, own, "preferences.edit", user, detail)
+    @command
+    def edit_preferences(self, tx: Tx, by: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
+        after = edit.applied_to(_preferences(tx, by, user))
+        stored = setting(tx, _name(user))
+        if (to_json(Preferences()).encode() if stored is None else stored) == (body := to_json(after).encode()):
             return after
-
-        return await self._writer.run(command)
+        save_fact(tx, _name(user), body)
+        detail = {
+            "views": [view.name for view in after.views],
+            "single_keys": after.single_keys,
+            "network_bits": after.network_bits,
+            "columns": list(after.columns),
+        }
+        for own in own_scopes(tx, by, user):
+            self._chain.write(tx, own, "preferences.edit", user, detail)
+        return after
 
 
 def _name(user: UserId) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.making import new_event
@@ -49,12 +49,8 @@ def correct_absences(tx: Tx, ahead_s: float) -> None:
     )
 
 
-class SqliteSilence:
+class SqliteSilence(ControlStore):
     """`SilenceStore`."""
-
-    def __init__(self, writer: Writer, reader: Reader) -> None:
-        self._writer = writer
-        self._reader = reader
 
     async def absences(self) -> Sequence[Absence]:
         found = await self._reader.run(lambda rows: rows.fetch_all("SELECT from_at, until_at FROM hub_absence ORDER BY no"))
@@ -64,34 +60,30 @@ class SqliteSilence:
         found = await self._reader.run(lambda rows: rows.fetch_all(_NODES))
         return [KnownNode(NodeId(row["id"]), row["heard_at"], row["epoch"], row["stage"], row["stage_epoch"], row["org"]) for row in found]
 
-    async def save_stage(self, node: KnownNode, stage: Stage, silence_s: float) -> bool:
-        def command(tx: Tx) -> bool:
-            row = tx.fetch_one(_NODE, node.id)
-            if row is None or row["epoch"] != node.epoch or (row["stage_epoch"] == node.epoch and stage not in stages_after(row["stage"])):
-                return False
-            tx.execute(
-                "INSERT INTO node_silence VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET epoch = excluded.epoch, stage = excluded.stage,"
-                " silence_s = excluded.silence_s, at = excluded.at, boot = excluded.boot",
-                *(row["no"], node.epoch, stage, silence_s, tx.now, row["boot"]),
-            )
-            minutes = round(silence_s / 60)
-            _record(tx, node, row, f"node_{stage}", {"minutes": minutes})
-            return True
+    @command
+    def save_stage(self, tx: Tx, node: KnownNode, stage: Stage, silence_s: float) -> bool:
+        row = tx.fetch_one(_NODE, node.id)
+        if row is None or row["epoch"] != node.epoch or (row["stage_epoch"] == node.epoch and stage not in stages_after(row["stage"])):
+            return False
+        tx.execute(
+            "INSERT INTO node_silence VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET epoch = excluded.epoch, stage = excluded.stage,"
+            " silence_s = excluded.silence_s, at = excluded.at, boot = excluded.boot",
+            *(row["no"], node.epoch, stage, silence_s, tx.now, row["boot"]),
+        )
+        minutes = round(silence_s / 60)
+        _record(tx, node, row, f"node_{stage}", {"minutes": minutes})
+        return True
 
-        return await self._writer.run(command)
-
-    async def save_recovery(self, node: KnownNode) -> bool:
-        def command(tx: Tx) -> bool:
-            row = tx.fetch_one(_NODE, node.id)
-            if row is None or row["stage"] is None or row["stage_epoch"] >= row["epoch"]:
-                return False
-            tx.execute("DELETE FROM node_silence WHERE node = ?", row["no"])
-            minutes = round((row["silence_s"] + max(0.0, tx.now - row["stage_at"])) / 60)
-            why = "network" if row["boot"] == row["stage_boot"] else "reboot"
-            _record(tx, node, row, "node_recovered", {"minutes": minutes, "why": why, "stage": row["stage"]})
-            return True
-
-        return await self._writer.run(command)
+    @command
+    def save_recovery(self, tx: Tx, node: KnownNode) -> bool:
+        row = tx.fetch_one(_NODE, node.id)
+        if row is None or row["stage"] is None or row["stage_epoch"] >= row["epoch"]:
+            return False
+        tx.execute("DELETE FROM node_silence WHERE node = ?", row["no"])
+        minutes = round((row["silence_s"] + max(0.0, tx.now - row["stage_at"])) / 60)
+        why = "network" if row["boot"] == row["stage_boot"] else "reboot"
+        _record(tx, node, row, "node_recovered", {"minutes": minutes, "why": why, "stage": row["stage"]})
+        return True
 
 
 def _record(tx: Tx, node: KnownNode, row: Row, kind: str, details: dict[str, object]) -> None:

@@ -116,44 +116,54 @@ def _made(make: Callable[[Connections], T]) -> T:
     return made
 
 
+def _control(kind: Callable[[Writer, Reader, Chain, Clock], T]) -> T:
+    """A field with a store of the control database."""
+    return _made(lambda at: kind(at.writer, at.reader, at.audit, at.clock))
+
+
+def _urgent(kind: Callable[[Writer, Reader, Chain, Clock], T]) -> T:
+    """As `_control`, for a store whose queries must not wait."""
+    return _made(lambda at: kind(at.writer, at.urgent, at.audit, at.clock))
+
+
 @dataclass(frozen=True)
 class Store:
     """All stores of one hub. Control and metrics are separate databases: no transaction spans them."""
 
-    hubs: HubStore = _made(lambda at: SqliteHubs(at.writer))
-    sessions: SessionStore = _made(lambda at: SqliteSessions(at.writer, at.urgent, at.audit, at.clock))
+    hubs: HubStore = _control(SqliteHubs)
+    sessions: SessionStore = _urgent(SqliteSessions)
     nodes: NodeStore = _made(lambda at: SqliteNodes(at.writer, at.reader, at.urgent, at.audit, at.metrics, at.clock, delete_jobs_of))
-    tables: NodeTableStore = _made(lambda at: SqliteNodeTables(at.writer, at.reader))
+    tables: NodeTableStore = _control(SqliteNodeTables)
     metrics: MetricStore = _made(lambda at: at.metrics)
     node_logs: NodeLogStore = _made(lambda at: SqliteNodeLogs(at.samples_writer, at.samples_reader))
     process_history: ProcessHistoryStore = _made(lambda at: SqliteProcessHistory(at.samples_writer, at.samples_reader))
     jobs: JobStore = _made(lambda at: at.jobs)
-    batches: BatchStore = _made(lambda at: SqliteBatches(at.writer, at.reader, at.audit, at.jobs))
-    deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit, open_for))
+    batches: BatchStore = _made(lambda at: SqliteBatches(at.writer, at.reader, at.audit, at.clock, at.jobs))
+    deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit, at.clock, open_for))
     secrets: SecretStore = _made(lambda at: SqliteSecrets(at.writer, at.reader, at.audit))
-    users: UserStore = _made(lambda at: SqliteUsers(at.writer, at.urgent, at.audit, at.clock))
-    orders: OrderStore = _made(lambda at: SqliteOrders(at.reader))
-    log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.audit_keys))
-    user_admin: UserAdminStore = _made(lambda at: SqliteUserAdmin(at.writer, at.urgent, at.audit, at.clock))
-    organisations: OrganisationStore = _made(lambda at: SqliteOrganisations(at.writer, at.urgent, at.audit, at.clock))
-    memberships: MembershipStore = _made(lambda at: SqliteMemberships(at.writer, at.urgent, at.audit, at.clock))
-    preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
-    factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
-    passkeys: PasskeyStore = _made(lambda at: SqlitePasskeys(at.writer, at.reader, at.audit))
-    oidc: OidcStore = _made(lambda at: SqliteOidc(at.writer, at.urgent, at.audit, at.clock))
-    tokens: ApiTokenStore = _made(lambda at: SqliteApiTokens(at.writer, at.urgent, at.audit, at.clock))
-    retention: RetentionStore = _made(lambda at: SqliteRetention(at.writer, at.reader, at.audit))
-    recovery: RecoveryStore = _made(lambda at: SqliteRecovery(at.writer, at.reader, at.audit))
-    invites: InviteStore = _made(lambda at: SqliteInvites(at.writer, at.reader, at.audit))
-    maintenance: MaintenanceStore = _made(lambda at: SqliteMaintenance(at.writer, at.reader, at.audit, at.clock))
-    channels: ChannelStore = _made(lambda at: SqliteChannels(at.writer, at.reader, at.audit))
+    users: UserStore = _urgent(SqliteUsers)
+    orders: OrderStore = _control(SqliteOrders)
+    log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.clock, at.audit_keys))
+    user_admin: UserAdminStore = _urgent(SqliteUserAdmin)
+    organisations: OrganisationStore = _urgent(SqliteOrganisations)
+    memberships: MembershipStore = _urgent(SqliteMemberships)
+    preferences: PreferenceStore = _control(SqlitePreferences)
+    factors: FactorStore = _control(SqliteFactors)
+    passkeys: PasskeyStore = _control(SqlitePasskeys)
+    oidc: OidcStore = _urgent(SqliteOidc)
+    tokens: ApiTokenStore = _urgent(SqliteApiTokens)
+    retention: RetentionStore = _control(SqliteRetention)
+    recovery: RecoveryStore = _control(SqliteRecovery)
+    invites: InviteStore = _control(SqliteInvites)
+    maintenance: MaintenanceStore = _control(SqliteMaintenance)
+    channels: ChannelStore = _control(SqliteChannels)
     deliveries: DeliveryStore = _made(lambda at: SqliteDeliveries(at.writer, at.reader, at.audit))
-    expectations: ExpectationStore = _made(lambda at: SqliteExpectations(at.writer, at.reader, at.audit))
-    silence: SilenceStore = _made(lambda at: SqliteSilence(at.writer, at.reader))
+    expectations: ExpectationStore = _control(SqliteExpectations)
+    silence: SilenceStore = _control(SqliteSilence)
     policies: PolicyStore = _made(lambda at: at.policies)
-    rollouts: RolloutStore = _made(lambda at: SqliteRollouts(at.writer, at.reader, at.audit, at.jobs, at.policies))
-    patch_windows: PatchWindowStore = _made(lambda at: SqlitePatchWindows(at.writer, at.reader, at.audit))
-    rules: RuleStore = _made(lambda at: SqliteRules(at.writer, at.reader, at.audit))
+    rollouts: RolloutStore = _made(lambda at: SqliteRollouts(at.writer, at.reader, at.audit, at.clock, at.jobs, at.policies))
+    patch_windows: PatchWindowStore = _control(SqlitePatchWindows)
+    rules: RuleStore = _control(SqliteRules)
     alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit))
 
     @classmethod

@@ -10,18 +10,17 @@ from typing import Final
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.facts import setting
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
-from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import own_scopes, to_grants
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Actor, Grants, Role, Scope
 from groundcontrol.core.text import fold
-from spider.clock import Clock
 
 _RETENTION_S: Final = 30 * 86400.0
 """How long the row of a session stays stored after the session has expired."""
@@ -53,14 +52,8 @@ _LOGIN_LOOKUP: Final = (
 """This query returns exactly one row, even if no user has the name."""
 
 
-class SqliteUsers:
+class SqliteUsers(ControlStore):
     """`UserStore`."""
-
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
-        self._clock = clock
 
     async def count_users(self) -> int:
         row = await self._reader.run(lambda rows: rows.fetch_all("SELECT count(*) AS n FROM account")[0])
@@ -69,24 +62,22 @@ class SqliteUsers:
     async def initialised_at(self) -> float | None:
         return await self._reader.run(initialised_at)
 
-    async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
-        def command(tx: Tx) -> None:
-            done = setting(tx, "first_admin")
-            if done == user.id.encode():
-                return
-            if done is not None or tx.fetch_one("SELECT 1 FROM account") is not None:
-                raise Conflict("the first administrator was created before")
-            insert_account(tx, user)
-            for name, value in (
-                ("first_admin", user.id.encode()),
-                ("initialised_at", struct.pack("<d", at)),
-                ("setup_code_hash", setup_code_hash),
-            ):
-                tx.execute("INSERT INTO fact VALUES (?, ?)", name, value)
-            system = Scope(Actor("system", "system", "system", "admin"), user.org)
-            self._chain.write(tx, system, "user.create", user.id, {"username": user.username, "role": user.role})
-
-        await self._writer.run(command)
+    @command
+    def create_first_admin(self, tx: Tx, user: User, setup_code_hash: bytes, at: float) -> None:
+        done = setting(tx, "first_admin")
+        if done == user.id.encode():
+            return
+        if done is not None or tx.fetch_one("SELECT 1 FROM account") is not None:
+            raise Conflict("the first administrator was created before")
+        insert_account(tx, user)
+        for name, value in (
+            ("first_admin", user.id.encode()),
+            ("initialised_at", struct.pack("<d", at)),
+            ("setup_code_hash", setup_code_hash),
+        ):
+            tx.execute("INSERT INTO fact VALUES (?, ?)", name, value)
+        system = Scope(Actor("system", "system", "system", "admin"), user.org)
+        self._chain.write(tx, system, "user.create", user.id, {"username": user.username, "role": user.role})
 
     async def setup_code_hash(self) -> bytes | None:
         return await self._reader.run(lambda rows: setting(rows, "setup_code_hash"))
@@ -108,57 +99,49 @@ class SqliteUsers:
             return LoginLookup(None, known=False)
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
-    async def save_password(self, by: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
+    @command
+    def save_password(self, tx: Tx, by: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
         """A password that need not be changed also ends the setup code. `keep` None means that an admin sets the password. Somebody else may
         have used the account before, so the user's tokens end and earlier orders become invalid."""
-
-        def command(tx: Tx) -> User:
-            row = tx.fetch_one(IN_ORG + " WHERE account.id = ?", by.org, user)
-            if row is None:
-                raise NotFound(f"there is no user {user}")
-            if keep is None:
-                check_manages(tx, by, row)
-            if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
-                return to_user(row)
-            if keep is not None:
-                check_session(tx, keep, user)
-            version = row["password_version"] + 1
-            tx.execute(
-                "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ?, password_at = ? WHERE no = ?",
-                *(password_hash, version, must_change, tx.now if must_change else None, row["no"]),
-            )
-            tx.execute(
-                "UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or ""
-            )
-            tx.execute("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
-            detail: dict[str, object] = {"must_change": must_change}
-            if keep is None:
-                tx.execute("UPDATE account SET reset_at = ? WHERE no = ?", tx.now, row["no"])
-                ended = tx.execute(_END_TOKENS, tx.now, row["no"], tx.now)
-                detail |= {"programs_ended": ended} if ended else {}
-            if not must_change:
-                tx.execute("DELETE FROM fact WHERE name = 'setup_code_hash'")
-            for own in own_scopes(tx, by, user):
-                self._chain.write(tx, own, "auth.password", user, detail)
-            return to_user(tx.fetch_all(IN_ORG + " WHERE account.no = ?", by.org, row["no"])[0])
-
-        return await self._writer.run(command)
+        row = tx.fetch_one(IN_ORG + " WHERE account.id = ?", by.org, user)
+        if row is None:
+            raise NotFound(f"there is no user {user}")
+        if keep is None:
+            check_manages(tx, by, row)
+        if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
+            return to_user(row)
+        if keep is not None:
+            check_session(tx, keep, user)
+        version = row["password_version"] + 1
+        tx.execute(
+            "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ?, password_at = ? WHERE no = ?",
+            *(password_hash, version, must_change, tx.now if must_change else None, row["no"]),
+        )
+        tx.execute("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or "")
+        tx.execute("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
+        detail: dict[str, object] = {"must_change": must_change}
+        if keep is None:
+            tx.execute("UPDATE account SET reset_at = ? WHERE no = ?", tx.now, row["no"])
+            ended = tx.execute(_END_TOKENS, tx.now, row["no"], tx.now)
+            detail |= {"programs_ended": ended} if ended else {}
+        if not must_change:
+            tx.execute("DELETE FROM fact WHERE name = 'setup_code_hash'")
+        for own in own_scopes(tx, by, user):
+            self._chain.write(tx, own, "auth.password", user, detail)
+        return to_user(tx.fetch_all(IN_ORG + " WHERE account.no = ?", by.org, row["no"])[0])
 
     async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
         await self._writer.run(lambda tx: open_login(tx, self._chain, session, audit, address))
 
-    async def login_session(self, session: SessionId) -> tuple[LoginSession, User] | None:
+    @query
+    def login_session(self, rows: Rows, session: SessionId) -> tuple[LoginSession, User] | None:
         """A session that has expired by the store's clock counts as ended."""
         now = self._clock.now()
-
-        def query(rows: Rows) -> tuple[LoginSession, User] | None:
-            login = rows.fetch_one(LOGIN, session)
-            if login is None or not is_live(login, now):
-                return None
-            user = to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", login["account"])[0])
-            return None if user.disabled else (to_session(login), user)
-
-        return await self._reader.run(query)
+        login = rows.fetch_one(LOGIN, session)
+        if login is None or not is_live(login, now):
+            return None
+        user = to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", login["account"])[0])
+        return None if user.disabled else (to_session(login), user)
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
         def command(tx: Tx) -> LoginSession | None:
@@ -184,51 +167,45 @@ class SqliteUsers:
             raise Conflict("this session is over")
         return after
 
-    async def step_up(self, session: SessionId, at: float) -> None:
-        def command(tx: Tx) -> None:
-            row = tx.fetch_one(LOGIN, session)
-            if row is None or not is_live(row, tx.now):
-                raise NotFound("this session is over")
-            if row["authenticated_at"] >= at:
-                return
-            tx.execute(
-                "UPDATE login SET authenticated_at = ?, last_seen_at = CASE WHEN last_seen_at > ? THEN last_seen_at ELSE ? END WHERE no = ?",
-                at,
-                at,
-                at,
-                row["no"],
-            )
-            actor = Actor("user", row["user_id"], row["username"], "viewer", row["address"])
-            for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
-                self._chain.write(tx, own, "auth.step_up", session)
+    @command
+    def step_up(self, tx: Tx, session: SessionId, at: float) -> None:
+        row = tx.fetch_one(LOGIN, session)
+        if row is None or not is_live(row, tx.now):
+            raise NotFound("this session is over")
+        if row["authenticated_at"] >= at:
+            return
+        tx.execute(
+            "UPDATE login SET authenticated_at = ?, last_seen_at = CASE WHEN last_seen_at > ? THEN last_seen_at ELSE ? END WHERE no = ?",
+            at,
+            at,
+            at,
+            row["no"],
+        )
+        actor = Actor("user", row["user_id"], row["username"], "viewer", row["address"])
+        for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
+            self._chain.write(tx, own, "auth.step_up", session)
 
-        await self._writer.run(command)
-
-    async def revoke_session(self, by: Scope, session: SessionId) -> None:
-        def command(tx: Tx) -> None:
-            row = tx.fetch_one(LOGIN, session)
-            own = row is not None and row["user_id"] == by.actor.id
-            may = own or manages(tx, by, 0 if row is None else row["account"])  # asked of an absent one too: it costs the same time
-            if row is None or not may:
-                raise NotFound("there is no such session")
-            if row["revoked_at"] is None:
-                revoke(tx, row)
-                for told in own_scopes(tx, by, row["user_id"]):
-                    self._chain.write(tx, told, "auth.logout" if own else "auth.session_end", session, {"user": row["username"]})
-
-        await self._writer.run(command)
+    @command
+    def revoke_session(self, tx: Tx, by: Scope, session: SessionId) -> None:
+        row = tx.fetch_one(LOGIN, session)
+        own = row is not None and row["user_id"] == by.actor.id
+        may = own or manages(tx, by, 0 if row is None else row["account"])  # asked of an absent one too: it costs the same time
+        if row is None or not may:
+            raise NotFound("there is no such session")
+        if row["revoked_at"] is None:
+            revoke(tx, row)
+            for told in own_scopes(tx, by, row["user_id"]):
+                self._chain.write(tx, told, "auth.logout" if own else "auth.session_end", session, {"user": row["username"]})
 
     async def reserve_attempt(self, buckets: Mapping[str, Bucket], at: float) -> float:
         return await self._writer.run(lambda tx: reserve(tx, buckets, at))
 
-    async def clear_attempts(self, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
-        def command(tx: Tx) -> None:
-            for bucket in buckets:
-                tx.execute("DELETE FROM attempt WHERE bucket = ?", bucket)
-            for beginning in beginnings:
-                tx.execute("DELETE FROM attempt WHERE bucket >= ? AND bucket < ?", beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
-
-        await self._writer.run(command)
+    @command
+    def clear_attempts(self, tx: Tx, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
+        for bucket in buckets:
+            tx.execute("DELETE FROM attempt WHERE bucket = ?", bucket)
+        for beginning in beginnings:
+            tx.execute("DELETE FROM attempt WHERE bucket >= ? AND bucket < ?", beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
 
 
 def open_login(tx: Tx, chain: Chain, session: LoginSession, audit: AuditEntry, address: bytes) -> bool:

@@ -9,8 +9,10 @@ from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Memb
 from groundcontrol.access.oidc.model import source_of
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain, has_several
+from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
-from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.methods import command, query
+from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -69,18 +71,14 @@ _INSTANCE_ADMINS: Final = (
     " (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen"
     " FROM account WHERE instance_admin = 1 AND no > ? ORDER BY no LIMIT ?"
 )
-_LAST: Final = (1 << 63) - 1
 
 
-class SqliteUserAdmin:
+class SqliteUserAdmin(ControlStore):
     """`UserAdminStore`."""
 
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
+        super().__init__(writer, reader, chain, clock)
         self._fresh = CommitCache[AuthState](writer, reader, clock, _STANDING, _to_auth_state)
-        self._chain = chain
-        self._clock = clock
 
     async def auth_state(self, session: SessionId) -> AuthState | None:
         now = self._clock.now()
@@ -89,130 +87,121 @@ class SqliteUserAdmin:
             return None
         return found
 
-    async def create_user(self, scope: Scope, user: User) -> User:
-        def command(tx: Tx) -> User:
-            known = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user.id)
-            if known is not None:
-                if to_user(known)._replace(instance_admin=user.instance_admin) != user:
-                    raise Conflict("this user id was used before")
-                return to_user(known)
-            if not scope.actor.instance_admin and has_several(tx):  # before it looks for the name, which others may have
-                raise Forbidden("an admin of this hub makes accounts: offer a membership to a user who has one", action="instance.manage")
-            if tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
-                where = "" if not scope.actor.instance_admin else ": if it is of another organisation, offer the user a membership"
-                raise Conflict(f"there is a user named {user.username} already{where}", field="username")
-            insert_account(tx, user._replace(org=scope.org, instance_admin=_instance_admin(tx, scope, user)))
-            detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
-            self._chain.write(tx, scope, "user.create", user.id, detail)
-            return to_user(tx.fetch_all(IN_ORG + " WHERE account.id = ?", scope.org, user.id)[0])
+    @command
+    def create_user(self, tx: Tx, scope: Scope, user: User) -> User:
+        known = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user.id)
+        if known is not None:
+            if to_user(known)._replace(instance_admin=user.instance_admin) != user:
+                raise Conflict("this user id was used before")
+            return to_user(known)
+        if not scope.actor.instance_admin and has_several(tx):  # before it looks for the name, which others may have
+            raise Forbidden("an admin of this hub makes accounts: offer a membership to a user who has one", action="instance.manage")
+        if tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
+            where = "" if not scope.actor.instance_admin else ": if it is of another organisation, offer the user a membership"
+            raise Conflict(f"there is a user named {user.username} already{where}", field="username")
+        insert_account(tx, user._replace(org=scope.org, instance_admin=_instance_admin(tx, scope, user)))
+        detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
+        self._chain.write(tx, scope, "user.create", user.id, detail)
+        return to_user(tx.fetch_all(IN_ORG + " WHERE account.id = ?", scope.org, user.id)[0])
 
-        return await self._writer.run(command)
+    @query
+    def person(self, rows: Rows, scope: Scope, username: str) -> Person:
+        row = rows.fetch_one(_PERSON + " AND account.username_key = ?", scope.org, fold(username))
+        if row is None:
+            raise NotFound(_why_no_member(rows, scope, username))
+        return _to_person(scope, row)
 
-    async def person(self, scope: Scope, username: str) -> Person:
-        def query(rows: Rows) -> Person:
-            row = rows.fetch_one(_PERSON + " AND account.username_key = ?", scope.org, fold(username))
-            if row is None:
-                raise NotFound(_why_no_member(rows, scope, username))
-            return _to_person(scope, row)
+    @query
+    def users(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]:
+        at = place("users", scope.org, limit, cursor, 0)
+        found = rows.fetch_all(_PERSON + " AND account.no > ? ORDER BY account.no LIMIT ?", scope.org, at.start, at.most)
+        return at.page(found, lambda row: _to_person(scope, row))
 
-        return await self._reader.run(query)
+    @query
+    def instance_admins(self, rows: Rows, limit: int, cursor: str | None = None) -> Page[Person]:
+        at = place("instance_admins", NO_ORG, limit, cursor, 0)
+        return at.page(rows.fetch_all(_INSTANCE_ADMINS, at.start, at.most), lambda row: Person(to_user(row), row["seen"]))
 
-    async def users(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]:
-        size = check_limit(limit)
-        after = 0 if cursor is None else read_cursor(cursor, "users", scope.org, int)[0]
-        found = await self._reader.run(
-            lambda rows: rows.fetch_all(_PERSON + " AND account.no > ? ORDER BY account.no LIMIT ?", scope.org, after, size + 1)
-        )
-        items = [_to_person(scope, row) for row in found[:size]]
-        return Page(items, make_cursor("users", scope.org, found[size - 1]["no"]) if len(found) > size else None)
-
-    async def instance_admins(self, limit: int, cursor: str | None = None) -> Page[Person]:
-        size = check_limit(limit)
-        after = 0 if cursor is None else read_cursor(cursor, "instance_admins", NO_ORG, int)[0]
-        found = await self._reader.run(lambda rows: rows.fetch_all(_INSTANCE_ADMINS, after, size + 1))
-        items = [Person(to_user(row), row["seen"]) for row in found[:size]]
-        return Page(items, make_cursor("instance_admins", NO_ORG, found[size - 1]["no"]) if len(found) > size else None)
-
-    async def edit_user(
-        self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
+    @command
+    def edit_user(
+        self,
+        tx: Tx,
+        scope: Scope,
+        user: UserId,
+        *,
+        role: Role | None,
+        disabled: bool | None,
+        grants: Grants | None,
+        all_nodes: bool = False,
     ) -> User:
-        def command(tx: Tx) -> User:
-            row = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user)
-            if row is None or row["member_org"] is None:
-                raise NotFound("there is no such user")
-            before = to_user(row)
-            after = before._replace(
-                role=before.role if role is None else role,
-                disabled=before.disabled if disabled is None else disabled,
-                grants=None if all_nodes else before.grants if grants is None else grants,
-            )
-            if after.role == "admin" and after.grants is not None:
-                raise Conflict("an admin sees every node: also remove the limit to some nodes", field="grants")
-            if after == before:
-                return before
-            if after.role != before.role:
-                after = after._replace(instance_admin=_instance_admin(tx, scope, after))
-            if after.disabled != before.disabled:
-                check_manages(tx, scope, row)
-            if _rules(before) and not _rules(after) and not another_admin(tx, scope.org, before.id):
-                raise LastAdmin("this is the last admin that can log in: make another admin first")
-            if after.disabled and not before.disabled:
-                _check_others_have_admins(tx, row["no"], before.id, scope.org)
-            check_instance_admin_left(tx, before, after)
-            kept = tx.fetch_one("SELECT 1 FROM organisation WHERE sso_only = 1 AND local_admin = ?", before.id)
-            if kept is not None and _rules(before) and not _rules(after):
-                raise LastAdmin("this admin alone may log in with a password: name another one under single sign-on first")
-            tx.execute("UPDATE account SET disabled = ?, instance_admin = ? WHERE no = ?", after.disabled, after.instance_admin, row["no"])
-            tx.execute(
-                "UPDATE membership SET role = ?, grants = ? WHERE org = ? AND account = ?",
-                *(after.role, _grants(after.grants), scope.org, row["no"]),
-            )
-            if after.disabled:
-                tx.execute("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL", tx.now, row["no"])
-            detail = {"username": after.username, "role": after.role, "disabled": after.disabled, "grants": _shown(after.grants)}
-            self._chain.write(tx, scope, "user.edit", user, detail)
-            return after
+        row = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user)
+        if row is None or row["member_org"] is None:
+            raise NotFound("there is no such user")
+        before = to_user(row)
+        after = before._replace(
+            role=before.role if role is None else role,
+            disabled=before.disabled if disabled is None else disabled,
+            grants=None if all_nodes else before.grants if grants is None else grants,
+        )
+        if after.role == "admin" and after.grants is not None:
+            raise Conflict("an admin sees every node: also remove the limit to some nodes", field="grants")
+        if after == before:
+            return before
+        if after.role != before.role:
+            after = after._replace(instance_admin=_instance_admin(tx, scope, after))
+        if after.disabled != before.disabled:
+            check_manages(tx, scope, row)
+        if _rules(before) and not _rules(after) and not another_admin(tx, scope.org, before.id):
+            raise LastAdmin("this is the last admin that can log in: make another admin first")
+        if after.disabled and not before.disabled:
+            _check_others_have_admins(tx, row["no"], before.id, scope.org)
+        check_instance_admin_left(tx, before, after)
+        kept = tx.fetch_one("SELECT 1 FROM organisation WHERE sso_only = 1 AND local_admin = ?", before.id)
+        if kept is not None and _rules(before) and not _rules(after):
+            raise LastAdmin("this admin alone may log in with a password: name another one under single sign-on first")
+        tx.execute("UPDATE account SET disabled = ?, instance_admin = ? WHERE no = ?", after.disabled, after.instance_admin, row["no"])
+        tx.execute(
+            "UPDATE membership SET role = ?, grants = ? WHERE org = ? AND account = ?",
+            *(after.role, _grants(after.grants), scope.org, row["no"]),
+        )
+        if after.disabled:
+            tx.execute("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL", tx.now, row["no"])
+        detail = {"username": after.username, "role": after.role, "disabled": after.disabled, "grants": _shown(after.grants)}
+        self._chain.write(tx, scope, "user.edit", user, detail)
+        return after
 
-        return await self._writer.run(command)
-
-    async def listed_sessions(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ListedSession]:
-        size = check_limit(limit)
-        kind = f"sessions:{user or ''}"
-        before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
-        now = self._clock.now()
+    @query
+    def listed_sessions(
+        self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None
+    ) -> Page[ListedSession]:
+        at = place(f"sessions:{user or ''}", scope.org, limit, cursor)
         around = (scope.actor.id, scope.org, scope.actor.instance_admin, scope.org)
-        found = await self._reader.run(lambda rows: rows.fetch_all(_LISTED, now, user, user, *around, before, size + 1))
-        items = [ListedSession(to_session(row), row["username"]) for row in found[:size]]
-        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
+        found = rows.fetch_all(_LISTED, self._clock.now(), user, user, *around, at.start, at.most)
+        return at.page(found, lambda row: ListedSession(to_session(row), row["username"]))
 
-    async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession:
+    @query
+    def listed_session(self, rows: Rows, scope: Scope, session: SessionId) -> LoginSession:
         now = self._clock.now()
+        row = rows.fetch_one(LOGIN, session)
+        own = row is not None and row["user_id"] == scope.actor.id
+        may = own or manages(rows, scope, 0 if row is None else row["account"])  # as in `revoke_session`
+        if row is None or not is_live(row, now) or not may:
+            raise NotFound("there is no such session")
+        return to_session(row)
 
-        def query(rows: Rows) -> LoginSession:
-            row = rows.fetch_one(LOGIN, session)
-            own = row is not None and row["user_id"] == scope.actor.id
-            may = own or manages(rows, scope, 0 if row is None else row["account"])  # as in `revoke_session`
-            if row is None or not is_live(row, now) or not may:
-                raise NotFound("there is no such session")
-            return to_session(row)
-
-        return await self._reader.run(query)
-
-    async def revoke_others(self, by: Scope, user: UserId, keep: SessionId) -> int:
-        def command(tx: Tx) -> int:
-            check_session(tx, keep, user)
-            others = tx.fetch_all(
-                "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.id = ?"
-                " AND login.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?",
-                *(user, keep, tx.now),
-            )
-            for row in others:
-                revoke(tx, row)
-            for own in own_scopes(tx, by, user) if others else ():
-                self._chain.write(tx, own, "auth.session_end", user, {"sessions": len(others)})
-            return len(others)
-
-        return await self._writer.run(command)
+    @command
+    def revoke_others(self, tx: Tx, by: Scope, user: UserId, keep: SessionId) -> int:
+        check_session(tx, keep, user)
+        others = tx.fetch_all(
+            "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.id = ?"
+            " AND login.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?",
+            *(user, keep, tx.now),
+        )
+        for row in others:
+            revoke(tx, row)
+        for own in own_scopes(tx, by, user) if others else ():
+            self._chain.write(tx, own, "auth.session_end", user, {"sessions": len(others)})
+        return len(others)
 
     async def totp_rule(self, scope: Scope) -> TotpRule:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT require_totp FROM organisation WHERE no = ?", scope.org))
@@ -220,14 +209,12 @@ class SqliteUserAdmin:
             raise NotFound("there is no such organisation")
         return to_rule(row["require_totp"])
 
-    async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None:
-        def command(tx: Tx) -> None:
-            if tx.execute(
-                "UPDATE organisation SET require_totp = ?, version = version + 1 WHERE no = ? AND require_totp <> ?", rule, scope.org, rule
-            ):
-                self._chain.write(tx, scope, "settings.edit", "settings", {"second_factor": rule})
-
-        await self._writer.run(command)
+    @command
+    def save_totp_rule(self, tx: Tx, scope: Scope, rule: TotpRule) -> None:
+        if tx.execute(
+            "UPDATE organisation SET require_totp = ?, version = version + 1 WHERE no = ? AND require_totp <> ?", rule, scope.org, rule
+        ):
+            self._chain.write(tx, scope, "settings.edit", "settings", {"second_factor": rule})
 
 
 def _to_auth_state(rows: Sequence[Row]) -> AuthState:

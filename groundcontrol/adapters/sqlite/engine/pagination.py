@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from groundcontrol.adapters.sqlite.engine.tx import Row
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.paging import Page
 from spider.wire.ids import to_text
 
 LIMIT: Final = 1000
@@ -16,6 +19,7 @@ BEHIND_ALL: Final = (1 << 63) - 1
 """A number above that of every row. A list without a cursor starts below it, so the newest row comes first."""
 _WIDEST: Final = 9
 """Bytes of the largest number in MessagePack."""
+T = TypeVar("T")
 _Key = tuple[str, int, list[str | int | float]]
 _decode: Final[msgspec.msgpack.Decoder[_Key]] = msgspec.msgpack.Decoder(_Key)
 
@@ -54,6 +58,34 @@ def check_limit(limit: int) -> int:
     if limit < 1:
         raise BadRequest("the limit must be at least 1", field="limit")
     return min(limit, LIMIT)
+
+
+class Place(NamedTuple):
+    """Where a page begins in a list that one column sorts."""
+
+    kind: str
+    org: int
+    size: int
+    start: Any
+    """The value of the column behind which the page begins."""
+
+    @property
+    def most(self) -> int:
+        """How many rows to read: one more than the page has, which shows whether there is a next one."""
+        return self.size + 1
+
+    def page(self, found: Sequence[Row], read: Callable[[Row], T | None], column: str = "no") -> Page[T]:
+        """The page of these rows. A row that `read` answers with None is left out."""
+        items = [item for row in found[: self.size] if (item := read(row)) is not None]
+        return Page(items, make_cursor(self.kind, self.org, found[self.size - 1][column]) if len(found) > self.size else None)
+
+
+def place(kind: str, org: int, limit: int, cursor: str | None, first: str | int = BEHIND_ALL) -> Place:
+    """Where the page begins that a caller asks for. Args: first: the start of a list without a cursor.
+
+    Raises: BadRequest: the limit is less than 1, or the cursor belongs to another list.
+    """
+    return Place(kind, org, check_limit(limit), first if cursor is None else read_cursor(cursor, kind, org, type(first))[0])
 
 
 def first_id(at: float) -> str:
