@@ -34,6 +34,16 @@ export function useList<T>(load: (cursor?: string) => Promise<Page<T>>, key: (it
   };
 }
 
+type Listed<K extends string, T> = Readonly<Record<K, readonly T[]>> & { next: string | null };
+
+/** The pages of a list that the hub answers under the name `field`. */
+export const pageOf =
+  <K extends string, T>(load: (cursor?: string) => Promise<Listed<K, T>>, field: K) =>
+  async (cursor?: string): Promise<Page<T>> => {
+    const page = await load(cursor);
+    return { items: page[field], next: page.next };
+  };
+
 /** A notice that the user's role does not allow something. */
 export function RoleRefusal({ what }: { what: string }): VNode {
   const who = user.value;

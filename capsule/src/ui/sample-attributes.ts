@@ -1,6 +1,6 @@
 /** Attributes of a shown value, for tests and inspection: the series, the raw value (empty = unknown), and its time in Unix seconds. */
 
-import type { SampleLike } from "../core/metrics/series";
+import type { Sample } from "../wire/schema.gen";
 
 export interface SampleAttributes {
   "data-series"?: string;
@@ -8,7 +8,7 @@ export interface SampleAttributes {
   "data-at"?: string;
 }
 
-export function sampleAttributes(series: string, sample: SampleLike | undefined): SampleAttributes {
+export function sampleAttributes(series: string, sample: Sample | undefined): SampleAttributes {
   if (!sample) return {};
   return { "data-series": series, "data-value": sample.value === null ? "" : String(sample.value), "data-at": String(sample.at) };
 }

@@ -3,6 +3,7 @@
 import { pluralWord, t } from "../text/i18n";
 import { age, duration, timeOrDate } from "../text/time";
 import { percent, size } from "../text/units";
+import type { GrantsView } from "../../wire/schema.gen";
 
 export type Role = "admin" | "operator" | "viewer";
 
@@ -51,20 +52,15 @@ export function deviceName(agent: string): string {
   return browser ?? system ?? (agent.slice(0, 60) || t`Unknown program`);
 }
 
-interface GrantsLike {
-  nodes: readonly string[];
-  tags: readonly string[];
-}
-
 /** A short text for the nodes that a user may see. */
-export function grantsLabel(grants: GrantsLike | null, every = t`Every node`): string {
+export function grantsLabel(grants: GrantsView | null, every = t`Every node`): string {
   if (!grants) return every;
   const count = grants.nodes.length;
   const parts = [...grants.tags.map((tag) => t`tag ${tag}`), ...(count ? [t`${count} ${pluralWord(count, "node")}`] : [])];
   return parts.join(", ") || t`No node`;
 }
 
-export const grantsNothing = (grants: GrantsLike): boolean => !grants.nodes.length && !grants.tags.length;
+export const grantsNothing = (grants: GrantsView): boolean => !grants.nodes.length && !grants.tags.length;
 
 /** The recovery codes as a text file or for printing. */
 export function recoveryText(codes: readonly string[], username: string, host: string): string {

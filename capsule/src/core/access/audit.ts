@@ -7,27 +7,9 @@ import { isWithin, type Span } from "../text/day-range";
 import { t } from "../text/i18n";
 import { iso } from "../text/time";
 import { actionLabel, jobGlyph, stateLabel } from "../jobs/job-labels";
+import type { AuditView, SubjectView } from "../../wire/schema.gen";
 
-export interface AuditRowLike {
-  n: number;
-  at: number;
-  actor: string;
-  address: string;
-  action: string;
-  target: string;
-  result: string;
-  detail: Readonly<Record<string, unknown>>;
-  /** Who ordered the job or deployment of the row; empty = unknown, or no such row. */
-  by: string;
-  /** The order for many nodes that the row belongs to. */
-  order: string | null;
-}
-
-/** What an id of a row stands for, as the hub knows it. */
-interface SubjectLike {
-  name: string;
-  action: string;
-}
+export type AuditRowLike = Omit<AuditView, "chain">;
 
 export interface AuditFilter extends Span {
   actor: string;
@@ -219,7 +201,7 @@ export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
 }
 
 /** The name of what an id stands for: of a job its action and node. Undefined = it has none. */
-export function subjectName(subject: SubjectLike | undefined): string | undefined {
+export function subjectName(subject: SubjectView | undefined): string | undefined {
   if (!subject) return undefined;
   return [subject.action && actionLabel(subject.action), subject.name].filter(Boolean).join(", ") || undefined;
 }

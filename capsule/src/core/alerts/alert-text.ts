@@ -2,30 +2,23 @@
 
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
+import type { AlertView, IncidentView } from "../../wire/schema.gen";
 
-export interface FlagsLike {
-  acknowledged: boolean;
-  snoozed_until: number | null;
-  suppressed_by: string | null;
-  stale: boolean;
-  flapping: boolean;
-  maintenance: string | null;
-}
-
-export interface AlertLike {
-  id: string;
-  rule_id: string;
-  rule_name: string;
-  node_id: string | null;
-  object: string;
-  level: "warning" | "critical";
-  state: "firing" | "resolved";
-  since_at: number;
-  reason: "cleared" | "object_gone" | "rule_disabled" | "rule_deleted" | "not_selected" | "node_removed" | "not_repeated" | null;
-  flags: FlagsLike;
-  acknowledged_by: string;
-  incident_id: string;
-}
+export type AlertLike = Pick<
+  AlertView,
+  | "id"
+  | "rule_id"
+  | "rule_name"
+  | "node_id"
+  | "object"
+  | "level"
+  | "state"
+  | "since_at"
+  | "reason"
+  | "flags"
+  | "acknowledged_by"
+  | "incident_id"
+>;
 
 export interface Flag {
   key: string;
@@ -64,13 +57,7 @@ export const endWords = ({ reason }: Pick<AlertLike, "reason">): string => (reas
 export const isOpen = ({ state, flags }: AlertLike, now: number): boolean =>
   state === "firing" && !flags.acknowledged && !flags.suppressed_by && !((flags.snoozed_until ?? 0) > now);
 
-export interface IncidentLike {
-  id: string;
-  level: "warning" | "critical";
-  state: "open" | "resolved";
-  since_at: number;
-  alerts: readonly AlertLike[];
-}
+export type IncidentLike = Pick<IncidentView, "id" | "level" | "state" | "since_at"> & { alerts: readonly AlertLike[] };
 
 export interface IncidentGroup<I, A> {
   incident: I;

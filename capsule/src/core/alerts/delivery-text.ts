@@ -3,15 +3,9 @@
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
 import { DELIVERY_REASONS } from "./delivery-reasons.gen";
+import type { DeliveryView } from "../../wire/schema.gen";
 
-export interface DeliveryLike {
-  kind: string;
-  state: "due" | "sending" | "sent" | "deferred" | "skipped" | "failed";
-  reason: string;
-  attempts: number;
-  next_at: number | null;
-  sent_at: number | null;
-}
+export type DeliveryLike = Pick<DeliveryView, "kind" | "state" | "reason" | "attempts" | "next_at" | "sent_at">;
 
 const KINDS: Readonly<Record<string, string>> = {
   firing: t`New incident`,

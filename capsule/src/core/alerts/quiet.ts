@@ -1,13 +1,8 @@
 /** Which maintenance of a user holds the messages of a node back now. */
 
-export interface WindowLike {
-  select: { all: boolean; tags: readonly string[]; nodes: readonly string[] };
-  reason: string;
-  origin: string;
-  /** The present or next occurrence, in Unix seconds; null: the window is over. */
-  next_from_at: number | null;
-  next_until_at: number | null;
-}
+import type { MaintenanceView } from "../../wire/schema.gen";
+
+export type WindowLike = Pick<MaintenanceView, "select" | "reason" | "origin" | "next_from_at" | "next_until_at">;
 
 export interface Quiet {
   until: number;

@@ -1,7 +1,7 @@
 /** A rule while it is edited: thresholds may be incomplete. Values are in the rule's unit. */
 
 import { t } from "../text/i18n";
-import type { SelectLike, ThresholdLike } from "./rule-text";
+import type { OverrideView, RuleView, SelectView, ThresholdView } from "../../wire/schema.gen";
 
 /** The hub's limits. */
 const LONGEST_S = 604_800;
@@ -14,7 +14,7 @@ export interface ThresholdDraft {
 }
 
 export interface OverrideDraft {
-  select: SelectLike;
+  select: SelectView;
   /** Whether the rule is on for these servers, whatever it is for others; null: as for others. */
   enabled: boolean | null;
   warn: ThresholdDraft | null;
@@ -50,24 +50,7 @@ export const NEW_DRAFT: RuleDraft = {
   overrides: [],
 };
 
-interface RuleLike {
-  name: string;
-  expr: string;
-  select: SelectLike;
-  when: "above" | "below";
-  warn: ThresholdLike | null;
-  crit: ThresholdLike | null;
-  for_s: number;
-  clear_s: number;
-  enabled: boolean;
-  overrides: readonly {
-    select: SelectLike;
-    enabled: boolean | null;
-    warn: ThresholdLike | null;
-    crit: ThresholdLike | null;
-    for_s: number | null;
-  }[];
-}
+type RuleLike = Pick<RuleView, "name" | "expr" | "select" | "when" | "warn" | "crit" | "for_s" | "clear_s" | "enabled" | "overrides">;
 
 export function draftOf(rule: RuleLike): RuleDraft {
   const { name, expr, select, when, warn, crit, for_s, clear_s, enabled } = rule;
@@ -85,35 +68,14 @@ export function draftOf(rule: RuleLike): RuleDraft {
   }; // prettier-ignore
 }
 
-interface OverrideBody {
-  select: { all: boolean; tags: string[]; nodes: string[] };
-  enabled: boolean | null;
-  warn: ThresholdLike | null;
-  crit: ThresholdLike | null;
-  for_s: number | null;
-}
-
-export interface RuleDraftBody {
-  name: string;
-  expr: string;
-  select: { all: boolean; tags: string[]; nodes: string[] };
-  when: "above" | "below";
-  warn: ThresholdLike | null;
-  crit: ThresholdLike | null;
-  for_s: number;
-  clear_s: number;
-  enabled: boolean;
-  overrides: OverrideBody[];
-}
-
-const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdLike | null =>
+const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdView | null =>
   threshold === null || (threshold.trigger !== null && threshold.clear !== null);
 
 /** The body of the request; null while a number is missing. An exception that is off may have incomplete or contradictory levels: then it is sent without levels. */
-export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
+export function bodyOf(draft: RuleDraft): RuleLike | null {
   const { warn, crit } = draft;
   if (!isWhole(warn) || !isWhole(crit)) return null;
-  const overrides: OverrideBody[] = [];
+  const overrides: OverrideView[] = [];
   for (const one of draft.overrides) {
     const { warn: lower, crit: upper, enabled, for_s } = one;
     const select = { all: one.select.all, tags: [...one.select.tags], nodes: [...one.select.nodes] };

@@ -7,26 +7,9 @@ import { age } from "../text/time";
 import { plural } from "../text/units";
 import { alertValue } from "./alert-values";
 import { expressionParts, type MetricWindow } from "./expression";
+import type { PreviewEpisode, PreviewView, RuleView, SelectView, ThresholdView } from "../../wire/schema.gen";
 
-export interface ThresholdLike {
-  trigger: number;
-  clear: number;
-}
-
-export interface SelectLike {
-  all: boolean;
-  tags: readonly string[];
-  nodes: readonly string[];
-}
-
-export interface RuleLike {
-  expr: string;
-  when: "above" | "below";
-  warn: ThresholdLike | null;
-  crit: ThresholdLike | null;
-  for_s: number;
-  unit: string;
-}
+export type RuleLike = Pick<RuleView, "expr" | "when" | "warn" | "crit" | "for_s" | "unit">;
 
 /** Texts for the value that a rule reads. */
 interface Words {
@@ -118,7 +101,7 @@ function subjectWords(expr: string): Words {
 export const LEVEL_WORDS = { warning: t`warning`, critical: t`critical` } as const;
 
 /** Whether any value above zero crosses the threshold, so that the sentence needs no number. The unit `level` is 1 for a warning and 2 for critical. */
-const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean =>
+const isAny = (rule: RuleLike, words: Words, threshold: ThresholdView): boolean =>
   words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level" || words.event === true);
 
 const severityWords = (trigger: number): string =>
@@ -126,7 +109,7 @@ const severityWords = (trigger: number): string =>
 
 function levelWords(rule: RuleLike, words: Words, any: boolean): string {
   if (rule.unit === "level" && rule.warn && rule.crit) return t`→ warning or critical, as the deadline says`;
-  const one = (threshold: ThresholdLike, level: string): string => {
+  const one = (threshold: ThresholdView, level: string): string => {
     if (any) return [words.event ? severityWords(threshold.trigger) : "", t`→ ${level}`].filter(Boolean).join(" ");
     const value = alertValue(threshold.trigger, rule.unit);
     return rule.when === "above" ? t`above ${value} → ${level}` : t`below ${value} → ${level}`;
@@ -149,7 +132,7 @@ export function ruleSentence(rule: RuleLike): string {
 }
 
 /** The selected servers: "all servers", "tag web, tag db", "3 servers". */
-export function selectWords({ all, tags, nodes }: SelectLike, nameOf: (node: string) => string): string {
+export function selectWords({ all, tags, nodes }: SelectView, nameOf: (node: string) => string): string {
   if (all) return t`all servers`;
   const named = nodes.length > 2 ? [plural(nodes.length, "server")] : nodes.map(nameOf);
   return [...tags.map((tag) => t`tag ${tag}`), ...named].join(", ") || t`no server`;
@@ -161,11 +144,7 @@ export type RuleGroup = "own" | "servers" | "hub";
 export const ruleGroup = ({ origin, kind, expr }: { origin: string; kind: string; expr: string }): RuleGroup =>
   origin === "user" ? "own" : kind === "hub" || expr.startsWith("state(hub_") ? "hub" : "servers";
 
-export interface PreviewLike {
-  would_fire: readonly { node_id: string | null; told: boolean }[];
-  told: number;
-  complete: boolean;
-}
+export type PreviewLike = Pick<PreviewView, "told" | "complete"> & { would_fire: readonly Pick<PreviewEpisode, "node_id" | "told">[] };
 
 /** How often the rule would have fired, as one or two sentences. */
 export function previewSentence(found: PreviewLike, days: number): string {

@@ -2,6 +2,7 @@
 
 import { t } from "../text/i18n";
 import { age, timeOrDate } from "../text/time";
+import type { DayView, ExpectationView, MaintenanceView } from "../../wire/schema.gen";
 
 export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
 export type Day = (typeof DAYS)[number];
@@ -19,13 +20,7 @@ export function daysWords(days: readonly Day[]): string {
   return at.map(name).join(", ");
 }
 
-interface WindowLike {
-  from_at: number;
-  until_at: number | null;
-  closed_at: number | null;
-  weekly: { days: readonly Day[]; start: string; end: string } | null;
-  zone: string | null;
-}
+type WindowLike = Pick<MaintenanceView, "from_at" | "until_at" | "closed_at" | "weekly" | "zone">;
 
 /** When a window is open. A window that was ended early has its real end; one that was cancelled before its start has its planned end. */
 export function windowWords(window: WindowLike, now: number): string {
@@ -43,29 +38,14 @@ function endOf({ from_at, until_at, closed_at }: WindowLike): number | null {
   return until_at === null ? closed_at : Math.min(closed_at, until_at);
 }
 
-interface DeadlineLike {
-  event: string;
-  by: string;
-  from: string;
-  zone: string;
-  days: readonly Day[];
-  grace_s: number;
-}
+type DeadlineLike = Pick<ExpectationView, "event" | "by" | "from" | "zone" | "days" | "grace_s">;
 
 export const deadlineWords = (one: DeadlineLike): string => {
   const words = t`${one.event} by ${one.by} ${one.zone}, ${daysWords(one.days)}`;
   return one.grace_s > 0 ? t`${words}, ${age(one.grace_s)} of grace` : words;
 };
 
-export interface DayLike {
-  date: string;
-  due_at: number;
-  met: number;
-  arrived_late: number;
-  late: number;
-  missed: number;
-  not_judged: number;
-}
+export type DayLike = Pick<DayView, "date" | "due_at" | "met" | "arrived_late" | "late" | "missed" | "not_judged">;
 
 export type DayState = "met" | "late" | "missed" | "not_judged" | "coming";
 

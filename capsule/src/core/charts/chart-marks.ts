@@ -5,6 +5,7 @@ import { duration } from "../text/time";
 import { plural } from "../text/units";
 import type { Span } from "./time-range";
 import { actionLabel, stateLabel } from "../jobs/job-labels";
+import type { EventView, JobView } from "../../wire/schema.gen";
 
 export interface ChartMark {
   at: number;
@@ -13,21 +14,9 @@ export interface ChartMark {
   text: string;
 }
 
-interface JobLike {
-  id: string;
-  action: string;
-  state: string;
-  created_at: number;
-  started_at: number | null;
-  ended_at: number | null;
-}
+type JobLike = Pick<JobView, "id" | "action" | "created_at" | "started_at" | "ended_at"> & { state: string };
 
-interface EventLike {
-  type: string;
-  severity: "info" | "warning" | "error";
-  at: number;
-  message: string;
-}
+type EventLike = Pick<EventView, "type" | "severity" | "at" | "message">;
 
 const MOST = 200;
 const LEVELS = { info: "", warning: "warn", error: "crit" } as const;

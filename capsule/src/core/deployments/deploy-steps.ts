@@ -2,6 +2,7 @@
 
 import { removalVerified } from "./removal";
 import { t } from "../text/i18n";
+import type { DeploymentView, EarlierView, StepView } from "../../wire/schema.gen";
 
 const STEP_TITLES: Record<string, string> = {
   connect: t`Reach the server`,
@@ -43,13 +44,11 @@ export type FixField =
   | "name"
   | null;
 
-interface DeploymentLike {
-  kind: "install" | "update" | "remove";
+type DeploymentLike = Pick<DeploymentView, "kind" | "again"> & {
   state: string;
-  again: boolean;
   error: { message: string } | null;
   steps: readonly { name: string; state: string }[];
-}
+};
 
 /** The name of the requested action. */
 export function deploymentLabel({ kind, again }: DeploymentLike): string {
@@ -68,11 +67,7 @@ export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" 
   return again ? t`${name} was deployed again` : t`${name} was added`;
 }
 
-interface Timed {
-  started_at: number | null;
-  ended_at: number | null;
-  waited_s: number;
-}
+type Timed = Pick<StepView, "started_at" | "ended_at" | "waited_s">;
 
 /** The seconds that a step has worked. The time in which a person read does not count. Null = not begun, or it waits for a person now. */
 export function workedStep({ started_at, ended_at, waited_s }: Timed, state: string, now: number): number | null {
@@ -136,14 +131,7 @@ const FIXES: Record<string, FixField> = {
 /** The field that fixes a failure, which the form shows with the error. Null = no field fixes it. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
-interface EarlierTry {
-  tries: number;
-  step: string;
-  left: "nothing" | "taken_back" | "unknown" | "goes_on";
-  kept: readonly string[];
-}
-
-const LEFTOVER_TEXTS: Record<EarlierTry["left"], string> = {
+const LEFTOVER_TEXTS: Record<EarlierView["left"], string> = {
   nothing: t`it had changed nothing on the server, so every step runs again`,
   taken_back: t`what it had started on the server was undone, so every step runs again`,
   unknown: t`what it may have left on the server is undone first, then every step runs again`,
@@ -151,7 +139,7 @@ const LEFTOVER_TEXTS: Record<EarlierTry["left"], string> = {
 };
 
 /** How the previous try ended, and which steps this try repeats. */
-export function earlierText({ tries, step, left, kept }: EarlierTry, kind: string): string {
+export function earlierText({ tries, step, left, kept }: EarlierView, kind: string): string {
   const still = kept.includes("host_key") ? ` ${t`You will not be asked to confirm the host key again.`}` : "";
   return t`Attempt ${tries + 1}. The previous one ended at “${stepTitle(step, kind)}”: ${LEFTOVER_TEXTS[left]}.` + still;
 }

@@ -1,6 +1,7 @@
 /** Lists of servers to add: the valid rows, the fingerprints that wait for confirmation, and the status of each server. */
 
 import { t } from "../text/i18n";
+import type { DeploymentView } from "../../wire/schema.gen";
 
 interface Row {
   username: string | null;
@@ -26,14 +27,7 @@ export function addressText({ host, port, username = null }: Address): string {
   return `${username ? `${username}@` : ""}${where}${port === 22 ? "" : `:${port}`}`;
 }
 
-interface HostKeyHolder {
-  id: string;
-  host: string;
-  port: number;
-  name: string;
-  state: string;
-  host_key: { type: string; fingerprint: string; host: string; port: number } | null;
-}
+type HostKeyHolder = Pick<DeploymentView, "id" | "host" | "port" | "name" | "host_key"> & { state: string };
 
 /** Whether the shown key belongs to a jump host: the host or port of the key is not that of the server. */
 export const isJumpHostKey = ({ host, port, host_key: key }: Pick<HostKeyHolder, "host" | "port" | "host_key">): boolean =>

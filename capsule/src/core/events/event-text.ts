@@ -6,14 +6,9 @@ import { t } from "../text/i18n";
 import { iso } from "../text/time";
 import { ACTION_LABELS, actionLabel, STATE_LABELS } from "../jobs/job-labels";
 import { EVENT_GROUPS, EVENT_TYPES } from "./event-types.gen";
+import type { EventView } from "../../wire/schema.gen";
 
-interface EventLike {
-  type: string;
-  source: string;
-  node_id: string | null;
-  message: string;
-  details: Readonly<Record<string, unknown>>;
-}
+type EventLike = Pick<EventView, "type" | "node_id" | "message" | "details"> & { source: string };
 
 export type NameOf = (node: string) => string | undefined;
 
@@ -39,10 +34,7 @@ export function eventText({ type, source, node_id, message, details }: EventLike
   return missing ? message : text;
 }
 
-interface EventRow extends EventLike {
-  at: number;
-  severity: string;
-}
+type EventRow = EventLike & { at: number; severity: string };
 
 /** The events as CSV with the page's texts. Other columns have the hub's names and values. */
 export const eventsCsv = (events: readonly EventRow[], nameOf: NameOf): string =>

@@ -107,7 +107,7 @@ test("runs are grouped by day", () => {
 });
 
 test("an order is one run whose number the hub gives, whatever events of it are loaded", () => {
-  const order = { id: "x", kind: "jobs", action: "plan", for_action: "upgrade", by: "ada", states: { succeeded: 24, failed: 2 } };
+  const order = { id: "x", kind: "jobs" as const, action: "plan", for_action: "upgrade", by: "ada", states: { succeeded: 24, failed: 2 } };
   const one = { ...event("job_succeeded", "a", 10), details: { action: "plan", batch: "x" } };
   const known = new Map([["x", order]]);
   assert.deepEqual(

@@ -1,14 +1,9 @@
 /** Folds repeated events into one row, and splits a list into days. */
 
-import { orderSize, type OrderLike } from "./orders";
+import { orderSize } from "./orders";
+import type { EventView, OrderView } from "../../wire/schema.gen";
 
-interface EventLike {
-  type: string;
-  severity: string;
-  node_id: string | null;
-  at: number;
-  details: Readonly<Record<string, unknown>>;
-}
+type EventLike = Pick<EventView, "type" | "node_id" | "at" | "details"> & { severity: string };
 
 /** Types of events that many nodes have at the same time, for example after a restart of the hub, when a rule fires for all nodes, or from one order for many. */
 const FOLDED: ReadonlySet<string> = new Set([
@@ -45,7 +40,7 @@ const keyOf = ({ type, severity, details: { rule, end, action, reason } }: Event
   JSON.stringify([type, severity, rule, end, action, reason]);
 
 /** Orders for many nodes that the hub knows, by id. */
-export type Orders = ReadonlyMap<string, OrderLike>;
+export type Orders = ReadonlyMap<string, OrderView>;
 const NO_ORDERS: Orders = new Map();
 
 /**
@@ -107,7 +102,7 @@ export function latestOfNodes<E extends EventLike>(run: readonly E[]): E[] {
 }
 
 /** An order as its loaded events tell it, where the hub did not count it. */
-export function orderFromEvents(run: readonly EventLike[]): OrderLike {
+export function orderFromEvents(run: readonly EventLike[]): OrderView {
   const states: Record<string, number> = {};
   for (const { type } of latestOfNodes(run)) {
     const state = type === "agent_updated" ? "succeeded" : type.replace(/^.*_/, "").replace("started", "running");

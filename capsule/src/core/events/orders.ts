@@ -3,17 +3,7 @@
 import { jobLabel } from "../jobs/job-labels";
 import { t } from "../text/i18n";
 import { plural } from "../text/units";
-
-/** An order as the hub counts it, whatever rows of it are loaded. */
-export interface OrderLike {
-  id: string;
-  kind: string;
-  action: string;
-  for_action: string | null;
-  /** Who ordered it. */
-  by: string;
-  states: Readonly<Record<string, number>>;
-}
+import type { OrderView } from "../../wire/schema.gen";
 
 const DEPLOYMENT_KINDS: Readonly<Record<string, string>> = { install: t`Deployment`, update: t`Update of the agent`, remove: t`Removal` };
 
@@ -34,14 +24,14 @@ const STATES: Readonly<Record<string, string>> = {
 };
 const FAULTS: readonly string[] = ["interrupted", "unknown", "incomplete"];
 
-export const orderSize = ({ states }: OrderLike): number => Object.values(states).reduce((sum, count) => sum + count, 0);
+export const orderSize = ({ states }: OrderView): number => Object.values(states).reduce((sum, count) => sum + count, 0);
 
 /** For example "Upgrade packages". */
-export const orderTitle = ({ kind, action, for_action }: OrderLike): string =>
+export const orderTitle = ({ kind, action, for_action }: OrderView): string =>
   kind === "deployments" ? (DEPLOYMENT_KINDS[action] ?? action) : jobLabel({ action, for: for_action });
 
 /** For example "24 nodes: 2 failed, 22 succeeded". */
-export function orderSummary(order: OrderLike): string {
+export function orderSummary(order: OrderView): string {
   const { kind, states } = order;
   const counts = new Map<string, number>();
   for (const state of [...Object.keys(STATES), ...Object.keys(states).filter((one) => !Object.hasOwn(STATES, one))]) {
@@ -54,11 +44,11 @@ export function orderSummary(order: OrderLike): string {
 }
 
 /** For example "Upgrade packages on 24 nodes: 2 failed, 22 succeeded". */
-export const orderText = (order: OrderLike): string => t`${orderTitle(order)} on ${orderSummary(order)}`;
+export const orderText = (order: OrderView): string => t`${orderTitle(order)} on ${orderSummary(order)}`;
 
 /** The worst of an order's states, as the severity of an event. */
-export const orderSeverity = ({ states }: OrderLike): "error" | "warning" | "info" =>
+export const orderSeverity = ({ states }: OrderView): "error" | "warning" | "info" =>
   states["failed"] ? "error" : FAULTS.some((state) => states[state]) ? "warning" : "info";
 
 /** The page of an order. */
-export const orderUrl = ({ id, kind }: OrderLike): string => `/${kind === "deployments" ? "deployments" : "batches"}/${id}`;
+export const orderUrl = ({ id, kind }: OrderView): string => `/${kind === "deployments" ? "deployments" : "batches"}/${id}`;

@@ -1,8 +1,8 @@
 /** What remains to be done after a job, according to its report. */
 
-import type { CodedText } from "../text/coded-text";
 import { pluralWord, t } from "../text/i18n";
 import { jobGlyph, stateLabel } from "./job-labels";
+import type { CodedTextView } from "../../wire/schema.gen";
 
 interface ReportLike {
   reboot: "yes" | "no" | "unknown";
@@ -32,7 +32,7 @@ export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: numb
 /** Codes of notes about services, ports, mounts or units that did not come back after a reboot. */
 const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "reboot.mounts", "reboot.routes", "reboot.failed_units"]);
 
-export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(note?.code ?? "");
+export const isLoss = (note: CodedTextView | null | undefined): boolean => LOST.has(note?.code ?? "");
 
 /** Whether the report names anything that remains to be done, or does not know whether a reboot is needed. */
 export const hasFollowUp = (report: ReportLike): boolean =>

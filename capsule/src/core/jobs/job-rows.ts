@@ -1,9 +1,8 @@
 /** Rows of the list of jobs: one for each batch, and one for each job without a batch. */
 
-interface JobLike {
-  id: string;
-  batch_id: string | null;
-}
+import type { JobView } from "../../wire/schema.gen";
+
+type JobLike = Pick<JobView, "id" | "batch_id">;
 
 export interface JobRow<J, B> {
   job: J;

@@ -1,6 +1,7 @@
 /** Merges the lists of jobs and deployments, which are read page by page, by time. */
 
 import { serverGroupOf } from "../deployments/server-list";
+import type { DeploymentView } from "../../wire/schema.gen";
 
 export interface Loaded<T> {
   /** Newest first. */
@@ -21,14 +22,7 @@ export function mergeNewest<T>(timeOf: (item: T) => number, ...lists: readonly L
     .sort((a, b) => timeOf(b) - timeOf(a));
 }
 
-interface DeploymentLike {
-  id: string;
-  batch_id: string | null;
-  state: string;
-  host: string;
-  name: string;
-  created_by: string;
-}
+type DeploymentLike = Pick<DeploymentView, "id" | "batch_id" | "host" | "name" | "created_by"> & { state: string };
 
 interface DeploymentFilter {
   /** A key of the state chips; empty: all. */

@@ -1,26 +1,23 @@
 /** The actions that a server can run as jobs, mainly for packages, and their labels. */
 
-import { codedText, type CodedText } from "../text/coded-text";
+import { codedText } from "../text/coded-text";
 import { pluralWord, t } from "../text/i18n";
 import { decimalSize } from "../text/units";
 import { ARG_KINDS } from "./arg-kinds.gen";
 import { jobEnded } from "./job-labels";
 import { VERBS, type PlannedVerb, type Verb } from "./verbs.gen";
+import type { CodedTextView, PlanStepView, PlanView } from "../../wire/schema.gen";
 
 type KeptBackReason = "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
 
-interface PlanLike {
-  counts: { upgrades: number; new: number; removals: number; security: number; kept: number };
-  reboot: string;
-  download_bytes: number | null;
-}
+type PlanLike = Pick<PlanView, "counts" | "download_bytes"> & { reboot: string };
 
 interface PlanBatch {
   jobs: readonly { node_id: string; state: string; planned?: boolean }[];
 }
 
 interface Stoppable {
-  stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; why_coded: CodedText | null; force?: boolean } | null;
+  stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; why_coded: CodedTextView | null; force?: boolean } | null;
 }
 
 /** The verbs that a user can request as a job, in menu order. Plans are left out, because the page requests plans itself. */
@@ -63,11 +60,7 @@ export function packagesLabel(job: Named & { action: string; for?: string | null
   return VERBS[job.for ?? job.action]?.upgrades ? t`All packages` : "";
 }
 
-interface StepLike {
-  package: string;
-  from: string;
-  to: string;
-}
+type StepLike = Pick<PlanStepView, "package" | "from" | "to">;
 
 /** Whether a step replaces a package by another version of it. */
 export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";

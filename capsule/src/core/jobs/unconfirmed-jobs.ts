@@ -1,5 +1,7 @@
 /** Finds the job of a request that got no answer, in the jobs that the hub reports. */
 
+import type { JobView } from "../../wire/schema.gen";
+
 export interface UnconfirmedJob {
   action: string;
   nodes: readonly string[];
@@ -8,12 +10,7 @@ export interface UnconfirmedJob {
   at: number;
 }
 
-interface JobLike {
-  action: string;
-  node_id: string;
-  created_by: string;
-  created_at: number;
-}
+type JobLike = Pick<JobView, "action" | "node_id" | "created_by" | "created_at">;
 
 /** The hub rounds times to the second. */
 const ROUND_S = 1;

@@ -1,16 +1,17 @@
 /** All values of a node as a list for people: named, grouped and with units. */
 
-import { parseSeries, type SampleLike } from "./series";
+import { parseSeries } from "./series";
 import { translate, t } from "../text/i18n";
 import { age } from "../text/time";
 import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "../text/units";
+import type { Sample } from "../../wire/schema.gen";
 
 export interface MetricValue {
   series: string;
   /** The name without the family, or the family if nothing else is left: `total`, `read sda`. */
   name: string;
   unit: string;
-  sample: SampleLike;
+  sample: Sample;
 }
 
 export interface MetricGroup {
@@ -52,11 +53,7 @@ export function formatValue(value: number | null | undefined, unit: string): str
 const plain = (value: number): string => (Number.isInteger(value) ? count(value) : digits3(value));
 
 /** The values by family, in catalogue order. Only series whose names contain all of `words` are listed. */
-export function metricGroups(
-  latest: Readonly<Record<string, SampleLike>>,
-  units: ReadonlyMap<string, string>,
-  words: string,
-): MetricGroup[] {
+export function metricGroups(latest: Readonly<Record<string, Sample>>, units: ReadonlyMap<string, string>, words: string): MetricGroup[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const order = new Map([...units.keys()].map((metric, index) => [metric, index]));
   const found: (MetricValue & { family: string; order: number })[] = [];

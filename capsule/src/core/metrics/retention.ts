@@ -3,6 +3,7 @@
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
 import { size } from "../text/units";
+import type { TierView } from "../../wire/schema.gen";
 
 const UNITS: readonly (readonly [string, number])[] = [
   ["d", 86_400],
@@ -39,12 +40,7 @@ export function retentionError(text: string, finer?: string): string {
   return before !== null && seconds < before ? t`At least as long as for the finer samples above.` : "";
 }
 
-interface TierLike {
-  tier: Tier;
-  kept_s: number;
-  bytes_per_value: number;
-  values_per_day: number;
-}
+type TierLike = Pick<TierView, "tier" | "kept_s" | "bytes_per_value" | "values_per_day">;
 
 /** The size of a tier in bytes once it holds samples of this duration. */
 export const bytesWhenFull = (tier: TierLike, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;

@@ -1,5 +1,7 @@
 /** Series names in the hub's form: `disk.read{device=sda}`. */
 
+import type { Sample } from "../../wire/schema.gen";
+
 export interface Series {
   metric: string;
   label: string;
@@ -16,18 +18,13 @@ export function parseSeries(name: string): Series | null {
 
 export const seriesName = (metric: string, label: string, value: string): string => `${metric}{${label}=${value}}`;
 
-export interface SampleLike {
-  value: number | null;
-  at: number;
-}
-
 /** The label value of a series with a label: `sda` of `disk.read{device=sda}`. */
 export const labelValueOf = (name: string): string => name.slice(name.indexOf("=") + 1, -1);
 
 /** The samples of one labelled metric, by label value. */
-export function labelled(latest: Readonly<Record<string, SampleLike>>, metric: string): Map<string, SampleLike> {
-  const found = new Map<string, SampleLike>();
+export function labelled(latest: Readonly<Record<string, Sample>>, metric: string): Map<string, Sample> {
+  const found = new Map<string, Sample>();
   const start = `${metric}{`;
-  for (const name in latest) if (name.startsWith(start)) found.set(labelValueOf(name), latest[name] as SampleLike);
+  for (const name in latest) if (name.startsWith(start)) found.set(labelValueOf(name), latest[name] as Sample);
   return found;
 }

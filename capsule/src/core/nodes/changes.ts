@@ -2,13 +2,9 @@
 
 import { actionLabel } from "../jobs/job-labels";
 import { t } from "../text/i18n";
+import type { NodeChangeView } from "../../wire/schema.gen";
 
-interface ChangeLike {
-  kind: string;
-  object: string;
-  from: string;
-  to: string;
-}
+type ChangeLike = Pick<NodeChangeView, "kind" | "object" | "from" | "to">;
 
 export const CHANGE_KINDS = {
   package: t`package`,

@@ -1,35 +1,23 @@
 /** The values of a node in lists, computed from its latest samples; their levels, and the health of a node. */
 
-import { labelValueOf, type SampleLike } from "../metrics/series";
+import { labelValueOf } from "../metrics/series";
 import { share } from "../text/units";
+import type { FindingView, NodeHealthView, Sample, UpdatesView } from "../../wire/schema.gen";
 
 export type Level = "" | "warn" | "crit";
 /** `back`: the hub was restarted, and the node has not reconnected yet. `wait`: the node has never connected. `stale`: it is online, but its values are old. */
 export type Health = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "wait";
 
-export interface FindingLike {
-  kind: string;
-  /** The mount, unit or other object of the finding; empty: the server as a whole. */
-  object: string;
-  level: "notice" | "warning" | "critical";
-}
+export type FindingLike = Pick<FindingView, "kind" | "object" | "level">;
 
-export interface HealthLike {
-  level: "ok" | "notice" | "warning" | "critical" | "unknown";
-  /** The worst first. */
-  findings: readonly FindingLike[];
-}
+export type HealthLike = Pick<NodeHealthView, "level"> & { findings: readonly FindingLike[] };
 
-export interface UpdatesLike {
-  total: number | null;
-  /** When the oldest of the package lists behind the count was refreshed, in Unix seconds; null = they never were. */
-  checked_at: number | null;
-}
+export type UpdatesLike = Pick<UpdatesView, "total" | "checked_at">;
 
 export interface NodeLike {
   state: "pending" | "online" | "offline";
   reconnecting?: boolean;
-  latest: Readonly<Record<string, SampleLike>>;
+  latest: Readonly<Record<string, Sample>>;
   identity: { cpu_cores: number };
   last_seen_at: number | null;
   updates: UpdatesLike;
@@ -92,7 +80,7 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
   if (before) return status;
   for (const name in latest) {
     if (!name.endsWith("}")) continue;
-    const { value } = latest[name] as SampleLike;
+    const { value } = latest[name] as Sample;
     if (name.startsWith("filesystem.used{")) {
       const part = usedShare(latest, name);
       if (part === null || part <= (status.disk ?? -1)) continue;

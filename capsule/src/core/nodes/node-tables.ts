@@ -4,6 +4,7 @@ import { formatValue } from "../metrics/metric-list";
 import { translate, t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
 import { UNKNOWN } from "../text/units";
+import type { ColumnView } from "../../wire/schema.gen";
 
 /** Numbers that are not rounded or scaled. */
 const UNFORMATTED = new Set(["pid", "port", "mtu"]);
@@ -24,14 +25,8 @@ const WORDS: Readonly<Record<string, string>> = {
 
 export type TableCell = string | number | null;
 
-export interface ColumnLike {
-  name: string;
-  kind: "text" | "number" | "time";
-  unit: string;
-}
-
 export interface TableLike {
-  columns: readonly ColumnLike[];
+  columns: readonly ColumnView[];
   rows: readonly (readonly TableCell[])[];
 }
 
@@ -67,7 +62,7 @@ export function filterRows(rows: readonly (readonly TableCell[])[], words: strin
     : rows;
 }
 
-export function cellText(column: ColumnLike, cell: TableCell, now: number): string {
+export function cellText(column: ColumnView, cell: TableCell, now: number): string {
   if (cell === null || cell === "") return UNKNOWN;
   if (column.name === "security" && cell === "no") return "";
   if (typeof cell === "string") return cell;

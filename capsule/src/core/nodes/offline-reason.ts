@@ -1,11 +1,8 @@
 /** The reason why a node is offline: the reason in an event, or a restart of the hub. */
 
-interface EventLike {
-  type: string;
-  node_id: string | null;
-  at: number;
-  details: Readonly<Record<string, unknown>>;
-}
+import type { EventView } from "../../wire/schema.gen";
+
+type EventLike = Pick<EventView, "type" | "node_id" | "at" | "details">;
 
 /** The number of events in the hub's first message. If there are fewer, the hub has no others. */
 const RECENT_EVENTS = 50;

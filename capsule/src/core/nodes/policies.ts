@@ -1,12 +1,9 @@
 /** Counts what the policies of many servers allow. */
 
 import { pluralWord, t } from "../text/i18n";
+import type { PolicyView } from "../../wire/schema.gen";
 
-interface PolicyLike {
-  mode: string;
-  units: readonly string[];
-  journal: string;
-}
+type PolicyLike = Pick<PolicyView, "mode" | "units"> & { journal: string };
 
 /** For example "3 of 43 servers allow restarts of services, 12 the journal on demand, 40 are managed, 1 is not known". null = a policy that is not known. */
 export function policySummary(policies: readonly (PolicyLike | null)[]): string {

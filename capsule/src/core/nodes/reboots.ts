@@ -2,18 +2,12 @@
 
 import { t } from "../text/i18n";
 import { duration } from "../text/time";
+import type { RebootView } from "../../wire/schema.gen";
 
-interface RebootLike {
-  verdict: "kept" | "broken" | "not_rebooted" | "under_way" | "overdue" | "unknown";
-  words: string;
-  needed: "yes" | "no" | "unknown";
-  need: string;
-  boot_from: string | null;
-  boot_to: string | null;
-  away_s: number | null;
-  kernel_from: string | null;
-  kernel_to: string | null;
-}
+type RebootLike = Pick<
+  RebootView,
+  "verdict" | "words" | "needed" | "need" | "boot_from" | "boot_to" | "away_s" | "kernel_from" | "kernel_to"
+>;
 
 const VERDICTS: Readonly<Record<RebootLike["verdict"], string>> = {
   kept: t`Came back as it was`,

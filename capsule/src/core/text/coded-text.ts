@@ -1,12 +1,6 @@
 import { translate } from "./i18n";
-
-/** The English template of an agent's sentence, with the values of its placeholders. The hub finds both. */
-export interface CodedText {
-  code: string;
-  template: string;
-  facts: Readonly<Record<string, string>>;
-}
+import type { CodedTextView } from "../../wire/schema.gen";
 
 /** The sentence in the language of the page; the agent's text if the hub has no template for it. */
-export const codedText = (text: string, coded: CodedText | null | undefined): string =>
+export const codedText = (text: string, coded: CodedTextView | null | undefined): string =>
   coded ? translate(coded.template).replaceAll(/\{(\w+)\}/g, (place, name: string) => coded.facts[name] ?? place) : text;

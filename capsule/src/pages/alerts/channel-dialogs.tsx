@@ -10,7 +10,7 @@ import type { ApiError, ChannelBody, ChannelView } from "../../state/types";
 import { SecretField, TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
 import { Failure, Loading } from "../../ui/load-states";
-import { FormDialog } from "./form-dialog";
+import { FormDialog } from "../form-dialog";
 import { ownZone } from "./schedule-fields";
 import { useAnswer } from "../use-answer";
 

@@ -8,15 +8,14 @@ import { timeOrDate } from "../../core/text/time";
 import { deleteChannel, editChannel, loadChannels } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { askMessenger } from "../../state/messenger";
-import { toast } from "../../state/toasts";
 import type { ChannelView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Empty } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
 import { Time } from "../../ui/time";
+import { FormDialog } from "../form-dialog";
 import { ListView } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { AddChannel, EditChannel } from "./channel-dialogs";
@@ -165,25 +164,21 @@ function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
 }
 
 function DeleteChannel({ channel, onClose, onDone }: { channel: ChannelView; onClose: () => void; onDone: () => void }): VNode {
-  const act = useAction();
-  const end = act.dialogProps(onClose);
-  const remove = async (): Promise<void> => {
-    if (!(await act.run(() => deleteChannel(channel.id)))) return;
-    toast("done", t`${channel.name} was deleted`);
-    onDone();
-    onClose();
-  };
   return (
-    <Dialog title={t`Delete ${channel.name}`} icon="trash-2" size="narrow" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>{t`Messages that wait for it are not sent. Its receiver is notified. Your password is asked for.`}</p>
-      </div>
-      <Foot {...end} focused>
-        <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>
-          {t`Delete channel`}
-        </Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Delete ${channel.name}`}
+      icon="trash-2"
+      size="narrow"
+      submit={t`Delete channel`}
+      kind="destroy"
+      onSave={async () => {
+        await deleteChannel(channel.id);
+        onDone();
+      }}
+      done={[t`${channel.name} was deleted`]}
+      onClose={onClose}
+    >
+      <p>{t`Messages that wait for it are not sent. Its receiver is notified. Your password is asked for.`}</p>
+    </FormDialog>
   );
 }

@@ -7,7 +7,7 @@ import type { ExpectationBody, ExpectationView } from "../../state/types";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { NodesField } from "../nodes-field";
-import { FormDialog } from "./form-dialog";
+import { FormDialog } from "../form-dialog";
 import { HowToReport } from "./how-to-report";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 

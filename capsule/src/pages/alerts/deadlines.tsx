@@ -10,16 +10,14 @@ import { plural } from "../../core/text/units";
 import { deleteExpectation, loadDays, loadExpectations } from "../../state/alert-calls";
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
-import { toast } from "../../state/toasts";
 import { ApiError, type DayView, type ExpectationView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
 import { StaleNotice } from "../../ui/stale-notice";
+import { FormDialog } from "../form-dialog";
 import { ListView } from "../list-view";
-import { ActionError, useAction } from "../use-action";
 import { DeadlineDialog } from "./deadline-dialog";
 import { HowToReport } from "./how-to-report";
 import { mayManageAlerts } from "./rules";
@@ -207,25 +205,21 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
 }
 
 function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClose: () => void; onDone: () => void }): VNode {
-  const act = useAction();
-  const dialog = act.dialogProps(onClose);
-  const remove = async (): Promise<void> => {
-    if (!(await act.run(() => deleteExpectation(one.id)))) return;
-    toast("done", t`${one.name} was deleted`);
-    onDone();
-    onClose();
-  };
   return (
-    <Dialog title={t`Delete ${one.name}`} icon="trash-2" size="narrow" onClose={dialog.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>{t`Nobody is notified any more when this event does not come. Its calendar is lost.`}</p>
-      </div>
-      <Foot {...dialog} focused>
-        <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>
-          {t`Delete deadline`}
-        </Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Delete ${one.name}`}
+      icon="trash-2"
+      size="narrow"
+      submit={t`Delete deadline`}
+      kind="destroy"
+      onSave={async () => {
+        await deleteExpectation(one.id);
+        onDone();
+      }}
+      done={[t`${one.name} was deleted`]}
+      onClose={onClose}
+    >
+      <p>{t`Nobody is notified any more when this event does not come. Its calendar is lost.`}</p>
+    </FormDialog>
   );
 }

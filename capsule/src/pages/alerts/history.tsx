@@ -13,19 +13,13 @@ import { Icon } from "../../ui/icon";
 import { Empty } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { Time } from "../../ui/time";
-import { ListView, useList } from "../list-view";
+import { ListView, useList, pageOf } from "../list-view";
 import { AlertsCut, AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
 
 export function HistoryTab(): VNode {
-  const list = useList<IncidentView>(
-    async (cursor) => {
-      const page = await findResolvedIncidents(cursor);
-      return { items: page.incidents, next: page.next };
-    },
-    (one) => one.id,
-  );
+  const list = useList<IncidentView>(pageOf(findResolvedIncidents, "incidents"), (one) => one.id);
   const [open, setOpen] = useState("");
   const ended = endedIncidents.value;
   useEffect(() => {

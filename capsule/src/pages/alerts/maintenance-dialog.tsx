@@ -12,7 +12,7 @@ import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { Segmented } from "../../ui/segmented";
 import { NodesField } from "../nodes-field";
-import { FormDialog } from "./form-dialog";
+import { FormDialog } from "../form-dialog";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 
 const LENGTHS: [string, string][] = [

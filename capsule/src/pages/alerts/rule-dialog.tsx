@@ -13,7 +13,7 @@ import { TextField } from "../../ui/field";
 import { Segmented } from "../../ui/segmented";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
-import { FormDialog } from "./form-dialog";
+import { FormDialog } from "../form-dialog";
 import { ExpressionField } from "./expression-field";
 import { OverridesField } from "./overrides-field";
 import { RulePreview } from "./rule-preview";

@@ -12,7 +12,6 @@ import { isAdmin, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type RuleView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { downloadText } from "../../ui/download";
 import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
@@ -21,7 +20,7 @@ import { MenuButton } from "../../ui/menu";
 import { SearchField } from "../../ui/search";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ImportDialog } from "../import-dialog";
-import { ActionError, useAction } from "../use-action";
+import { FormDialog } from "../form-dialog";
 import { RuleDialog } from "./rule-dialog";
 
 const GROUPS: readonly { key: RuleGroup; title: string }[] = [
@@ -209,34 +208,23 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
 }
 
 function RemoveDialog({ rule, onClose }: { rule: RuleView; onClose: () => void }): VNode {
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const own = rule.origin === "user";
-  const remove = async (): Promise<void> => {
-    if (!(await act.run(() => removeRule(rule.id)))) return;
-    toast("done", own ? t`${rule.name} was deleted` : t`${rule.name} has its default values again`);
-    onClose();
-  };
   return (
-    <Dialog
+    <FormDialog
       title={own ? t`Delete ${rule.name}` : t`Reset ${rule.name}`}
       icon={own ? "trash-2" : "rotate-cw"}
       size="narrow"
-      onClose={end.onClose}
+      submit={own ? t`Delete rule` : t`Reset rule`}
+      onSave={() => removeRule(rule.id)}
+      done={[own ? t`${rule.name} was deleted` : t`${rule.name} has its default values again`]}
+      kind={own ? "destroy" : "primary"}
+      onClose={onClose}
     >
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>
-          {own
-            ? t`Its alerts end. This cannot be undone.`
-            : t`Your changes of this rule are lost: thresholds, exceptions, and whether it is on.`}
-        </p>
-      </div>
-      <Foot {...end} focused>
-        <Button kind={own ? "destroy" : "primary"} busy={act.busy} onClick={() => void remove()}>
-          {own ? t`Delete rule` : t`Reset rule`}
-        </Button>
-      </Foot>
-    </Dialog>
+      <p>
+        {own
+          ? t`Its alerts end. This cannot be undone.`
+          : t`Your changes of this rule are lost: thresholds, exceptions, and whether it is on.`}
+      </p>
+    </FormDialog>
   );
 }

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { eventFits, isOwnWindow, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
 import { byDay, foldEvents, isOrder, latestOfNodes, orderFromEvents, orderOf, type Orders } from "../../core/events/fold-events";
-import { orderSeverity, orderSize, orderText, orderUrl, type OrderLike } from "../../core/events/orders";
+import { orderSeverity, orderSize, orderText, orderUrl } from "../../core/events/orders";
 import { listSome } from "../../core/jobs/batch";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
@@ -12,7 +12,7 @@ import { events } from "../../state/events";
 import { findEvents, type EventsQuery } from "../../state/queries";
 import { nodeName } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
-import type { EventView } from "../../state/types";
+import type { EventView, OrderView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
@@ -43,7 +43,7 @@ interface Props {
 /** Events of the fleet or of one node: pages from the hub, and live events above them. */
 export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }: Props): VNode {
   const query = { ...only, node, search: only.search && eventSearch(only.search) };
-  const counted = useRef(new Map<string, OrderLike>());
+  const counted = useRef(new Map<string, OrderView>());
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(
     async (cursor) => {
       const page = await findEvents(query, cursor);

@@ -4,7 +4,7 @@ import { t } from "../../core/text/i18n";
 import { addWindow, beginNow } from "../../state/rollouts";
 import type { PatchPolicyBody, WindowView } from "../../state/types";
 import { TextField } from "../../ui/field";
-import { FormDialog } from "../alerts/form-dialog";
+import { FormDialog } from "../form-dialog";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
 import { NodesField } from "../nodes-field";
 import { PatchZoneField, WhenField } from "./when-field";

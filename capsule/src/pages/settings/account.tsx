@@ -15,7 +15,7 @@ import { SecretField } from "../../ui/field";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
-import { ListView, useList, type ListState } from "../list-view";
+import { ListView, useList, type ListState, pageOf } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { Offers } from "./offers";
 import { LinkedAccounts } from "./linked-accounts";
@@ -24,13 +24,7 @@ import { SecondFactor } from "./second-factor";
 
 export function AccountPage(): VNode {
   const who = user.value;
-  const sessions = useList<SessionView>(
-    async (cursor) => {
-      const page = await loadSessions(cursor);
-      return { items: page.sessions, next: page.next };
-    },
-    (one) => one.id,
-  );
+  const sessions = useList<SessionView>(pageOf(loadSessions, "sessions"), (one) => one.id);
   if (!who) return <></>;
   return (
     <div class="settings">

@@ -18,13 +18,13 @@ import { parseDays, spanOf } from "../../core/text/day-range";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
-import { orderSeverity, orderSummary, orderTitle, orderUrl, type OrderLike } from "../../core/events/orders";
+import { orderSeverity, orderSummary, orderTitle, orderUrl } from "../../core/events/orders";
 import { dayStart } from "../../state/clock";
 import { ids, nodeName } from "../../state/fleet";
 import { searchAudit, loadWholeAudit, verifyAudit } from "../../state/users";
 import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
-import type { AuditCheckView, AuditView, SubjectView } from "../../state/types";
+import type { AuditCheckView, AuditView, OrderView, SubjectView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
@@ -201,7 +201,7 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
 
 /** What the hub told of the read rows: their orders for many nodes, and what their ids stand for. */
 interface Known {
-  orders: Map<string, OrderLike>;
+  orders: Map<string, OrderView>;
   subjects: Map<string, SubjectView>;
 }
 
@@ -230,7 +230,7 @@ type NameOf = (id: string) => string | undefined;
 interface EntryProps {
   rows: readonly AuditView[];
   /** The order for many nodes that the rows belong to. */
-  order: OrderLike | undefined;
+  order: OrderView | undefined;
   nameOf: NameOf;
 }
 
@@ -258,7 +258,7 @@ function Entry({ rows, order, nameOf }: EntryProps): VNode | null {
 const ORDER_GLYPHS = { error: "fail", warning: "warn", info: "done" } as const;
 
 /** One order for many nodes, as a whole: the hub counts it, whatever rows of it are loaded. */
-function OrderRow({ row, order, more }: { row: AuditView; order: OrderLike; more: ComponentChildren }): VNode {
+function OrderRow({ row, order, more }: { row: AuditView; order: OrderView; more: ComponentChildren }): VNode {
   const severity = orderSeverity(order);
   return (
     <div role="row">

@@ -9,22 +9,16 @@ import { user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { AuditView, InstanceAdminView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Empty } from "../../ui/load-states";
-import { ListView, useList } from "../list-view";
-import { ActionError, useAction } from "../use-action";
+import { SectionHead } from "../../ui/section-head";
+import { FormDialog } from "../form-dialog";
+import { ListView, useList, pageOf } from "../list-view";
 import { NONE_KNOWN, Rows } from "./audit";
 import { Typed } from "./user-dialogs";
 
 export function HubAdmins({ onChanged }: { onChanged: () => void }): VNode {
-  const list = useList<InstanceAdminView>(
-    async (cursor) => {
-      const page = await loadHubAdmins(cursor);
-      return { items: page.admins, next: page.next };
-    },
-    (one) => one.username,
-  );
+  const list = useList<InstanceAdminView>(pageOf(loadHubAdmins, "admins"), (one) => one.username);
   const [open, setOpen] = useState<"" | "add" | InstanceAdminView>("");
   const saved = (text: string): void => {
     toast("done", text);
@@ -34,15 +28,14 @@ export function HubAdmins({ onChanged }: { onChanged: () => void }): VNode {
   };
   return (
     <section class="stack" aria-label={t`Admins of the hub`}>
-      <div class="section-head">
-        <div>
-          <h2>{t`Admins of the hub`}</h2>
-          <p class="t3 meta">{t`They manage organisations, providers, backups and the hub itself, and see no servers of organisations they do not belong to.`}</p>
-        </div>
+      <SectionHead
+        title={t`Admins of the hub`}
+        text={t`They manage organisations, providers, backups and the hub itself, and see no servers of organisations they do not belong to.`}
+      >
         <Button icon="plus" class="end" onClick={() => setOpen("add")}>
           {t`Add admin of the hub`}
         </Button>
-      </div>
+      </SectionHead>
       <ListView
         list={list}
         what={t`the admins of the hub`}
@@ -92,53 +85,35 @@ export function HubAdmins({ onChanged }: { onChanged: () => void }): VNode {
 
 function Add({ onClose, onSaved }: { onClose: () => void; onSaved: (name: string) => void }): VNode {
   const [name, setName] = useState("");
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   return (
-    <Dialog title={t`Add admin of the hub`} icon="users" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!name.trim()) return;
-          void act.run(async () => {
-            await setHubAdmin(name.trim(), true);
-            onSaved(name.trim());
-          });
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`User name`}
-            hint={t`An account of this hub.`}
-            value={name}
-            onText={setName}
-            input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
-          />
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!name.trim()}>
-            {t`Add admin of the hub`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={t`Add admin of the hub`}
+      icon="users"
+      size="narrow"
+      submit={t`Add admin of the hub`}
+      ready={name.trim() !== ""}
+      onSave={async () => {
+        await setHubAdmin(name.trim(), true);
+        onSaved(name.trim());
+      }}
+      onClose={onClose}
+    >
+      <TextField
+        label={t`User name`}
+        hint={t`An account of this hub.`}
+        value={name}
+        onText={setName}
+        input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+      />
+    </FormDialog>
   );
 }
 
 export function HubAudit(): VNode {
-  const list = useList<AuditView>(async (cursor) => {
-    const page = await loadHubAudit(cursor);
-    return { items: page.audit, next: page.next };
-  }, auditKey);
+  const list = useList<AuditView>(pageOf(loadHubAudit, "audit"), auditKey);
   return (
     <section class="stack" aria-label={t`Audit of the hub`}>
-      <div class="section-head">
-        <div>
-          <h2>{t`Audit of the hub`}</h2>
-          <p class="t3 meta">{t`Organisations that were made, changed and deleted, and who looked inside.`}</p>
-        </div>
-      </div>
+      <SectionHead title={t`Audit of the hub`} text={t`Organisations that were made, changed and deleted, and who looked inside.`} />
       <ListView
         list={list}
         what={t`the audit log of the hub`}

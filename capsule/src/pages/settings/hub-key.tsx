@@ -5,6 +5,7 @@ import { createHubKey, removeHubKey } from "../../state/hub-key";
 import { withStrictStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import { Button } from "../../ui/button";
+import { SectionHead } from "../../ui/section-head";
 import { HubKeyField } from "../add/hub-key-field";
 import { Typed } from "./user-dialogs";
 
@@ -22,12 +23,7 @@ export function HubKeySection(): VNode {
   };
   return (
     <section class="stack" aria-label={t`Stardust’s SSH key`}>
-      <div class="section-head">
-        <div>
-          <h2>{t`Stardust’s SSH key`}</h2>
-          <p class="t3 meta">{t`A way to add servers over SSH without entering a key or password.`}</p>
-        </div>
-      </div>
+      <SectionHead title={t`Stardust’s SSH key`} text={t`A way to add servers over SSH without entering a key or password.`} />
       <HubKeyField
         key={round}
         actions={

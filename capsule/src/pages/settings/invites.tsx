@@ -14,16 +14,16 @@ import { withStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import type { InviteView, NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, TagsField } from "../../ui/form";
 import { GridHead } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
+import { SectionHead } from "../../ui/section-head";
 import { Time } from "../../ui/time";
 import { PolicyFields } from "../add/policy-fields";
 import { PendingApproval } from "../fleet/pending-approval";
-import { ListView, useList } from "../list-view";
-import { ActionError, useAction } from "../use-action";
+import { FormDialog } from "../form-dialog";
+import { ListView, useList, pageOf } from "../list-view";
 import { HubKeySection } from "./hub-key";
 import { SecretOnce } from "./secret-once";
 import { Typed } from "./user-dialogs";
@@ -40,29 +40,22 @@ type OpenDialog = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind
 
 /** The settings for servers that join by themselves: secrets, and nodes that wait for approval. */
 export function InvitesPage(): VNode {
-  const list = useList<InviteView>(
-    async (cursor) => {
-      const page = await loadInvites(cursor);
-      return { items: page.invites, next: page.next };
-    },
-    (one) => one.id,
-  );
+  const list = useList<InviteView>(pageOf(loadInvites, "invites"), (one) => one.id);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const close = (): void => setOpenDialog(null);
   return (
     <div class="stack">
       <Approval />
-      <div class="section-head">
-        <div>
-          <h2>{t`Organisation secrets and invites`}</h2>
-          <p class="t3 meta">{t`An organisation secret lets many servers join on their own, for example from cloud-init or Ansible. An invite is for one server; create it under Add node.`}</p>
-        </div>
+      <SectionHead
+        title={t`Organisation secrets and invites`}
+        text={t`An organisation secret lets many servers join on their own, for example from cloud-init or Ansible. An invite is for one server; create it under Add node.`}
+      >
         {isAdmin.value && (
           <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "new" })}>
             {t`New organisation secret`}
           </Button>
         )}
-      </div>
+      </SectionHead>
       <ListView
         list={list}
         what={t`the invites`}
@@ -205,8 +198,6 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
   const [wishes, setWishes] = useState<PolicyWishes>({ policy: "managed", units: "", journal: "", events: "" });
   const [tags, setTags] = useState<readonly string[]>([]);
   const [approval, setApproval] = useState(true);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : t`1 to 1000`;
   const ready = name.trim() !== "" && !wrongUses;
   const make = async (): Promise<void> =>
@@ -227,53 +218,45 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
       ),
     );
   return (
-    <Dialog title={t`New organisation secret`} icon="file-key" size="narrow" onClose={end.onClose}>
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) void act.run(make);
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`Name`}
-            hint={t`What it is for, such as “web servers, autumn”.`}
-            value={name}
-            onText={setName}
-            wrong={nameError(name)}
-            input={{ autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
-          />
-          <div class="halves">
-            <TextField
-              label={t`Maximum servers`}
-              value={uses}
-              onText={setUses}
-              wrong={wrongUses}
-              input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }}
-            />
-            <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />
-          </div>
-          <SelectField
-            label={t`Policy on the servers`}
-            value={wishes.policy}
-            onPick={(policy) => setWishes({ ...wishes, policy: policy as PolicyWishes["policy"] })}
-            options={POLICIES}
-          />
-          <PolicyFields entries={wishes} onChange={(part) => setWishes({ ...wishes, ...part })} />
-          <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
-          <Check checked={approval} onCheck={setApproval}>
-            {t`Each server waits for approval`}
-          </Check>
-          {!approval && <p class="hint">{t`Anyone with the secret can add servers without approval.`}</p>}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Create secret`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={t`New organisation secret`}
+      icon="file-key"
+      size="narrow"
+      submit={t`Create secret`}
+      ready={ready}
+      onSave={make}
+      onClose={onClose}
+    >
+      <TextField
+        label={t`Name`}
+        hint={t`What it is for, such as “web servers, autumn”.`}
+        value={name}
+        onText={setName}
+        wrong={nameError(name)}
+        input={{ autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
+      />
+      <div class="halves">
+        <TextField
+          label={t`Maximum servers`}
+          value={uses}
+          onText={setUses}
+          wrong={wrongUses}
+          input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }}
+        />
+        <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />
+      </div>
+      <SelectField
+        label={t`Policy on the servers`}
+        value={wishes.policy}
+        onPick={(policy) => setWishes({ ...wishes, policy: policy as PolicyWishes["policy"] })}
+        options={POLICIES}
+      />
+      <PolicyFields entries={wishes} onChange={(part) => setWishes({ ...wishes, ...part })} />
+      <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
+      <Check checked={approval} onCheck={setApproval}>
+        {t`Each server waits for approval`}
+      </Check>
+      {!approval && <p class="hint">{t`Anyone with the secret can add servers without approval.`}</p>}
+    </FormDialog>
   );
 }

@@ -13,10 +13,11 @@ import { loadButtons } from "../../state/sso";
 import { toast } from "../../state/toasts";
 import type { GrantsView, MemberView, OfferView, SsoButtonView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { Empty } from "../../ui/load-states";
+import { SectionHead } from "../../ui/section-head";
+import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
@@ -46,15 +47,11 @@ export function MembersPage(): VNode {
   const name = organisations.value.find(({ slug }) => slug === chosen.value)?.name ?? organisations.value[0]?.name ?? "";
   return (
     <div class="stack">
-      <div class="section-head">
-        <div>
-          <h2>{t`Members of ${name}`}</h2>
-          <p class="t3 meta">{t`A user of this hub can belong to several organisations, with a role in each.`}</p>
-        </div>
+      <SectionHead title={t`Members of ${name}`} text={t`A user of this hub can belong to several organisations, with a role in each.`}>
         <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
           {t`Offer membership`}
         </Button>
-      </div>
+      </SectionHead>
       <ActionError text={act.refusal} />
       <ListView
         list={list}
@@ -158,59 +155,49 @@ function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void
   }, []);
   const [role, setRole] = useState<Role>(one?.role ?? "viewer");
   const [grants, setGrants] = useState<GrantsView | null>(one?.grants ?? null);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const limit = role === "admin" ? null : grants;
   const ready = (one !== undefined || username.trim() !== "") && !(limit && grantsNothing(limit));
-  const save = (): void =>
-    void act.run(async () => {
-      if (one) await patchMember(one.username, { role, ...(limit ? { grants: limit } : { all_nodes: true }) });
-      else await offerMembership({ username: username.trim(), provider: provider || null, role, grants: limit });
-      onSaved();
-    });
+  const save = async (): Promise<void> => {
+    if (one) await patchMember(one.username, { role, ...(limit ? { grants: limit } : { all_nodes: true }) });
+    else await offerMembership({ username: username.trim(), provider: provider || null, role, grants: limit });
+    onSaved();
+  };
   return (
-    <Dialog title={one ? t`Role and nodes of ${one.username}` : t`Offer membership`} icon="users" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          {!one && providers.length > 0 && (
-            <SelectField
-              label={t`Known by`}
-              value={provider}
-              onPick={setProvider}
-              options={[
-                ["", t`The name at this hub`],
-                ...providers.map(({ name, title }) => [name, t`An address at ${title}`] as [string, string]),
-              ]}
-            />
-          )}
-          {!one && (
-            <TextField
-              label={provider ? t`E-mail address` : t`User name`}
-              hint={
-                provider
-                  ? t`The provider must confirm it at the sign-in. Who is new here gets an account, and accepts.`
-                  : t`The user accepts under Settings, Account. You are not told whether the name exists.`
-              }
-              value={username}
-              onText={setUsername}
-              input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
-            />
-          )}
-          <RoleField value={role} onPick={setRole} />
-          {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {one ? t`Save` : t`Offer`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={one ? t`Role and nodes of ${one.username}` : t`Offer membership`}
+      icon="users"
+      size="narrow"
+      submit={one ? t`Save` : t`Offer`}
+      ready={ready}
+      onSave={save}
+      onClose={onClose}
+    >
+      {!one && providers.length > 0 && (
+        <SelectField
+          label={t`Known by`}
+          value={provider}
+          onPick={setProvider}
+          options={[
+            ["", t`The name at this hub`],
+            ...providers.map(({ name, title }) => [name, t`An address at ${title}`] as [string, string]),
+          ]}
+        />
+      )}
+      {!one && (
+        <TextField
+          label={provider ? t`E-mail address` : t`User name`}
+          hint={
+            provider
+              ? t`The provider must confirm it at the sign-in. Who is new here gets an account, and accepts.`
+              : t`The user accepts under Settings, Account. You are not told whether the name exists.`
+          }
+          value={username}
+          onText={setUsername}
+          input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+        />
+      )}
+      <RoleField value={role} onPick={setRole} />
+      {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
+    </FormDialog>
   );
 }

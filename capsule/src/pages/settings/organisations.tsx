@@ -18,12 +18,13 @@ import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { FirstAdminView, OrganisationSummaryView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, ConfirmName, SelectField } from "../../ui/form";
 import { Empty } from "../../ui/load-states";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
+import { SectionHead } from "../../ui/section-head";
+import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { HubAdmins, HubAudit } from "./hub-admins";
@@ -65,15 +66,11 @@ export function OrganisationsPage(): VNode {
     });
   return (
     <div class="stack">
-      <div class="section-head">
-        <div>
-          <h2>{t`Organisations`}</h2>
-          <p class="t3 meta">{t`Each has servers, users and rules of its own, and sees nothing of the others.`}</p>
-        </div>
+      <SectionHead title={t`Organisations`} text={t`Each has servers, users and rules of its own, and sees nothing of the others.`}>
         <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
           {t`Add organisation`}
         </Button>
-      </div>
+      </SectionHead>
       <ActionError text={act.refusal} />
       <ListView
         list={list}
@@ -188,8 +185,6 @@ function Edit({
   const [slug, setSlug] = useState(one?.slug ?? "");
   const [quota, setQuota] = useState(one?.node_quota == null ? "" : `${one.node_quota}`);
   const [admin, setAdmin] = useState(user.peek()?.username ?? "");
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const short =
     slug ||
     name
@@ -198,150 +193,116 @@ function Edit({
       .replace(/^[^a-z]+|-+$/g, "")
       .slice(0, 40);
   const ready = name.trim() !== "" && /^[a-z][a-z0-9-]{0,38}[a-z0-9]$/.test(short) && isQuota(quota);
-  const save = (): void =>
-    void act.run(async () => {
-      const body = { slug: short, name: name.trim(), node_quota: quotaOf(quota) };
-      if (one) {
-        onSaved((await patchOrganisation(one.slug, { version: one.version, ...body })).name, null);
-      } else {
-        const made = await addOrganisation({ ...body, first_admin: admin.trim() || null });
-        onSaved(made.organisation.name, made.first_admin);
-      }
-    });
+  const save = async (): Promise<void> => {
+    const body = { slug: short, name: name.trim(), node_quota: quotaOf(quota) };
+    if (one) {
+      onSaved((await patchOrganisation(one.slug, { version: one.version, ...body })).name, null);
+    } else {
+      const made = await addOrganisation({ ...body, first_admin: admin.trim() || null });
+      onSaved(made.organisation.name, made.first_admin);
+    }
+  };
   return (
-    <Dialog
+    <FormDialog
       title={one ? t`Name and quota of ${one.name}` : t`Add organisation`}
       icon={one ? "settings" : "users"}
       size="narrow"
-      onClose={end.onClose}
+      submit={one ? t`Save` : t`Add organisation`}
+      ready={ready}
+      onSave={save}
+      onClose={onClose}
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`Name`}
-            value={name}
-            onText={setName}
-            input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }}
-          />
-          <TextField
-            label={t`Short name`}
-            hint={one ? t`Programs that name it must be changed, too.` : t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
-            value={short}
-            onText={setSlug}
-            input={{ maxLength: 40, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
-          />
-          {!one && (
-            <TextField
-              label={t`First admin`}
-              hint={t`An unknown name becomes an account with a one-time password. A known user must accept.`}
-              value={admin}
-              onText={setAdmin}
-              input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
-            />
-          )}
-          <TextField
-            label={t`Most servers`}
-            hint={t`Empty: no limit.`}
-            value={quota}
-            wrong={isQuota(quota) ? "" : t`A whole number.`}
-            onText={setQuota}
-            input={{ inputmode: "numeric", autocomplete: "off" }}
-          />
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {one ? t`Save` : t`Add organisation`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+      <TextField
+        label={t`Name`}
+        value={name}
+        onText={setName}
+        input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }}
+      />
+      <TextField
+        label={t`Short name`}
+        hint={one ? t`Programs that name it must be changed, too.` : t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
+        value={short}
+        onText={setSlug}
+        input={{ maxLength: 40, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+      />
+      {!one && (
+        <TextField
+          label={t`First admin`}
+          hint={t`An unknown name becomes an account with a one-time password. A known user must accept.`}
+          value={admin}
+          onText={setAdmin}
+          input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+        />
+      )}
+      <TextField
+        label={t`Most servers`}
+        hint={t`Empty: no limit.`}
+        value={quota}
+        wrong={isQuota(quota) ? "" : t`A whole number.`}
+        onText={setQuota}
+        input={{ inputmode: "numeric", autocomplete: "off" }}
+      />
+    </FormDialog>
   );
 }
 
 function Glass({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }): VNode {
   const [reason, setReason] = useState("");
   const [minutes, setMinutes] = useState("60");
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   return (
-    <Dialog title={t`Look into ${one.name}`} icon="search" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!reason.trim()) return;
-          void act.run(async () => {
-            await breakGlass(one.slug, reason.trim(), Number(minutes) / 60);
-            onDone();
-          });
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <p class="t2">{t`You become a viewer for a while. The events of the organisation say who, for how long, and why.`}</p>
-          <TextField label={t`Reason`} value={reason} onText={setReason} input={{ maxLength: 200, required: true, autofocus: true }} />
-          <SelectField
-            label={t`For`}
-            value={minutes}
-            onPick={setMinutes}
-            options={[
-              ["30", t`30 minutes`],
-              ["60", t`1 hour`],
-              ["240", t`4 hours`],
-            ]}
-          />
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!reason.trim()}>
-            {t`Look inside`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={t`Look into ${one.name}`}
+      icon="search"
+      size="narrow"
+      submit={t`Look inside`}
+      ready={reason.trim() !== ""}
+      onSave={async () => {
+        await breakGlass(one.slug, reason.trim(), Number(minutes) / 60);
+        onDone();
+      }}
+      onClose={onClose}
+    >
+      <p class="t2">{t`You become a viewer for a while. The events of the organisation say who, for how long, and why.`}</p>
+      <TextField label={t`Reason`} value={reason} onText={setReason} input={{ maxLength: 200, required: true, autofocus: true }} />
+      <SelectField
+        label={t`For`}
+        value={minutes}
+        onPick={setMinutes}
+        options={[
+          ["30", t`30 minutes`],
+          ["60", t`1 hour`],
+          ["240", t`4 hours`],
+        ]}
+      />
+    </FormDialog>
   );
 }
 
 function Delete({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }): VNode {
   const [typed, setTyped] = useState("");
   const [abandon, setAbandon] = useState(false);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   return (
-    <Dialog title={t`Delete ${one.name}`} size="narrow" onClose={end.onClose}>
-      <form onSubmit={(event) => event.preventDefault()}>
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <p class="t2">
-            {t`Its servers, history, rules, users of its own and keys are deleted. Backups keep them until they age out. This cannot be undone.`}
-          </p>
-          {one.nodes > 0 && (
-            <Check checked={abandon} onCheck={setAbandon}>
-              {t`Leave the agents on its ${plural(one.nodes, "server")}. “Remove its agents” in the menu removes them first.`}
-            </Check>
-          )}
-          <ConfirmName name={one.slug} value={typed} onText={setTyped} />
-        </div>
-        <Foot focused {...end}>
-          <Button
-            kind="destroy"
-            busy={act.busy}
-            disabled={typed !== one.slug || (one.nodes > 0 && !abandon)}
-            onClick={() =>
-              void act.run(async () => {
-                await deleteOrganisation(one.slug, abandon);
-                onDone();
-              })
-            }
-          >
-            {t`Delete organisation`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={t`Delete ${one.name}`}
+      size="narrow"
+      submit={t`Delete organisation`}
+      ready={typed === one.slug && (!one.nodes || abandon)}
+      kind="destroy"
+      onSave={async () => {
+        await deleteOrganisation(one.slug, abandon);
+        onDone();
+      }}
+      onClose={onClose}
+    >
+      <p class="t2">
+        {t`Its servers, history, rules, users of its own and keys are deleted. Backups keep them until they age out. This cannot be undone.`}
+      </p>
+      {one.nodes > 0 && (
+        <Check checked={abandon} onCheck={setAbandon}>
+          {t`Leave the agents on its ${plural(one.nodes, "server")}. “Remove its agents” in the menu removes them first.`}
+        </Check>
+      )}
+      <ConfirmName name={one.slug} value={typed} onText={setTyped} />
+    </FormDialog>
   );
 }

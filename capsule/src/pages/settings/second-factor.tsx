@@ -4,7 +4,6 @@ import { groupSecret, recoveryText } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
 import { beginTotp, newRecoveryCodes, stopTotp, switchOnTotp } from "../../state/account";
 import { reloadUser, user } from "../../state/session";
-import { toast } from "../../state/toasts";
 import { ApiError, type TotpView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Check } from "../../ui/form";
@@ -13,6 +12,7 @@ import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Qr } from "../../ui/qr";
 import { downloadText } from "../../ui/download";
+import { FormDialog } from "../form-dialog";
 import { ActionError, useAction } from "../use-action";
 import { StoreFirstNote, useConfirmStored } from "./secret-once";
 
@@ -252,28 +252,22 @@ function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VN
 }
 
 function TurnOff({ onClose }: { onClose: () => void }): VNode {
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const stop = async (): Promise<void> => {
-    const done = await act.run(async () => {
-      await stopTotp();
-      await reloadUser();
-    });
-    if (!done) return;
-    toast("done", t`The second factor is off`, t`All your other sessions were ended.`);
-    onClose();
+    await stopTotp();
+    await reloadUser();
   };
   return (
-    <Dialog title={t`Turn off the second factor`} icon="shield" size="narrow" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p class="t2">{t`From then on, your password alone is enough to sign in. The key and the recovery codes are deleted, and all your other sessions end.`}</p>
-      </div>
-      <Foot focused {...end}>
-        <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>
-          {t`Turn off`}
-        </Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Turn off the second factor`}
+      icon="shield"
+      size="narrow"
+      submit={t`Turn off`}
+      kind="destroy"
+      onSave={stop}
+      done={[t`The second factor is off`, t`All your other sessions were ended.`]}
+      onClose={onClose}
+    >
+      <p class="t2">{t`From then on, your password alone is enough to sign in. The key and the recovery codes are deleted, and all your other sessions end.`}</p>
+    </FormDialog>
   );
 }

@@ -16,6 +16,7 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { SecretField, TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Empty } from "../../ui/load-states";
+import { SectionHead } from "../../ui/section-head";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { Typed } from "./user-dialogs";
@@ -42,15 +43,11 @@ export function SsoPage(): VNode {
   };
   return (
     <div class="stack sso">
-      <div class="section-head">
-        <div>
-          <h2>{t`Single sign-on`}</h2>
-          <p class="t3 meta">{t`Sign-in through a provider of OpenID Connect, such as Keycloak, Authentik or Entra.`}</p>
-        </div>
+      <SectionHead title={t`Single sign-on`} text={t`Sign-in through a provider of OpenID Connect, such as Keycloak, Authentik or Entra.`}>
         <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
           {t`Add provider`}
         </Button>
-      </div>
+      </SectionHead>
       <ListView
         list={list}
         what={t`the providers`}

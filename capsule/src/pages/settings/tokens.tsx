@@ -9,15 +9,15 @@ import { user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { ApiTokenView, GrantsView, NewTokenView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
 import { GridHead } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
+import { SectionHead } from "../../ui/section-head";
 import { Time } from "../../ui/time";
+import { FormDialog } from "../form-dialog";
 import { NodesField } from "../nodes-field";
-import { ListView, useList } from "../list-view";
-import { ActionError, useAction } from "../use-action";
+import { ListView, useList, pageOf } from "../list-view";
 import { SecretOnce } from "./secret-once";
 import { RoleField, Typed } from "./user-dialogs";
 
@@ -33,13 +33,7 @@ const LIVES: readonly [string, string][] = [
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
 export function TokensPage(): VNode {
-  const list = useList<ApiTokenView>(
-    async (cursor) => {
-      const page = await loadTokens(cursor);
-      return { items: page.tokens, next: page.next };
-    },
-    (one) => one.id,
-  );
+  const list = useList<ApiTokenView>(pageOf(loadTokens, "tokens"), (one) => one.id);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const close = (): void => setOpenDialog(null);
   const button = (
@@ -49,13 +43,9 @@ export function TokensPage(): VNode {
   );
   return (
     <div class="stack">
-      <div class="section-head">
-        <div>
-          <h2>{t`API tokens`}</h2>
-          <p class="t3 meta">{t`For programs, sent as “Authorization: Bearer”. A token can never do more than its owner.`}</p>
-        </div>
+      <SectionHead title={t`API tokens`} text={t`For programs, sent as “Authorization: Bearer”. A token can never do more than its owner.`}>
         {button}
-      </div>
+      </SectionHead>
       <ListView
         list={list}
         what={t`the tokens`}
@@ -159,45 +149,35 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
   const [days, setDays] = useState("90");
   const [grants, setGrants] = useState<GrantsView | null>(null);
   const [sensitive, setSensitive] = useState(false);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const own = user.value?.role ?? "viewer";
   const ready = name.trim() !== "" && !(grants && grantsNothing(grants));
   return (
-    <Dialog title={t`New API token`} icon="file-key" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready)
-            void act.run(async () =>
-              onMade(await addToken({ name: name.trim(), role, days: Number(days), grants, sensitive: sensitive && role !== "viewer" })),
-            );
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`Name`}
-            hint={t`What it is for, such as “backup script”.`}
-            value={name}
-            onText={setName}
-            input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
-          />
-          <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
-          <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />
-          <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All nodes I can see`} />
-          {role !== "viewer" && (
-            <Check checked={sensitive} onCheck={setSensitive}>
-              {t`May also do what normally asks for the password again, such as removing a node`}
-            </Check>
-          )}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Create token`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={t`New API token`}
+      icon="file-key"
+      size="narrow"
+      submit={t`Create token`}
+      ready={ready}
+      onSave={async () =>
+        onMade(await addToken({ name: name.trim(), role, days: Number(days), grants, sensitive: sensitive && role !== "viewer" }))
+      }
+      onClose={onClose}
+    >
+      <TextField
+        label={t`Name`}
+        hint={t`What it is for, such as “backup script”.`}
+        value={name}
+        onText={setName}
+        input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
+      />
+      <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
+      <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />
+      <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All nodes I can see`} />
+      {role !== "viewer" && (
+        <Check checked={sensitive} onCheck={setSensitive}>
+          {t`May also do what normally asks for the password again, such as removing a node`}
+        </Check>
+      )}
+    </FormDialog>
   );
 }

@@ -4,17 +4,14 @@ import { grantsNothing, ROLE_HINTS, ROLE_LABELS, ROLES, type Role } from "../../
 import { t } from "../../core/text/i18n";
 import { loadPolicies } from "../../state/rollouts";
 import { addUser, patchUser, resetPassword } from "../../state/users";
-import { toast } from "../../state/toasts";
 import type { AccountView, GrantsView, OneTimePasswordView } from "../../state/types";
 import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { RadioCards } from "../../ui/radio-cards";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
+import { FormDialog } from "../form-dialog";
 import { NodesField } from "../nodes-field";
-import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
 
 const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] =>
@@ -28,36 +25,27 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
   const [username, setUsername] = useState("");
   const [role, setRole] = useState<Role>("viewer");
   const [grants, setGrants] = useState<GrantsView | null>(null);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const limit = role === "admin" ? null : grants;
   const ready = username.trim() !== "" && !(limit && grantsNothing(limit));
   return (
-    <Dialog title={t`Add user`} icon="users" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) void act.run(async () => onMade(await addUser({ username: username.trim(), role, grants: limit })));
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`User name`}
-            value={username}
-            onText={setUsername}
-            input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
-          />
-          <RoleField value={role} onPick={setRole} />
-          {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Add user`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={t`Add user`}
+      icon="users"
+      size="narrow"
+      submit={t`Add user`}
+      ready={ready}
+      onSave={async () => onMade(await addUser({ username: username.trim(), role, grants: limit }))}
+      onClose={onClose}
+    >
+      <TextField
+        label={t`User name`}
+        value={username}
+        onText={setUsername}
+        input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+      />
+      <RoleField value={role} onPick={setRole} />
+      {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
+    </FormDialog>
   );
 }
 
@@ -88,40 +76,28 @@ export function EditUser({
 }): VNode {
   const [role, setRole] = useState<Role>(who.role);
   const [grants, setGrants] = useState<GrantsView | null>(who.grants);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const limit = role === "admin" ? null : grants;
   const changedGrants = JSON.stringify(limit) !== JSON.stringify(who.grants);
   const ready = (role !== who.role || changedGrants) && !(limit && grantsNothing(limit));
   const save = async (): Promise<void> => {
-    if (!ready) return;
     const part = changedGrants ? (limit ? { grants: limit } : { all_nodes: true }) : {};
-    const done = await act.run(async () => onChanged(await patchUser(who.username, { ...(role !== who.role ? { role } : {}), ...part })));
-    if (!done) return;
-    toast("done", t`Saved`, t`It applies to ${who.username} from the next request.`);
-    onClose();
+    onChanged(await patchUser(who.username, { ...(role !== who.role ? { role } : {}), ...part }));
   };
   return (
-    <Dialog title={t`Role and nodes of ${who.username}`} icon="shield" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <RoleField value={role} onPick={setRole} />
-          {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
-          {role === "viewer" && role !== who.role && <OwnedPolicies who={who} />}
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Save`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={t`Role and nodes of ${who.username}`}
+      icon="shield"
+      size="narrow"
+      submit={t`Save`}
+      ready={ready}
+      onSave={save}
+      done={[t`Saved`, t`It applies to ${who.username} from the next request.`]}
+      onClose={onClose}
+    >
+      <RoleField value={role} onPick={setRole} />
+      {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
+      {role === "viewer" && role !== who.role && <OwnedPolicies who={who} />}
+    </FormDialog>
   );
 }
 
@@ -135,25 +111,13 @@ interface TypedProps {
 }
 
 /** The dialog of an irreversible action. The user types the name first. */
-export function Typed({ name, title, text, button, onClose, act: run }: TypedProps): VNode {
+export function Typed({ name, title, text, button, onClose, act }: TypedProps): VNode {
   const [typed, setTyped] = useState("");
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   return (
-    <Dialog title={title} size="narrow" onClose={end.onClose}>
-      <form onSubmit={(event) => event.preventDefault()}>
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <p class="t2">{text}</p>
-          <ConfirmName name={name} value={typed} onText={setTyped} />
-        </div>
-        <Foot focused {...end}>
-          <Button kind="destroy" busy={act.busy} disabled={typed !== name} onClick={() => void act.run(run)}>
-            {button}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog title={title} size="narrow" submit={button} ready={typed === name} kind="destroy" onSave={act} onClose={onClose}>
+      <p class="t2">{text}</p>
+      <ConfirmName name={name} value={typed} onText={setTyped} />
+    </FormDialog>
   );
 }
 
@@ -187,26 +151,19 @@ export function Disable({
   onClose: () => void;
   onChanged: (who: AccountView) => void;
 }): VNode {
-  const act = useAction();
-  const end = act.dialogProps(onClose);
-  const disable = async (): Promise<void> => {
-    const done = await act.run(async () => onChanged(await patchUser(who.username, { disabled: true })));
-    if (!done) return;
-    toast("done", t`${who.username} was disabled`);
-    onClose();
-  };
   return (
-    <Dialog title={t`Disable ${who.username}`} icon="lock" size="narrow" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p class="t2">{t`All their sessions end now, their API tokens stop working, and they cannot sign in until they are enabled again. Running jobs continue.`}</p>
-        <OwnedPolicies who={who} />
-      </div>
-      <Foot focused {...end}>
-        <Button kind="destroy" busy={act.busy} onClick={() => void disable()}>
-          {t`Disable`}
-        </Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Disable ${who.username}`}
+      icon="lock"
+      size="narrow"
+      submit={t`Disable`}
+      kind="destroy"
+      onSave={async () => onChanged(await patchUser(who.username, { disabled: true }))}
+      done={[t`${who.username} was disabled`]}
+      onClose={onClose}
+    >
+      <p class="t2">{t`All their sessions end now, their API tokens stop working, and they cannot sign in until they are enabled again. Running jobs continue.`}</p>
+      <OwnedPolicies who={who} />
+    </FormDialog>
   );
 }

@@ -18,7 +18,7 @@ import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { SessionTable } from "./account";
-import { ListView, useList } from "../list-view";
+import { ListView, useList, pageOf } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
@@ -29,13 +29,7 @@ type OpenDialog =
   | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
 
 export function UsersPage(): VNode {
-  const list = useList<AccountView>(
-    async (cursor) => {
-      const page = await loadUsers(cursor);
-      return { items: page.users, next: page.next };
-    },
-    (who) => who.username,
-  );
+  const list = useList<AccountView>(pageOf(loadUsers, "users"), (who) => who.username);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const act = useAction();
   const close = (): void => setOpenDialog(null);
@@ -159,10 +153,7 @@ function Row({
 
 function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void }): VNode {
   const list = useList<SessionView>(
-    async (cursor) => {
-      const page = await loadSessions(cursor, who.username);
-      return { items: page.sessions, next: page.next };
-    },
+    pageOf((cursor) => loadSessions(cursor, who.username), "sessions"),
     (one) => one.id,
   );
   return (
