@@ -34,9 +34,6 @@ def main(argv: Optional[List[str]] = None) -> NoReturn:
 
 
 def _agent(words: List[str]) -> NoReturn:
-    from spider import bytecode_child  # noqa: PLC0415
-
-    compiler = bytecode_child.start_compiler(getattr(__spec__, "loader", None))
     import asyncio  # noqa: PLC0415
 
     from spider import logs  # noqa: PLC0415
@@ -55,7 +52,7 @@ def _agent(words: List[str]) -> NoReturn:
     logs.set_up()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    status = loop.run_until_complete(run_agent(config, compiler.close if compiler else lambda: None))
+    status = loop.run_until_complete(run_agent(config))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # a name look-up that hangs in its thread must not keep the process alive

@@ -72,11 +72,10 @@ class _Agent:
     starts first.
     """
 
-    def __init__(self, config: Config, clock: Clock, tasks: _Tasks, loaded: Callable[[], None]) -> None:
+    def __init__(self, config: Config, clock: Clock, tasks: _Tasks) -> None:
         self._config = config
         self._clock = clock
         self._tasks = tasks
-        self._loaded = loaded
         self._job_ended: Optional[Callable[[], None]] = None
         self.record_end: Callable[[], None] = lambda: None
         """Records on the disk that the program ends in order. It blocks, so it runs in a thread."""
@@ -118,14 +117,12 @@ class _Agent:
 
         found = build_measurement(self._config, self._clock, self.link, self._outbox, self._owner)
         self._job_ended, self.record_end = found.job_ended, found.record_end
-        self._loaded()
         self._tasks.start(found.tasks)
 
 
-async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -> int:
+async def run_agent(config: Config) -> int:
     """Run until SIGTERM or SIGINT.
 
-    Args:    loaded: called once all modules are loaded.
     Returns: the exit status: 0 after a signal or when the session key has changed, 1 when a component failed, 75 when it used too much
              memory.
     """
@@ -136,7 +133,7 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
         loop.add_signal_handler(number, stop.set)
     event(log, "spider_starts", version=config.version, node=config.node, label=config.name, hub=config.url.authority)
     clock, tasks = SystemClock(), _Tasks()
-    agent, ceiling = _Agent(config, clock, tasks, loaded), MemoryLimit(clock, stop.set)
+    agent, ceiling = _Agent(config, clock, tasks), MemoryLimit(clock, stop.set)
     tasks.start({"keys": KeyWatch(config.config_path, config.generation, clock, stop.set).run(), "ceiling": ceiling.run()})
     await _wait_for_end(stop, tasks, agent.link)
     status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)
