@@ -33,7 +33,7 @@ VERBS: Final = (
     Command("start", (), "start the hub in the background"),
     Command("stop", (), "stop the hub"),
     Command("status", ("s",), "the hub's health, and the number of its nodes"),
-    Command("nodes", ("n",), "the servers of the fleet: list, show, tag, rename, note, location, approve, reject, remove"),
+    Command("nodes", ("n",), "the servers of the fleet: list, show, tag, rename, note, location, never, approve, reject, remove"),
     Command("invite", ("i",), "let one server join by a command, or many by an organisation secret"),
     Command("register", (), "join this machine to a hub, with an invite on standard input"),
     Command("run", ("r",), "run a job on one node or on many, and watch it"),

@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     location = add_act(acts, "location", help="say where nodes are: cloud, home, work or another word")
     add_nodes(location)
     location.add_argument("--text", required=True, help="the location; '' leaves it to the node's own file or its name")
+    never = add_act(acts, "never", help="let no patch policy touch nodes: never by a schedule")
+    add_nodes(never)
+    never.add_argument("--text", required=True, help="why; '' lets patch policies touch them again")
     for act, about in (
         ("approve", "let nodes in that joined with an organisation secret"),
         ("reject", "refuse such nodes, and forget them"),
@@ -152,8 +155,15 @@ def node_text(node: Mapping[str, Any]) -> str:
         ("updates", f"{updates_text(node['updates'])} (total, security), reboot required: {node['reboot_required']}"),
         ("spider", f"{agent_text(node)}, unit files {node['units']}"),
         ("policy", MISSING if policy is None else f"{policy['mode']}{verbs}"),
+        ("patching", _never(node)),
     )
     return "\n".join(f"{name:9} {shown(text)}" for name, text in lines)
+
+
+def _never(node: Mapping[str, Any]) -> str:
+    """Whether patch policies may touch a node."""
+    mark = node["never_by_schedule"]
+    return f"never by a schedule: {mark['reason']} ({mark['by']})" if mark else "patch policies may touch it"
 
 
 def _location(node: Mapping[str, Any]) -> str:
@@ -164,7 +174,7 @@ def _location(node: Mapping[str, Any]) -> str:
 
 
 async def _edit(args: argparse.Namespace) -> int:
-    """Change tags, name, note or location of the selected nodes."""
+    """Change tags, name, note, location or mark of the selected nodes."""
     if args.act == "tag" and not (args.add or args.remove):
         raise UsageError("nodes tag: give --add TAG or --remove TAG")
     text = sys.stdin.read() if args.act == "note" and args.text == "-" else getattr(args, "text", "")
@@ -177,7 +187,8 @@ async def _edit(args: argparse.Namespace) -> int:
             if args.act == "tag":
                 body: dict[str, Any] = {"tags": [tag for tag in dict.fromkeys([*node["tags"], *args.add]) if tag not in args.remove]}
             else:
-                body = {"name": args.name} if args.act == "rename" else {args.act: text.strip()}
+                field = "never_by_schedule" if args.act == "never" else args.act
+                body = {"name": args.name} if args.act == "rename" else {field: text.strip()}
             after = await hub.patch(f"/nodes/{node['id']}", body)
             changed.append(after)
             if not args.json:
@@ -185,6 +196,7 @@ async def _edit(args: argparse.Namespace) -> int:
                     "tag": f"tags: {', '.join(after['tags']) or MISSING}",
                     "note": f"note: {after['note'] or MISSING}",
                     "location": f"location: {_location(after)}",
+                    "never": _never(after),
                 }
                 print(shown(f"{node['name']}: {what.get(args.act, 'is now ' + after['name'])}"), flush=True)
 

@@ -105,7 +105,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         name=checked_name(body.name) if body.name is not None else None,
         tags=tags,
         note=checked_note(body.note) if body.note is not None else None,
-        never=checked_note(body.never_by_schedule) if body.never_by_schedule is not None else None,
+        never=checked_note(body.never_by_schedule, "never_by_schedule") if body.never_by_schedule is not None else None,
         location=checked_location(body.location) if body.location is not None else None,
     )
     services.bus.publish(Changed("node", node.id, node.version, node.org))

@@ -28,16 +28,16 @@ def checked_name(name: str) -> str:
     return text
 
 
-def checked_note(note: str) -> str:
-    """Check a note and bring it into its stored form.
+def checked_note(note: str, field: str = "note") -> str:
+    """Check a note, or the text of a mark, and bring it into its stored form.
 
     Raises: BadRequest.
     """
     text = note.strip()
     if len(text) > MAX_NOTE_CHARS:
-        raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} characters", field="note")
+        raise BadRequest(f"{field}: at most {MAX_NOTE_CHARS} characters", field=field)
     if code := first_invisible(text.replace("\n", " ").replace("\t", " ")):
-        raise BadRequest(f"the note contains a character that cannot be seen ({code}): remove it", field="note")
+        raise BadRequest(f"{field}: it contains a character that cannot be seen ({code}): remove it", field=field)
     return text
 
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from groundcontrol.jobs.plans import Plan
 from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import Pair, PatchPolicy, is_kernel, matches
+from groundcontrol.policies.reasons import Hold
 
 DAY_S: Final = 86_400.0
 WHOLE_MANAGERS: Final = frozenset({"pacman"})
@@ -43,8 +44,8 @@ class Choice(NamedTuple):
     """By patterns, kernel, security or the owner's hold."""
     whole: bool
     """Whether the whole verb does it, without a list."""
-    held: str = ""
-    """Why the node must be held; empty: it need not be."""
+    held: Hold | None = None
+    """Why the node must be held; None: it need not be."""
     never_old_enough: tuple[Update, ...] = ()
     """Waiting ones whose package has had an update for twice the age, of which each was superseded before it was old enough."""
 
@@ -58,7 +59,9 @@ def choose(
     if policy.what == "nothing":
         return Choice((), (), tuple(updates), whole=False)
     if policy.what == "security" and manager in NO_SECURITY_MARK:
-        return Choice((), (), tuple(updates), whole=False, held="security not known")
+        return Choice(
+            (), (), tuple(updates), whole=False, held=("security_unknown", f"{manager} does not say which updates are for security")
+        )
     for one in updates:
         if _unwanted(policy, one):
             left_out.append(one)
@@ -72,13 +75,13 @@ def choose(
     mine = [one for one in updates if not one.held]
     complete = len(take) == len([one for one in mine if policy.what != "security" or one.security == "yes"])
     whole = not policy.filters or (complete and policy.approval == "none" and not waiting)
-    held = ""
+    held: Hold | None = None
     if take and not whole:
         if manager in WHOLE_MANAGERS and len(take) < len(mine):
             other = next(one for one in mine if one not in take)
-            held = f"{manager} upgrades everything or nothing, and {other.package} must wait"
+            held = "package_must_wait", f"{manager} upgrades everything or nothing, and {other.package} must wait"
         elif len(take) > MOST_PACKAGES:
-            held = f"{len(take)} packages in a list, and one job takes {MOST_PACKAGES}"
+            held = "package_must_wait", f"{len(take)} packages in a list, and one job takes {MOST_PACKAGES}"
     return Choice(tuple(take), tuple(waiting), tuple(left_out), whole, held, tuple(ripe))
 
 

@@ -12,7 +12,8 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, shifted, spans
 from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose, verb_of
-from groundcontrol.policies.model import PatchPolicy, needed_approvals, role_of
+from groundcontrol.policies.model import OccurrenceState, PatchPolicy, needed_approvals, role_of
+from groundcontrol.policies.reasons import REMEDIES, Hold
 from groundcontrol.policies.views import (
     HeldNodeView,
     NextView,
@@ -33,7 +34,7 @@ FRESH_S: Final = 3 * DAY_S
 """A package list older than this is not fresh."""
 
 
-AGENT_TOO_OLD: Final = ("agent_too_old", "its agent is too old to be looked at every few seconds: update it")
+AGENT_TOO_OLD: Final[Hold] = ("agent_too_old", "its agent is too old to be looked at every few seconds: update it")
 
 
 class Fleet(NamedTuple):
@@ -43,6 +44,8 @@ class Fleet(NamedTuple):
     online: frozenset[NodeId]
     too_old: frozenset[NodeId]
     """Those whose agents cannot be looked at every few seconds."""
+    no_units: frozenset[NodeId]
+    """Those without systemd."""
     updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]]
     seen: SeenAt
     windows: Sequence[PatchWindow]
@@ -54,6 +57,8 @@ class Fleet(NamedTuple):
     """How many users may approve, without the editor."""
     own_machine: str
     """The machine id of the hub's own host; empty: not known."""
+    decided: Mapping[float, OccurrenceState]
+    """Time of an occurrence of the policy -> its state, where something was decided already."""
 
 
 def place_of(node: Node) -> Place:
@@ -66,7 +71,7 @@ def choice_for(policy: PatchPolicy, node: Node, fleet: Fleet, now: float) -> Cho
     return None if found is None else choose(policy, node.identity.package_manager, found[1], fleet.seen, now)
 
 
-def static_hold(policy: PatchPolicy, node: Node, choice: Choice | None) -> tuple[str, str] | None:
+def static_hold(policy: PatchPolicy, node: Node, choice: Choice | None) -> Hold | None:
     """(code, words): why a policy would hold a node whatever the time is; None: nothing holds it."""
     mode = None if node.policy is None else node.policy.mode
     verbs = () if node.policy is None else node.policy.verbs
@@ -78,10 +83,7 @@ def static_hold(policy: PatchPolicy, node: Node, choice: Choice | None) -> tuple
         return "agent_policy", f"the policy of its owner does not allow upgrades ({mode})"
     if policy.times.zone == OF_NODE and not node.identity.timezone:
         return "zone_unknown", "its time zone is not known"
-    if choice is not None and choice.held:
-        code = "security_unknown" if choice.held == "security not known" else "package_must_wait"
-        return code, choice.held
-    return None
+    return None if choice is None else choice.held
 
 
 def actions_of(node: Node) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
     chosen = [node for node in fleet.nodes if policy.select.selects(node.id, node.tags)]
     choices = {node.id: choice_for(policy, node, fleet, now) for node in chosen}
     held = [
-        HeldNodeView(node_id=node.id, reason=hold[0], words=hold[1])
+        HeldNodeView(node_id=node.id, reason=hold[0], words=hold[1], remedy=REMEDIES[hold[0]])
         for node in chosen
         if (hold := _held(policy, node, choices[node.id], fleet, now)) is not None
     ]
@@ -115,7 +117,7 @@ def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
         packages=_packages(choices),
         waiting_for_age=_waiting(policy, choices, fleet.seen, now),
         held=held,
-        next=next_dates(policy, now),
+        next=next_dates(policy, now, fleet.decided),
         expected_s=expected_s(policy.order, sizes, policy.watch_s, job_s),
         waves=sizes,
         warnings=list(_warnings(policy, fleet, chosen, targets, sizes, job_s, now)),
@@ -138,7 +140,7 @@ def candidate_of(policy: PatchPolicy, node: Node, online: bool, own_machine: str
     return Candidate(node.id, node.tags, kind, online, last=own, first=first)
 
 
-def _held(policy: PatchPolicy, node: Node, choice: Choice | None, fleet: Fleet, now: float) -> tuple[str, str] | None:
+def _held(policy: PatchPolicy, node: Node, choice: Choice | None, fleet: Fleet, now: float) -> Hold | None:
     hold = static_hold(policy, node, choice)
     if hold is not None:
         return hold
@@ -147,7 +149,7 @@ def _held(policy: PatchPolicy, node: Node, choice: Choice | None, fleet: Fleet, 
             return "zone_unknown", f"its time zone is not known, and the window {name} needs it"
         case Shut("frozen", name, _):
             return "frozen", f"frozen now by {name}"
-    checks = (
+    checks: tuple[tuple[bool, Hold], ...] = (
         (node.id not in fleet.online, ("offline", "it is offline now")),
         (node.id in fleet.too_old, AGENT_TOO_OLD),
         (bool(action := missing_action(policy, node)), ("action_missing", action)),
@@ -192,11 +194,13 @@ def _waiting(policy: PatchPolicy, choices: Mapping[NodeId, Choice | None], seen:
     return sorted(views, key=lambda one: (one.ripe_at, one.package))[:MOST_PACKAGES]
 
 
-def next_dates(policy: PatchPolicy, now: float) -> list[NextView]:
-    """The next five, in the zone of the policy. Times of each node are shown as that local time without a zone of the hub."""
+def next_dates(policy: PatchPolicy, now: float, decided: Mapping[float, OccurrenceState]) -> list[NextView]:
+    """The next five that nobody has skipped, in the zone of the policy. Times of each node are shown as that local time without a zone of
+    the hub."""
     zone = policy.times.zone
     try:
-        found = list(islice(spans(policy.times, now), NEXT))
+        ahead = (one for one in spans(policy.times, now) if decided.get(one.from_at) != "skipped")
+        found = list(islice(ahead, NEXT))
         if zone == OF_NODE:
             return [
                 NextView(due_at=one.from_at, local=f"{one.date.isoformat()} {policy.times.start}", zone=OF_NODE, shifted="")
@@ -237,6 +241,11 @@ def _warnings(
     alone = sum(1 for node in targets if not role_of(policy.role_tags, node.tags))
     if alone and len(targets) > 1:
         yield WarningView("no_role", f"{alone} nodes have no role tag: they have no peers to compare with, and share one reboot at a time")
+    without = sum(1 for node in targets if node.id in fleet.no_units)
+    if without:
+        yield WarningView(
+            "no_units", f"gates on units are not available on {without} of these nodes, which have no systemd: the other gates judge them"
+        )
     yield from _others_patch(targets)
     for name in dict.fromkeys(one.name for one in (*policy.before, *policy.after)):
         unnamed = sum(1 for node in chosen if name not in actions_of(node))

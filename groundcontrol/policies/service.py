@@ -12,7 +12,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import PERMISSIONS
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
-from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
@@ -54,10 +54,12 @@ async def next_times(store: PolicyStore, org: int, now: float) -> NextTimes:
 class FleetReader:
     """Reads the facts of a preview."""
 
-    def __init__(self, stores: Stores, presence: Presence, looks: ReceivedLooks) -> None:
+    def __init__(self, stores: Stores, clock: Clock, presence: Presence, looks: ReceivedLooks, tables: ReceivedTables) -> None:
         self._stores = stores
+        self._clock = clock
         self._presence = presence
         self._looks = looks
+        self._tables = tables
         self.own_machine = own_machine_id()
 
     async def read(self, scope: Scope, policy: PatchPolicy) -> Fleet:
@@ -71,6 +73,7 @@ class FleetReader:
             nodes=nodes,
             online=frozenset(NodeId(node) for node in ids if self._presence.online(node)),
             too_old=frozenset(NodeId(node) for node in ids if self._looks.state(node) == "too_old"),
+            no_units=frozenset(NodeId(node) for node in ids if self._has_no_units(node)),
             updates=updates,
             seen=await store.seen(scope.org, packages),
             times=await store.work_times(scope, ids),
@@ -78,7 +81,13 @@ class FleetReader:
             others=[one for one in await store.all(scope) if one.id != policy.id and one.enabled],
             approvers=await self._approvers(scope, policy),
             own_machine=self.own_machine,
+            decided=(await store.decided(scope.org, self._clock.now() - NEAR_S)).get(policy.id, {}),
         )
+
+    def _has_no_units(self, node: NodeId) -> bool:
+        """Whether a connected node has no systemd. A node sends its services, also none of them, long before its first list of updates."""
+        tables = self._tables.tables(node)
+        return "updates" in tables and "services" not in tables
 
     async def _approvers(self, scope: Scope, policy: PatchPolicy) -> int:
         """How many users may approve, without the last editor."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.jobs.freezes import Freezes
-from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.policies.api import POLICY_ROUTES
 from groundcontrol.policies.feed import windows_feed
@@ -20,6 +20,8 @@ SLICE: Final = Slice(
     topics=(LiveTopic("windows", "patch.read", "page", PATCH_WINDOWS.changed, feed=windows_feed),),
     provides=(
         provide(Freezes)(lambda services: FreezeReader(services, services.clock)),
-        provide(FleetReader)(lambda services: FleetReader(services, services[Presence], services[ReceivedLooks])),
+        provide(FleetReader)(
+            lambda services: FleetReader(services, services.clock, services[Presence], services[ReceivedLooks], services[ReceivedTables])
+        ),
     ),
 )

@@ -186,6 +186,8 @@ class HeldNodeView(Answer):
     reason: str
     """A code, such as `never_by_schedule`, `agent_policy`, `frozen`, `offline`."""
     words: str
+    remedy: str
+    """What helps; empty: waiting does, or its words say it."""
 
 
 class NodePackagesView(Answer):

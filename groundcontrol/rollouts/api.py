@@ -24,7 +24,7 @@ from groundcontrol.policies.waves import expected_s
 from groundcontrol.rollouts.model import ENDED, FINAL, HARD_GATES, Override, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import HISTORY
-from groundcontrol.rollouts.step import killed, pause, resumed, stopped, taken_over
+from groundcontrol.rollouts.step import cancelled, killed, pause, resumed, stopped, taken_over
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.views import (
     GATES,
@@ -151,7 +151,7 @@ async def _held(call: ApiRequest, nodes: list[Node], request: JobRequest) -> lis
             authorize(call.scope, job_action(request.action), node)
             check_policy(node, request)
         except HubError as exc:
-            found.append(HeldNodeView(node_id=node.id, reason=exc.code, words=exc.message))
+            found.append(HeldNodeView(node_id=node.id, reason=exc.code, words=exc.message, remedy=""))
     return found
 
 
@@ -307,12 +307,7 @@ async def stop_rollout(call: ApiRequest) -> RolloutView:
     _final(one)
     service = call.services[RolloutService]
     if one.state in ("planning", "ready", "waiting"):
-        targets = tuple(target._replace(state="not_started", step="") for target in one.targets)
-        after = one._replace(
-            state="cancelled", why="person", words=f"cancelled by {call.scope.actor.name}", stopped_by="person", targets=targets,
-            ended_at=call.services.clock.now(),
-        )  # fmt: skip
-        return await _save(call, one, after)
+        return await _save(call, one, cancelled(one, call.services.clock.now(), call.scope.actor.name))
     moved = stopped(one, await service.facts_of(one), call.services.clock.now(), call.scope.actor.name)
     return await _view(call, await service.store(call.scope, one, moved))
 
@@ -365,7 +360,7 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     return await _save(call, one, resumed(one)._replace(overrides=(*one.overrides, *added)))
 
 
-_GO_ON_GATES: Final = frozenset({*GATES, HISTORY, "evidence", "samples", "baseline", "*"})
+_GO_ON_GATES: Final = frozenset({*GATES, HISTORY, "evidence", "samples", "baseline", "another_job", "*"})
 
 
 def _hard_failed(one: Rollout) -> frozenset[str]:

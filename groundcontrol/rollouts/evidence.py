@@ -17,6 +17,7 @@ from groundcontrol.nodes.looks import LookWish
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.preview import AGENT_TOO_OLD
+from groundcontrol.policies.reasons import Hold
 from groundcontrol.rollouts.gates import Look, Run, over_looks, steady
 from groundcontrol.rollouts.looks import HostState, Looks
 from groundcontrol.rollouts.model import Gate, Rollout, Target
@@ -61,7 +62,7 @@ class Seen(NamedTuple):
     coverage: float
     gates: tuple[Gate, ...]
     baseline: str
-    hold: tuple[str, str] | None = None
+    hold: Hold | None = None
     """Why its looks bar a start; None: they do not."""
     looked: bool = True
     """Whether its baseline is complete."""
@@ -143,7 +144,7 @@ class Evidence:
         self._grown[node.id] = now + (HISTORY_ENOUGH_S if found.enough else HISTORY_AGAIN_S), found
         return found
 
-    def _unlooked(self, node: NodeId, baseline: str) -> tuple[str, str] | None:
+    def _unlooked(self, node: NodeId, baseline: str) -> Hold | None:
         """Why a node that has shown no baseline yet is held; None: it has, or its looks are still waited for."""
         if baseline or (state := self._looks.state(node)) == "offline":
             return None

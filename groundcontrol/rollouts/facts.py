@@ -20,19 +20,20 @@ from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local
 from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, plan_fault, verb_of
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import missing_action, place_of, static_hold
+from groundcontrol.policies.reasons import Hold
 from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.waves import REBOOT_S, work_s
 from groundcontrol.policies.windows import PatchWindow, Shut, allowed
 from groundcontrol.rollouts.evidence import Evidence, accepts_no_history
-from groundcontrol.rollouts.model import FINAL, Facts, JobFacts, JobKey, NodeFacts, Rollout, Target
+from groundcontrol.rollouts.model import FINAL, Facts, Gate, JobFacts, JobKey, NodeFacts, Rollout, Target
 from groundcontrol.rollouts.reboots import return_limit_s
 from groundcontrol.rollouts.soft import HISTORY, Grown
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.target_life import SETTLE_S
 from spider.clock import Clock
 from spider.wire.arg_kinds import MAIN_LANE
-from spider.wire.verbs import REBOOT, lane_of
+from spider.wire.verbs import READONLY, REBOOT, VERBS, lane_of
 
 CLOCK_S: Final = 30.0
 FULL_PERCENT: Final = 95.0
@@ -122,6 +123,7 @@ class RolloutFacts:
         verb, packages = ("", ()) if choice is None or rollout.action else verb_of(policy, choice)
         nothing = "" if rollout.action or choice is None or choice.take else _nothing(policy, choice)
         evidence = await self._evidence.read(rollout, target, node, SETTLE_S * self._watch_scale)
+        gates = (*evidence.gates, *(await self._disturbed(node, evidence.heard_to) if target.step == "watch" else ()))
         if hold is None and target.state in ("pending", "held"):
             hold = evidence.hold
         looked = evidence.looked
@@ -134,7 +136,7 @@ class RolloutFacts:
             reboot_s=times.get(REBOOT, REBOOT_S), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization),
             online=online, reconnecting=self._presence.reconnecting(node.id), away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
-            rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=evidence.gates, baseline=evidence.baseline,
+            rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=gates, baseline=evidence.baseline,
             looked=looked,
         )  # fmt: skip
 
@@ -148,21 +150,20 @@ class RolloutFacts:
             self._work_times |= {node: (now + WORK_TIMES_S, read.get(node, {})) for node in unread}
         return {node: self._work_times[node][1] for node in nodes if node in self._work_times}
 
-    def _times(
-        self, rollout: Rollout, node: Node, windows: Sequence[PatchWindow], now: float
-    ) -> tuple[tuple[str, str] | None, float | None]:
+    def _times(self, rollout: Rollout, node: Node, windows: Sequence[PatchWindow], now: float) -> tuple[Hold | None, float | None]:
         """The hold by times, and until when the node is open. Windows bind each roll-out."""
         place = place_of(node)
         match allowed(windows, place, now):
-            case Shut(why=why, name=name):
+            case Shut(why=why, name=name, until_at=until_at):
+                until = "" if until_at is None else local_text(until_at, zone := place.zone or "UTC") + f" ({zone})"
                 words = {
-                    "frozen": f"frozen by {name}",
-                    "window": f"outside its window {name}",
+                    "frozen": f"frozen by {name}" + (f" until {until}" if until else ""),
+                    "window": f"outside its window {name}" + (f", which opens at {until}" if until else ""),
                     "zone_unknown": "its time zone is not known",
                 }
                 return (why, words[why]), None
             case found:
-                until = found.until_at
+                until_at = found.until_at
         if rollout.policy_id and rollout.policy.times.zone == OF_NODE:
             try:
                 span = current(rollout.policy.times, now, place.zone)
@@ -170,10 +171,10 @@ class RolloutFacts:
                 return ("zone_unknown", "its time zone is not known"), None
             if span is None or (rollout.close_at is not None and span.from_at >= rollout.close_at):
                 return ("window", "it is not the time of the policy there"), None
-            until = span.until_at if until is None else min(until, span.until_at)
-        return None, until
+            until_at = span.until_at if until_at is None else min(until_at, span.until_at)
+        return None, until_at
 
-    async def _bar(self, rollout: Rollout, target: Target, node: Node, choice: Choice | None) -> tuple[str, str] | None:
+    async def _bar(self, rollout: Rollout, target: Target, node: Node, choice: Choice | None) -> Hold | None:
         """What counts again at each dispatch, also for a target that has begun."""
         policy = rollout.policy
         if rollout.policy_id:
@@ -190,9 +191,9 @@ class RolloutFacts:
 
     async def _unfit(
         self, rollout: Rollout, node: Node, choice: Choice | None, busy: Mapping[NodeId, str], *, online: bool, now: float
-    ) -> tuple[str, str] | None:
+    ) -> Hold | None:
         """Why nothing may start on a node now."""
-        checks = (
+        checks: tuple[Hold, ...] = (
             ("offline", "" if online else "it is offline"),
             ("in_another_rollout", f"the roll-out {busy[node.id]} has not finished it" if node.id in busy else ""),
             ("list_unknown", self._list_unknown(rollout, choice)),
@@ -212,10 +213,19 @@ class RolloutFacts:
         return "its list of updates is not known" if needed else ""
 
     async def _other_job(self, node: Node) -> str:
+        """Of a node that has not begun: a job that its own would have to wait for."""
         for job in await self._stores[JobStore].open_jobs(node.id):
             if lane_of(job.action) == MAIN_LANE:
                 return f"the job {job.action} of {job.created_by} runs on it"
         return ""
+
+    async def _disturbed(self, node: Node, at: float) -> tuple[Gate, ...]:
+        """Of a node that is watched: a job that somebody else ordered changes what it shows, so it tells nothing until that has ended."""
+        for job in await self._stores[JobStore].open_jobs(node.id):
+            if job.action not in VERBS or VERBS[job.action].policy != READONLY:
+                words = f"the job {job.action} of {job.created_by} runs on it: what it shows may be the doing of that job"
+                return (Gate("another_job", "", "unknown", words, at),)
+        return ()
 
     def _broken(self, node: Node) -> str:
         state = self._evidence.host(node.id)
@@ -279,7 +289,7 @@ def _open_targets(rollout: Rollout) -> list[Target]:
     return [one for one in rollout.targets if one.state not in FINAL or one.why == "job_unknown"]
 
 
-def too_young(rollout: Rollout, target: Target, grown: Grown | None, now: float) -> tuple[str, str] | None:
+def too_young(rollout: Rollout, target: Target, grown: Grown | None, now: float) -> Hold | None:
     """The hold of a node without a past to compare with. It says when it ends; a person may accept that it is not compared."""
     if grown is None or grown.enough or rollout.observes or accepts_no_history(rollout, target):
         return None

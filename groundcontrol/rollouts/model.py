@@ -10,6 +10,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import JobPhase, JobRequest, JobState
 from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import Pair, PatchPolicy
+from groundcontrol.policies.reasons import Hold
 
 RolloutId = NewType("RolloutId", str)
 RolloutState = Literal[
@@ -65,7 +66,7 @@ class Target(NamedTuple):
     """The hub's own host."""
     state: TargetState = "pending"
     why: str = ""
-    """A code, such as `offline`, `plan_changed`, `up_to_date`."""
+    """A `HoldReason`, an `EndReason`, or the name of the gate that failed."""
     words: str = ""
     step: TargetStep = ""
     attempt: int = 0
@@ -223,8 +224,8 @@ class NodeFacts(NamedTuple):
     """What is known of the node of a target."""
 
     exists: bool = True
-    hold: tuple[str, str] | None = None
-    """(code, words): why nothing may start on it now; None: something may."""
+    hold: Hold | None = None
+    """Why nothing may start on it now; None: something may."""
     until_at: float | None = None
     """Its windows close then; None: no end is in sight."""
     expected_s: float = 180.0

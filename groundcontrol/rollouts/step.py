@@ -10,6 +10,7 @@ from typing import Final
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import TERMINAL
+from groundcontrol.policies.reasons import Hold
 from groundcontrol.rollouts.model import (
     ENDED,
     FINAL,
@@ -168,16 +169,19 @@ class _Draft(TargetLife):
 
     def _finish_stop(self) -> None:
         if not self._in("running"):
-            for one in self._in("pending", "held"):
-                self._set(one, state="not_started")
+            self._leave_rest()
             self._state("stopped", self.r.why, self.r.words)
+
+    def _leave_rest(self) -> None:
+        """The stop is why these nodes were not reached, whatever had held them before: what helps against that helps no more."""
+        for one in self._in("pending", "held"):
+            self._set(one, state="not_started", step="", why="stopped", words="the roll-out was stopped before its turn")
 
     def stop(self, by: str, words: str) -> None:
         """Nothing new starts. What runs is followed to its end."""
         self.r = self.r._replace(stopped_by=by, state="stopping")
         self._take_back()
-        for one in self._in("pending", "held"):
-            self._set(one, state="not_started", words=one.words or "the roll-out was stopped before its turn")
+        self._leave_rest()
         for one in self._in("running"):
             job = self._job(one)
             if one.step in ("plan", "before", "patch") and job is not None and job.state not in TERMINAL and job.phase in EARLY:
@@ -391,7 +395,7 @@ class _Draft(TargetLife):
             else:
                 self._order_plan(begun)
 
-    def _hold_of(self, one: Target) -> tuple[str, str] | None:
+    def _hold_of(self, one: Target) -> Hold | None:
         node = self._node(one)
         if node.hold is not None:
             return node.hold
@@ -423,6 +427,15 @@ def stopped(rollout: Rollout, facts: Facts, now: float, by: str) -> Stepped:
     draft = _Draft(rollout, facts, now)
     draft.stop("person", f"stopped by {by}")
     return draft.finish()
+
+
+def cancelled(rollout: Rollout, now: float, by: str) -> Rollout:
+    """A person gives up a roll-out that has changed nothing yet."""
+    targets = tuple(
+        one._replace(state="not_started", step="", why="stopped", words="the roll-out was cancelled before it began")
+        for one in rollout.targets
+    )
+    return rollout._replace(state="cancelled", why="person", words=f"cancelled by {by}", stopped_by="person", targets=targets, ended_at=now)
 
 
 def killed(rollout: Rollout, facts: Facts, now: float, by: str, node: NodeId) -> Stepped:

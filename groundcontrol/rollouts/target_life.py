@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from groundcontrol.jobs.model import TERMINAL, JobRequest
 from groundcontrol.policies.model import ActionStep
+from groundcontrol.policies.reasons import EndReason, Hold, HoldReason
 from groundcontrol.policies.waves import LATER_WATCH_S
 from groundcontrol.rollouts.actions import action_request
 from groundcontrol.rollouts.model import (
@@ -38,7 +39,7 @@ GONE_S: Final = 3600.0
 """A target that has been away for so long ends as unknown, so that no roll-out lasts for ever."""
 RETRY_S: Final = 300.0
 REBOOT_DAY_S: Final = 86_400.0
-BARRED: Final = frozenset({"never_by_schedule", "frozen", "not_selected", "not_allowed", "agent_policy", "zone_unknown"})
+BARRED: Final = frozenset[HoldReason]({"never_by_schedule", "frozen", "not_selected", "not_allowed", "agent_policy", "zone_unknown"})
 """Holds that count again at each dispatch, also for a target that has begun."""
 UNSURE: Final = frozenset({"unknown", "interrupted"})
 
@@ -161,7 +162,7 @@ class TargetLife:
         else:
             self._order_patch(target._replace(digest=job.plan_digest))
 
-    def _hold(self, target: Target, why: str, words: str) -> None:
+    def _hold(self, target: Target, why: HoldReason, words: str) -> None:
         """Try it again later. A drained target is not kept waiting."""
         if target.drained:
             self._leave(target, "not_started", why, words)
@@ -192,7 +193,7 @@ class TargetLife:
         else:
             self._want_reboot(target)
 
-    def _shut(self, target: Target) -> tuple[str, str] | None:
+    def _shut(self, target: Target) -> Hold | None:
         """Why nothing more may begin on a target that has begun; None: something may."""
         node = self._node(target)
         if node.hold is not None and node.hold[0] in BARRED:
@@ -213,7 +214,7 @@ class TargetLife:
 
     def _after_patch(self, target: Target, job: JobFacts) -> None:
         if job.state in ("cancelled", "expired"):
-            self._leave(target, "not_started", job.state, job.words or "its job did not start")
+            self._leave(target, "not_started", "expired" if job.state == "expired" else "cancelled", job.words or "its job did not start")
         elif job.error == "job.plan_changed":
             self._leave(target, "not_started", "plan_changed", "its plan changed between the plan and the start: nothing was done")
         elif job.state == "succeeded":
@@ -312,7 +313,7 @@ class TargetLife:
         else:
             self._end_of_work(target)
 
-    def _leave(self, target: Target, state: TargetState, why: str, words: str) -> None:
+    def _leave(self, target: Target, state: TargetState, why: HoldReason | EndReason, words: str) -> None:
         """End a target on which nothing changed, after its `after`."""
         if target.drained and self.r.policy.after:
             self._order_action(target._replace(why=why, words=words, broken=""), "after", 0)

@@ -9,6 +9,7 @@ import msgspec
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import GateMode, Reboots
+from groundcontrol.policies.reasons import REMEDIES
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict, phases_of
@@ -246,6 +247,7 @@ GATES = (
 """Every gate, in the order of the page."""
 _CLEARS = {
     "evidence": "it clears when the samples of the node arrive",
+    "another_job": "it clears when that job has ended",
     "samples": "it clears when the hub can read the samples again",
     "node_away": "it clears when the node is back; after 5 minutes it stops the roll-out",
     "reboot_overdue": "it clears when the node is back from its reboot",
@@ -253,38 +255,6 @@ _CLEARS = {
     "memory": "it clears after 3 minutes below the limit",
     "disk": "it clears after 3 minutes below the limit",
     "unit_failed": "it clears when the unit runs again, or a person goes on",
-}
-_REMEDIES = {
-    "offline": "start the server, or leave it out",
-    "frozen": "wait for the end of the freeze, or end it (Calendar, or `stardust window end`)",
-    "window": "wait for its window, or open it now (Calendar, or `stardust window open`)",
-    "in_another_rollout": "wait until that roll-out is through with it, or stop that one",
-    "another_job": "wait until that job has ended, or cancel it",
-    "not_joined": "let it join, or approve it",
-    "not_allowed": "an admin gives the owner the right, or takes the roll-out over",
-    "agent_too_old": "update its agent (Update on its page, under Settings, or `stardust update`)",
-    "no_looks": "look whether its agent is well (its log), and restart it",
-    "disk_full": "make room there",
-    "packages_broken": "run Repair on it",
-    "agent_policy": "its owner allows upgrades in policy.conf on the node",
-    "action_missing": "its owner adds `actions = …` in policy.conf on the node",
-    "never_by_schedule": "take the mark away on the node's page, under Settings",
-    "clock": "set its clock right (NTP)",
-    "zone_unknown": "set its time zone",
-    "history": "wait, or go on without the comparison: `stardust rollout go-on ID --gate history --reason …`",
-    "plan_changed": "make a new roll-out for the rest",
-    "list_unknown": "run Check for updates on it",
-    "already_red": "mend what is critical first, or go on without it",
-    "security_unknown": "choose what: all, since its package manager marks no security updates",
-    "package_must_wait": "take the package too, or leave the node out",
-    "needs_event": "report the event from the node",
-    "package_held": "run Check for updates on it, so that its list tells the hold; or end the hold there (such as `apt-mark unhold`)",
-    "plan": "look at the output of its plan; Check for updates or Repair may help",
-    "plan_refused": "widen the patch policy, or leave the node out",
-    "too_late": "wait for the next time, or give the patch policy or the window more time",
-    "not_selected": "tag the node again, or choose it in the patch policy",
-    "job_outcome": "read its output, run Repair on it, and try it again",
-    "job_unknown": "look at the server, run Repair on it, and try it again",
 }
 
 
@@ -341,6 +311,11 @@ def rollout_view(one: Rollout, seen: frozenset[NodeId] | None = None) -> Rollout
     )  # fmt: skip
 
 
+def remedy_of(one: Target) -> str:
+    """What helps a node that is held, or that ended otherwise than well. A gate that failed says it in its words."""
+    return "" if one.state in ("pending", "running", "passed") else REMEDIES.get(one.why, "")
+
+
 def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str]) -> TargetView:
     own = [(key, job) for key, job in jobs.items() if key[0] == one.node]
     present = next((job for key, job in own if key[1:] == (one.step, one.attempt)), None)
@@ -356,7 +331,7 @@ def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str]) -> Targe
         step=one.step,
         why=one.why,
         words=one.words,
-        remedy=_REMEDIES.get(one.why, ""),
+        remedy=remedy_of(one),
         job_id=last,
         verdict=final.get(one.state),
         watched_s=one.watched_s,

@@ -47,12 +47,15 @@ class Trial:
         self.ordered: list[JobKey] = []
         self.role_reboots: dict[str, int] = {}
 
+    def facts(self) -> Facts:
+        return Facts(self.nodes, self.jobs, role_reboots=self.role_reboots)
+
     def look(self, seconds: float = 0.0) -> None:
         self.now += seconds
         self.nodes = {
             name: one._replace(heard_to=one.heard_to + seconds if one.online else one.heard_to) for name, one in self.nodes.items()
         }
-        moved = step(self.rollout, Facts(self.nodes, self.jobs, role_reboots=self.role_reboots), self.now)
+        moved = step(self.rollout, self.facts(), self.now)
         self.rollout = moved.rollout
         for command in moved.commands:
             if isinstance(command, MakeJob):

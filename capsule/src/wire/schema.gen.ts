@@ -888,6 +888,8 @@ export interface HeldNodeView {
   /** A code, such as `never_by_schedule`, `agent_policy`, `frozen`, `offline`. */
   reason: string;
   words: string;
+  /** What helps; empty: waiting does, or its words say it. */
+  remedy: string;
 }
 
 export interface HistoriesView {

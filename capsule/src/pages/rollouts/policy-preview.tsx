@@ -67,7 +67,8 @@ export function PolicyPreview({ preview, zone, stale }: Props): VNode {
           <ul class="plain-list">
             {held.slice(0, MOST).map((one) => (
               <li key={one.node_id} class="anywhere">
-                <a href={`/n/${one.node_id}`}>{nodeLabel(one.node_id)}</a> <span class="t3">{one.words}</span>
+                <a href={`/n/${one.node_id}`}>{nodeLabel(one.node_id)}</a>{" "}
+                <span class="t3">{one.remedy ? t`${one.words}. What helps: ${one.remedy}.` : one.words}</span>
               </li>
             ))}
             {more(held.length)}

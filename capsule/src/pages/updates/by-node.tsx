@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { ineligibleReason, ineligibleReasons } from "../../core/jobs/eligibility";
+import { ineligibleReason } from "../../core/jobs/eligibility";
 import { listSome } from "../../core/jobs/batch";
 import { nameCollator } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
@@ -52,14 +52,9 @@ export function ByNode({ search, security, old }: { search: string; security: bo
         text={unknown.length ? t`Not known for ${plural(unknown.length, "node")}.` : t`No node reported anything newer.`}
       />
     );
-  const reasons = ineligibleReasons(
-    found.map(({ node }) => node),
-    action,
-  );
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
   return (
     <>
-      {reasons.length > 0 && <p class="t2">{reasons.map(([why, many]) => `${plural(many, "node")}: ${why}`).join(" · ")}</p>}
       <div class="card grid-table updates-table nodes" role="table" aria-label={t`Nodes with updates`} aria-rowcount={found.length + 1}>
         <GridHead labels={[t`Node`, t`Updates`, t`Checked`, t`Action`]} unseen={[t`Action`]} right={[t`Updates`]} />
         <VirtualList

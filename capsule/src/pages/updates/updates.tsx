@@ -12,7 +12,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { SearchField } from "../../ui/search";
-import { ineligibleReason } from "../../core/jobs/eligibility";
+import { ineligibleReason, ineligibleReasons } from "../../core/jobs/eligibility";
 import { Segmented } from "../../ui/segmented";
 import { PatchingTabs } from "../rollouts/patching-tabs";
 import { ByNode, matchingRows } from "./by-node";
@@ -33,7 +33,12 @@ export function UpdatesPage(): VNode {
   const readable = old.filter(({ node }) => !ineligibleReason(node, "refresh"));
   const due = rows.value.filter(({ node }) => node.reboot_required === "yes");
   const bootable = due.filter(({ node }) => !ineligibleReason(node, "reboot"));
-  const able = matching.filter(({ node }) => !ineligibleReason(node, security ? "security-upgrade" : "upgrade"));
+  const action = security ? "security-upgrade" : "upgrade";
+  const able = matching.filter(({ node }) => !ineligibleReason(node, action));
+  const reasons = ineligibleReasons(
+    matching.map(({ node }) => node),
+    action,
+  );
   return (
     <div class="page">
       <div class="page-head wrap">
@@ -48,18 +53,14 @@ export function UpdatesPage(): VNode {
         </div>
         {mayAct.value && able.length > 1 && !beyond && (
           <Button
-            onClick={() =>
-              showDialog({ kind: "rollout", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })
-            }
+            onClick={() => showDialog({ kind: "rollout", nodes: able.map(({ node }) => node.id), action })}
           >{t`Roll out in waves…`}</Button>
         )}
         {mayAct.value && able.length > 0 && (
           <Button
             kind="primary"
             icon={security ? "shield" : "package"}
-            onClick={() =>
-              showDialog({ kind: "bulk-job", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })
-            }
+            onClick={() => showDialog({ kind: "bulk-job", nodes: able.map(({ node }) => node.id), action })}
           >
             {beyond
               ? security
@@ -135,6 +136,7 @@ export function UpdatesPage(): VNode {
             ]}
           />
         </div>
+        {reasons.length > 0 && <p class="t2">{reasons.map(([why, many]) => `${plural(many, "node")}: ${why}`).join(" · ")}</p>}
         {by === "node" ? (
           <ByNode search={search} security={security} old={old.length > 0} />
         ) : (

@@ -52,6 +52,34 @@ def node(
     }  # fmt: skip
 
 
+async def test_the_mark_never_by_a_schedule_is_set_and_taken_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Marked(FleetHub):
+        fleet = (node("web-1"), node("web-2"))
+
+        async def patch(self, path: str, body: dict[str, str]) -> Any:
+            self.asked.append(f"{path} {json.dumps(body)}")
+            text = body["never_by_schedule"]
+            return {
+                **node("web-1"),
+                "tags": [],
+                "note": "",
+                "location": None,
+                "never_by_schedule": {"reason": text, "by": "ada"} if text else None,
+            }
+
+    patched: list[str] = []
+    monkeypatch.setattr(nodes, "Hub", lambda _args: Marked(patched))
+    verb = find("nodes")
+    assert verb is not None
+    for text in ("the boss's machine", ""):
+        assert await nodes.run(parse(parser_of(verb), ["never", "web-1", "--text", text])) == 0
+    assert patched == [f"/nodes/web-1 {json.dumps({'never_by_schedule': text})}" for text in ("the boss's machine", "")]
+    told = capsys.readouterr().out
+    assert told == "web-1: never by a schedule: the boss's machine (ada)\nweb-1: patch policies may touch it\n"
+
+
 @pytest.mark.parametrize(
     ("names", "asked"),
     [

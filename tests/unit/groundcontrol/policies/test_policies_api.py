@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.policies.bodies import NextTimes
 from groundcontrol.policies.calendar import Times, When, local_text
 from groundcontrol.policies.preview import AGENT_TOO_OLD
+from groundcontrol.policies.reasons import REMEDIES
 from groundcontrol.policies.service import FleetReader
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
@@ -167,9 +169,30 @@ async def test_a_preview_holds_nodes_whose_agents_are_too_old(hub: TestHub, monk
     await hub.store.nodes.save_identity(session, NodeIdentity(), "1", NodePolicy("managed"), "no", 1.0)
     hub.nodes.connected.add(node.id)
     monkeypatch.setattr(hub.services[FleetReader]._looks, "state", lambda _: "too_old")
+    updates = SubjectTable("updates", hub.clock.now(), 0, ("package",), ())
+    monkeypatch.setattr(hub.services[FleetReader]._tables, "tables", lambda _: {"updates": updates})
     answer = (await admin.post("patch-policies/preview", {"policy": {**POLICY, "when": {"weekly": ["sun"]}}})).json
     assert [(one["reason"], one["words"]) for one in answer["held"]] == [AGENT_TOO_OLD]
+    assert answer["held"][0]["remedy"] == REMEDIES["agent_too_old"]
     assert answer["nodes"] == []
+    monkeypatch.setattr(hub.services[FleetReader]._looks, "state", lambda _: "asked")
+    for tables, codes in (({"updates": updates}, ["no_units"]), ({}, []), ({"updates": updates, "services": updates}, [])):
+        monkeypatch.setattr(hub.services[FleetReader]._tables, "tables", lambda _, tables=tables: tables)
+        answer = (await admin.post("patch-policies/preview", {"policy": {**POLICY, "when": {"weekly": ["sun"]}}})).json
+        assert [one["code"] for one in answer["warnings"] if one["code"] == "no_units"] == codes
+
+
+async def test_a_date_that_was_skipped_is_not_among_the_next(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    for zone in ("UTC", "node"):
+        policy = {**POLICY, "name": zone, "when": {"weekly": ["tue"]}, "zone": zone}
+        made = (await admin.post("patch-policies", policy)).json
+        asked = {"policy": policy, "id": made["id"]}
+        before = (await admin.post("patch-policies/preview", asked)).json["next"]
+        assert (await admin.post(f"patch-policies/{made['id']}/occurrences/{before[0]['due_at']:.0f}/skip")).status == 200
+        after = (await admin.post("patch-policies/preview", asked)).json["next"]
+        assert [one["local"] for one in after[:4]] == [one["local"] for one in before[1:]]
+        assert len(after) == 5
 
 
 async def test_windows_are_made_edited_and_deleted(hub: TestHub) -> None:

@@ -16,6 +16,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import TERMINAL
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import ActionStep, Order, PatchPolicy, PolicyId, PolicySelect
+from groundcontrol.policies.reasons import REMEDIES, Hold
 from groundcontrol.policies.waves import Candidate, waves_of
 from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import (
@@ -34,10 +35,12 @@ from groundcontrol.rollouts.model import (
     Target,
 )
 from groundcontrol.rollouts.step import killed, pause, resumed, step, stopped, taken_over
+from groundcontrol.rollouts.views import GATES
 from groundcontrol.schedules.maintenance import AutomaticWindow, Window, latest_end, verdict
 from groundcontrol.schedules.model import MaintenanceId, Selector
 
 START = 1_800_000_000.0
+KNOWN = {"", *REMEDIES, *GATES}
 ENDS = st.sampled_from(["succeeded", "succeeded", "succeeded", "succeeded", "failed", "unknown", "interrupted", "cancelled", "expired"])
 
 
@@ -137,6 +140,7 @@ class Fleet(RuleBasedStateMachine):
             assert told[one.node]["state"] == one.state, "R12"
             if one.state in ("failed", "unknown", "held", "not_started"):
                 assert told[one.node]["words"], f"R12: no evidence for {one}"
+            assert one.why in KNOWN, f"{one.why} has no words for what helps"
         if after.state != before.state and after.state in ("stopping", "stopped", "paused", "holding", "expired"):
             assert row["words"], f"R12: no evidence for {before.state} -> {after.state}"
 
@@ -252,7 +256,7 @@ class Fleet(RuleBasedStateMachine):
     @rule(index=st.integers(0, 7), online=st.booleans())
     def a_node_goes_or_comes(self, index: int, online: bool) -> None:
         node = self._node(index)
-        hold = None if online else ("offline", "it is offline")
+        hold: Hold | None = None if online else ("offline", "it is offline")
         self.facts[node] = self.facts[node]._replace(online=online, hold=hold, away_s=0.0)
         self._look()
 
@@ -269,8 +273,8 @@ class Fleet(RuleBasedStateMachine):
         node = self._node(index)
         self.facts[node] = self.facts[node]._replace(hold=("frozen", "frozen") if frozen else None)
 
-    @rule(index=st.integers(0, 7), busy=st.sampled_from(["in_another_rollout", "busy", ""]))
-    def another_roll_out_or_job_has_a_node(self, index: int, busy: str) -> None:
+    @rule(index=st.integers(0, 7), busy=st.sampled_from(["in_another_rollout", "another_job", ""]))
+    def another_roll_out_or_job_has_a_node(self, index: int, busy: Any) -> None:
         node = self._node(index)
         if self.facts[node].online:
             self.facts[node] = self.facts[node]._replace(hold=(busy, "another one has it") if busy else None)

@@ -207,3 +207,22 @@ async def test_peers_are_targets_of_the_role_that_were_not_begun_or_are_well_aga
     )
     found = await hub.services[Evidence]._peers(made._replace(targets=targets), targets[0])
     assert {node.id for node in found} == {untouched.node, well.node}
+
+
+async def test_a_job_of_somebody_else_is_evidence_of_a_watched_node_unless_it_only_reads(hub: TestHub) -> None:
+    facts, admin, node = hub.services[RolloutFacts], await hub.logged_in(), await hub.node("web-1")
+    made = await a_rollout(hub, [node])
+    me = (await admin.get("auth/me")).json["user"]["username"]
+    watched = made._replace(targets=(made.targets[0]._replace(state="running", step="watch"),))
+
+    async def disturbances() -> list[str]:
+        found = (await facts.read(watched)).nodes[node.id]
+        return [f"{gate.verdict}: {gate.words}" for gate in found.gates if gate.gate == "another_job"]
+
+    assert (await admin.post(f"nodes/{node.id}/jobs", {"action": "check"})).status == 202
+    assert await disturbances() == []
+    job = (await admin.post(f"nodes/{node.id}/jobs", {"action": "upgrade"})).json["id"]
+    await hub.sql("UPDATE job SET state = 'running' WHERE id = ?", job)
+    assert await disturbances() == [f"unknown: the job upgrade of {me} runs on it: what it shows may be the doing of that job"]
+    await hub.sql("UPDATE job SET state = 'succeeded', ended_at = ? WHERE id = ?", hub.clock.now(), job)
+    assert await disturbances() == []

@@ -1,0 +1,88 @@
+"""Every reason for which a roll-out holds, leaves or ends a node has a sentence and says what helps."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.policies.model import Order
+from groundcontrol.policies.reasons import REMEDIES, EndReason, HoldReason
+from groundcontrol.rollouts.model import Gate, JobFacts, Target
+from groundcontrol.rollouts.step import cancelled, stopped
+from groundcontrol.rollouts.views import remedy_of
+from tests.support.rollout_trial import Trial
+
+NOTHING_TO_DO = {"stopped", "up_to_date", "deleted", "late_result"}
+
+
+def test_every_reason_says_what_helps_or_that_nothing_must_be_done() -> None:
+    assert set(REMEDIES) == {*get_args(HoldReason), *get_args(EndReason)}
+    assert {why for why, words in REMEDIES.items() if not words} == NOTHING_TO_DO
+
+
+@pytest.mark.parametrize("end", ["stop", "gate", "cancel", "close"])
+def test_an_end_replaces_what_had_held_a_node_unless_that_is_why_it_was_missed(end: str) -> None:
+    for why in get_args(HoldReason):
+        trial = Trial("a", "b", order=Order(canary=0))
+        trial.set("b", hold=(why, f"held: {why}"))
+        trial.look()
+        held = trial.of("b")
+        assert (held.state, held.why, held.words, remedy_of(held)) == ("held", why, f"held: {why}", REMEDIES[why])
+        match end:
+            case "stop":
+                trial.rollout = stopped(trial.rollout, trial.facts(), trial.now, "ada").rollout
+            case "gate":
+                trial.end("a", "plan")
+                trial.end("a", "patch", "failed", words="dpkg ended with 1")
+            case "cancel":
+                trial.rollout = cancelled(trial.rollout, trial.now, "ada")
+            case _:
+                trial.patched("a")
+                trial.watched()
+                trial.look(7200)
+        left = trial.of("b")
+        if end == "close":
+            assert (trial.rollout.state, left.state, left.why, remedy_of(left)) == ("expired", "not_started", why, REMEDIES[why])
+            continue
+        assert (left.state, left.why, remedy_of(left)) == ("not_started", "stopped", "")
+        assert left.words == f"the roll-out was {'cancelled before it began' if end == 'cancel' else 'stopped before its turn'}"
+
+
+def a_watched_node() -> Trial:
+    trial = Trial("a", "b")
+    trial.look()
+    trial.patched("a")
+    trial.look(100)
+    return trial
+
+
+def test_a_job_of_somebody_else_on_a_watched_node_holds_the_roll_out_until_it_has_ended() -> None:
+    """R5: on a node that has not begun it holds that node alone; on one that is watched, nothing that it shows counts as the roll-out's own."""
+    trial = a_watched_node()
+    trial.set("a", gates=(Gate("another_job", "", "unknown", "the job install of ada runs on it", 0.0),))
+    trial.look(1)
+    assert (trial.rollout.state, trial.rollout.words) == ("holding", "a: the job install of ada runs on it")
+    trial.watched(900)
+    assert (trial.of("a").state, [key for key in trial.ordered if key[0] == "b"]) == ("running", []), "its watch does not pass meanwhile"
+    trial.set("a", gates=())
+    trial.watched(300)
+    assert (trial.of("a").state, trial.rollout.state) == ("passed", "running")
+    other = a_watched_node()
+    other.set("b", hold=("another_job", "the job install of ada runs on it"))
+    other.watched()
+    assert (other.rollout.state, other.of("a").state, other.of("b").state) == ("running", "passed", "held")
+
+
+@pytest.mark.parametrize(
+    ("state", "why"), [("cancelled", "cancelled"), ("expired", "expired"), ("unknown", "job_unknown"), ("failed", "job_outcome")]
+)
+def test_each_end_of_a_job_has_its_reason(state: Any, why: str) -> None:
+    trial = Trial("a")
+    trial.look()
+    trial.end("a", "plan")
+    trial.jobs[NodeId("a"), "patch", 1] = JobFacts(state, words="so it ended")
+    trial.watched(200)
+    ended: Target = trial.of("a")
+    assert (ended.why, bool(ended.words), bool(remedy_of(ended))) == (why, True, True)
