@@ -22,7 +22,7 @@ async def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**answer, "nodes": nodes}))
         return 0
-    print(table(("NODE", "", "SECURITY", "OLDEST", "PROMISED", "PATCHED", "BY", "SUPPORTED UNTIL", "HELD"), [_row(one) for one in nodes]))
+    print(table(("NODE", "", "SECURITY", "OLDEST", "PROMISED", "PATCHED", "BY", "SUPPORTED UNTIL", "NOTES"), [_row(one) for one in nodes]))
     print()
     print(table(("RELEASE", "NODES", "SUPPORTED UNTIL", ""), [_release(one) for one in answer["support"]]))
     print()
@@ -39,11 +39,19 @@ def _release(one: Any) -> list[str]:
     return [release, str(len(one["nodes"])), one["supported_until"] or MISSING, words]
 
 
+def _notes(one: Any) -> str:
+    notes = [
+        one["held"], one["kept_back"], "" if one["reboot_due_since_at"] is None else f"reboot due for {age(one['reboot_due_since_at'])}",
+        f"also patched by {one['other_patcher']}" if one["other_patcher"] else "", "" if one["policies"] else "under no patch policy",
+    ]  # fmt: skip
+    return "; ".join(filter(None, notes))
+
+
 def _row(one: Any) -> list[str]:
     waiting = MISSING if one["security_waiting"] is None else str(one["security_waiting"])
     oldest = MISSING if one["age_days"] is None else f"{one['age_days']:.0f} d"
     patched = MISSING if one["last_patched_at"] is None else age(one["last_patched_at"])
     return [
         one["name"], one["in_time"].replace("_", " "), waiting, oldest, f"{one['promise_days']} d", patched, one["by_policy"] or MISSING,
-        one["supported_until"] or MISSING, one["held"],
+        one["supported_until"] or MISSING, _notes(one),
     ]  # fmt: skip

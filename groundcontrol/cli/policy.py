@@ -115,6 +115,7 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     lines += [f"takes: {each['package']} {each['version']} on {each['nodes']}" for each in answer["packages"][:20]]
     lines += [f"waits for its age: {each['package']} {each['version']}" for each in answer["waiting_for_age"][:20]]
     names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")} if answer["held"] else {}
+    lines += [f"left out: {words}" for words in sorted({each["kept_back"] for each in answer["nodes"]} - {""})[:20]]
     lines += [
         f"held: {names.get(each['node_id'], each['node_id'])}: {each['words']}"
         + (f"; what helps: {each['remedy']}" if each["remedy"] else "")

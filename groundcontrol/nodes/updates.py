@@ -13,6 +13,8 @@ SUBJECT: Final = "updates"
 HELD: Final = "held"
 MAX_CANDIDATES: Final = 8
 """At most this many versions of a package are shown: those for the most nodes."""
+PHASED: Final = "phased"
+"""In a `held` table: the update of the package comes to the node later. In an older agent's table each row is held by its owner."""
 _COLUMNS: Final = ("package", "installed", "candidate", "security", "repository")
 _WORST: Final[dict[Tri, int]] = {"yes": 0, "unknown": 1, "no": 2}
 
@@ -103,6 +105,15 @@ def rows_of(table: SubjectTable) -> list[UpdateRow]:
         for name, (_, before, after, security, repository) in reversed(found.items())
         if name
     ]
+
+
+def kept_of(table: SubjectTable) -> dict[str, str]:
+    """Package -> why it stays as it is (held or phased), of a `held` table."""
+    return {
+        str(name): PHASED if why == PHASED else HELD
+        for name, why in zip(_column(table, "package"), _column(table, "why"), strict=True)
+        if name
+    }
 
 
 class Tally:

@@ -26,8 +26,8 @@ class Update(NamedTuple):
     after: str
     security: Tri
     repository: str
-    held: bool = False
-    """The owner of the node holds the package."""
+    kept: str = ""
+    """`held`: the owner of the node holds the package; `phased`: it comes to the node later; empty: neither."""
 
 
 SeenAt = Mapping[tuple[str, str, str], float]
@@ -48,6 +48,21 @@ class Choice(NamedTuple):
     """Why the node must be held; None: it need not be."""
     never_old_enough: tuple[Update, ...] = ()
     """Waiting ones whose package has had an update for twice the age, of which each was superseded before it was old enough."""
+
+
+KEPT_WORDS: Final[Mapping[str, str]] = {"held": "held on the node", "phased": "phased, so it comes to the node later"}
+MOST_NAMED: Final = 5
+
+
+def kept_words(updates: Sequence[Update]) -> str:
+    """Which updates the node itself does not take, and why; empty: there is none."""
+    parts = []
+    for why, words in KEPT_WORDS.items():
+        names = sorted(one.package for one in updates if one.kept == why)
+        if names:
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            parts.append(f"{', '.join(names[:MOST_NAMED])}{more}: {words}")
+    return "; ".join(parts)
 
 
 def choose(
@@ -72,7 +87,7 @@ def choose(
         else:
             take.append(one)
     ripe = [one for one in waiting if _first_seen(one.package, seen, now) >= 2 * _needed_s(policy, one)]
-    mine = [one for one in updates if not one.held]
+    mine = [one for one in updates if not one.kept]
     complete = len(take) == len([one for one in mine if policy.what != "security" or one.security == "yes"])
     whole = not policy.filters or (complete and policy.approval == "none" and not waiting)
     held: Hold | None = None
@@ -86,7 +101,7 @@ def choose(
 
 
 def _unwanted(policy: PatchPolicy, one: Update) -> bool:
-    if one.held or (policy.what == "security" and one.security != "yes"):
+    if one.kept or (policy.what == "security" and one.security != "yes"):
         return True
     return unwanted_name(policy, one.package)
 

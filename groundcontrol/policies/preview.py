@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, shifted, spans
-from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose, verb_of
+from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose, kept_words, verb_of
 from groundcontrol.policies.model import OccurrenceState, PatchPolicy, needed_approvals, role_of
 from groundcontrol.policies.reasons import REMEDIES, Hold
 from groundcontrol.policies.views import (
@@ -162,7 +162,13 @@ def _node_view(node: Node, wave: int, choice: Choice | None, fleet: Fleet) -> No
     read = fleet.updates.get(node.id)
     take, waiting, left_out = (0, 0, 0) if choice is None else (len(choice.take), len(choice.waiting), len(choice.left_out))
     return NodePackagesView(
-        node_id=node.id, wave=wave, take=take, waiting=waiting, left_out=left_out, checked_at=None if read is None else read[0]
+        node_id=node.id,
+        wave=wave,
+        take=take,
+        waiting=waiting,
+        left_out=left_out,
+        kept_back="" if choice is None else kept_words(choice.left_out),
+        checked_at=None if read is None else read[0],
     )
 
 

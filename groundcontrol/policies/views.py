@@ -198,6 +198,8 @@ class NodePackagesView(Answer):
     take: int
     waiting: int
     left_out: int
+    kept_back: str
+    """Which of those the node itself does not take, and why; empty: none."""
     checked_at: float | None
     """When the node read its list; null: it is not known."""
 
@@ -371,6 +373,8 @@ class PatchStatusNode(Answer):
     by_policy: str | None
     held: str
     """Why schedules do not touch the node; empty: they may."""
+    kept_back: str
+    """Updates that the node itself does not take now, with the reason: its owner holds them, or they are phased. Empty: there are none."""
     reboot_due_since_at: float | None
     lists_at: float | None
     """When the node read its package lists."""

@@ -17,7 +17,7 @@ from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence
 from groundcontrol.nodes.model import Node, Tri
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text
-from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, plan_fault, verb_of
+from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, kept_words, plan_fault, verb_of
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import missing_action, place_of, static_hold
 from groundcontrol.policies.reasons import Hold
@@ -309,9 +309,9 @@ def _choice(
 def _nothing(policy: PatchPolicy, choice: Choice) -> str:
     if policy.what == "nothing":
         return "the policy installs nothing"
-    if choice.waiting:
-        return f"up to date, and {len(choice.waiting)} updates wait for their age"
-    return "it is up to date"
+    kept = kept_words(choice.left_out)
+    waiting = f"{len(choice.waiting)} updates wait for their age" if choice.waiting else ""
+    return "; ".join(("it is up to date", *filter(None, (waiting, kept))))
 
 
 def _tri(text: str) -> Tri:

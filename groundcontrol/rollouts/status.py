@@ -18,7 +18,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.support_ends import AS_OF, supported_until
 from groundcontrol.policies.bodies import NextTimes
-from groundcontrol.policies.choosing import DAY_S, NO_SECURITY_MARK, SeenAt, Update
+from groundcontrol.policies.choosing import DAY_S, NO_SECURITY_MARK, SeenAt, Update, kept_words
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import FRESH_S
 from groundcontrol.policies.views import PatchStatusNode, PatchStatusTotal, PatchStatusView, SupportView
@@ -78,6 +78,7 @@ def _row(
         in_time="unknown" if waiting is None or not fresh else "late" if late else "in_time",
         last_patched_at=None if patched is None else patched[0],
         by_policy=by,
+        kept_back=kept_words(read[1] if read is not None else ()),
         held=f"never by a schedule: {node.never_why}" if node.never_why else "",
         reboot_due_since_at=node.reboot_since_at if node.reboot_required == "yes" else None,
         lists_at=None if read is None else read[0],

@@ -191,6 +191,8 @@ class Backend:
     """Matches the names of packages that put a kernel into /boot."""
     newer: Sequence[Planned] = ()
     """The packages that the last `available_updates` counted."""
+    deferred: Sequence[str] = ()
+    """Packages whose update comes to this host later, since it is offered to a part of all hosts at a time, as of the same query."""
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
         """Why this manager cannot run the verb here, as a sentence that names the alternative. Empty = it can."""

@@ -51,7 +51,7 @@ class UnsupportedHost:
     def condition(self) -> PackageCondition:
         return PackageCondition()
 
-    def held(self) -> Sequence[Tuple[str, str]]:
+    def held(self) -> Sequence[Tuple[str, str, str]]:
         raise PackagesUnreadable(self._instead)
 
     def available_updates(self) -> Updates:

@@ -53,8 +53,10 @@ class Driver:
     def newer(self) -> Sequence[Planned]:
         return self._backend.newer
 
-    def held(self) -> Sequence[Tuple[str, str]]:
-        return sorted((name, one.version) for name, one in self._backend.inventory().items() if one.held)
+    def held(self) -> Sequence[Tuple[str, str, str]]:
+        deferred = frozenset(self._backend.deferred)
+        packages = self._backend.inventory().items()
+        return sorted((name, one.version, "held" if one.held else "phased") for name, one in packages if one.held or name in deferred)
 
     def condition(self) -> PackageCondition:
         """Package faults and the state of each list. The faults are unknown while another program changes packages."""

@@ -133,8 +133,8 @@ class UpdateQuery(Protocol):
         """The packages that the last `available_updates` counted."""
         ...
 
-    def held(self) -> Sequence[Tuple[str, str]]:
-        """Held packages with their versions. Raises: PackagesUnreadable."""
+    def held(self) -> Sequence[Tuple[str, str, str]]:
+        """Packages that stay as they are: name, version, and why (held, phased). Raises: PackagesUnreadable."""
         ...
 
     def condition(self) -> PackageCondition:

@@ -34,7 +34,7 @@ class SeparateQuery:
         self._program = program
         self.newer: Sequence[Planned] = ()
         """The packages that the last successful `available_updates` counted."""
-        self._held: Sequence[Tuple[str, str]] = ()
+        self._held: Sequence[Tuple[str, str, str]] = ()
         self._held_unreadable = ""
         self._condition = PackageCondition()
 
@@ -56,12 +56,12 @@ class SeparateQuery:
         if document["unreadable"]:
             raise PackagesUnreadable(document["unreadable"])
         self.newer = [Planned(*one) for one in document["newer"]]
-        self._held = [(name, version) for name, version in document["held"]]
+        self._held = [(name, version, why) for name, version, why in document["held"]]
         self._held_unreadable = document["held_unreadable"]
         return Updates(*document["updates"])
 
-    def held(self) -> Sequence[Tuple[str, str]]:
-        """Held packages with their versions, as of the last successful `available_updates`.
+    def held(self) -> Sequence[Tuple[str, str, str]]:
+        """Packages that stay as they are, with their versions and the reason, as of the last successful `available_updates`.
 
         Raises: PackagesUnreadable.
         """

@@ -54,6 +54,7 @@ SENTENCES: Dict[str, str] = {
     "due.kernel_removed": "the running kernel {running} is no longer installed; {installed} is",
     "due.kernel_newer": "kernel {installed} is installed, but {running} is running",
     "due.kernel_replaced": "the file of the running kernel {running} was replaced after the boot",
+    "due.live_patched": "{why}; live patches are loaded until then: {names}",
     "due.not_kernel_or_core": "{running} is the newest kernel of its kind, and core libraries are older than the boot",
     "due.not_core": "no core library or service was updated since the start",
     "due.not_by_manager": "the package manager's own check sees no need",

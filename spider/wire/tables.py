@@ -269,13 +269,15 @@ SUBJECTS: List[Subject] = [
     ),
     Subject(
         "held",
-        (_text("package"), _text("installed", 100)),
+        (_text("package"), _text("installed", 100), _text("why", 16)),
         ("package",),
         60,
         60,
         600,
-        """Packages that the owner does not want changed: held, locked, excluded or ignored, as the manager calls it; by name.
+        """Packages that stay as they are, by name.
 
+        why: held: the owner does not want them changed (held, locked, excluded or ignored, as the manager calls it); phased: their update
+        comes to this host later (apt). An older agent tells held ones alone, without this column.
         Read with `updates`. Source: the package manager's own database and settings.""",
     ),
     Subject(

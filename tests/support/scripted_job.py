@@ -41,7 +41,7 @@ class Scripted:
     def wait_free(self, console: Console) -> Outcome | None:
         return None
 
-    def held(self) -> Sequence[tuple[str, str]]:
+    def held(self) -> Sequence[tuple[str, str, str]]:
         return ()
 
     def condition(self) -> PackageCondition:

@@ -18,7 +18,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import Action
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.tables import SubjectTable
-from groundcontrol.nodes.updates import HELD, SUBJECT, rows_of
+from groundcontrol.nodes.updates import HELD, PHASED, SUBJECT, kept_of, rows_of
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, OccurrenceState, PatchPolicy, PolicyId
 from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
@@ -167,12 +167,9 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
             return {NodeId(row["node_id"]): table for row in found if (table := read_table(subject, row)) is not None}
 
         def query(rows: Rows) -> dict[NodeId, tuple[float, tuple[Update, ...]]]:
-            held = {node: {one.package for one in rows_of(table)} for node, table in tables(rows, HELD).items()}
+            kept = {node: kept_of(table) for node, table in tables(rows, HELD).items()}
             return {
-                node: (
-                    table.taken_at,
-                    tuple(Update(*one, one.package in held.get(node, ())) for one in rows_of(table)),
-                )
+                node: (table.taken_at, _updates(table, kept.get(node, {})))
                 for node, table in tables(rows, SUBJECT).items()
                 if table.total >= 0
             }
@@ -214,3 +211,11 @@ class SqlitePatchWindows(SqliteRecords[PatchWindow]):
     """`PatchWindowStore`."""
 
     form = Form(PATCH_WINDOWS)
+
+
+def _updates(table: SubjectTable, kept: Mapping[str, str]) -> tuple[Update, ...]:
+    """The updates of a node. Those that are phased are not in its list of updates, since its package manager would not install them."""
+    found = [Update(*one, kept.get(one.package, "")) for one in rows_of(table)]
+    known = {one.package for one in found}
+    deferred = [name for name, why in sorted(kept.items()) if why == PHASED and name not in known]
+    return (*found, *(Update(name, "", "", "unknown", "", PHASED) for name in deferred))

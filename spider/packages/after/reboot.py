@@ -16,6 +16,8 @@ It reads only files, so an unprivileged Spider and root's runner get the same re
 Only kernels of the same flavour are compared (`amd64`, `rt-amd64`, `rpi-v8`, `pve` …). A kernel without a package, or a newer kernel of
 another flavour, decides nothing.
 
+Live patches that are loaded change no result, since a file of a package cannot tell what they mend: the reason names them.
+
 A container uses its host's kernel. So a marker file does not count there if it names kernels alone. The manager's own check counts if it
 names a core package, or no kernel. Without either, the result is no.
 """
@@ -196,11 +198,22 @@ def is_kernel(package: str) -> bool:
     return _KERNEL_PACKAGE.match(package) is not None
 
 
-def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN, "")) -> RebootVerdict:  # noqa: PLR0911  # a row of the table each
+def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN, "")) -> RebootVerdict:
     """Decide by the table at the top of this file.
 
     Args: reported: the result of the manager's own check, with its reason.
     """
+    found = _decide(root, host, reported)
+    patches = [] if host.container or found.required != YES else live_patches(root)
+    return found._replace(why=sentence("due.live_patched", why=found.why, names=name_list(patches, MAX_NAMED))) if patches else found
+
+
+def live_patches(root: str = "") -> List[str]:
+    """The live patches of the running kernel that are in force. Not read: none is named."""
+    return sorted(path.split("/")[-2] for path in glob.glob(f"{root}/sys/kernel/livepatch/*/enabled") if read_file(path, 8).strip() == "1")
+
+
+def _decide(root: str, host: Host, reported: Tuple[str, str]) -> RebootVerdict:  # noqa: PLR0911  # a row of the table each
     marked = _marked(root, host.container)
     if marked:
         return marked

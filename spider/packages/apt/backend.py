@@ -321,6 +321,7 @@ class Apt(Backend):
         return Reboot(YES, sentence("due.asked_by", names=name_list(names, 20)) if names else sentence("due.file", path=path))
 
     def available_updates(self) -> Updates:
-        self.newer = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, counts_only=True).upgrades
+        plan = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, counts_only=True)
+        self.newer, self.deferred = plan.upgrades, [one.package for one in plan.kept]
         security = [step for step in self.newer if step.security == YES]
         return Updates(len(self.newer), len(security), int(lists_refreshed_at() * 1000))

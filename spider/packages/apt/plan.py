@@ -116,18 +116,24 @@ def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_parse
     return found
 
 
+def _phased(kept_back: Sequence[str], env: Mapping[str, str]) -> List[str]:
+    """Those of the packages that apt-get only calls kept back whose update is phased."""
+    if not kept_back:
+        return []
+    with contextlib.suppress(PackagesUnreadable):
+        text = query_output(apt_cache("policy", "--", *kept_back[:MOST_NAMES]), env)
+        return [name for name in apt_parsers.parse_phased(text) if name in kept_back]
+    return []
+
+
 def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping[str, str]) -> Dict[str, str]:
     """The packages that are kept back, each with its reason."""
     reasons = dict.fromkeys(found.report.phased, "phased")
     for name in found.report.kept_back:
         if name in inventory and inventory[name].held:
             reasons[name] = "held"
+    reasons.update(dict.fromkeys(_phased([name for name in found.report.kept_back if name not in reasons], env), "phased"))
     unexplained = [name for name in found.report.kept_back if name not in reasons]
-    if unexplained:
-        with contextlib.suppress(PackagesUnreadable):
-            text = query_output(apt_cache("policy", "--", *unexplained[:MOST_NAMES]), env)
-            reasons.update({name: "phased" for name in apt_parsers.parse_phased(text) if name in unexplained})
-    unexplained = [name for name in unexplained if name not in reasons]
     if unexplained and verb != "full-upgrade":
         with contextlib.suppress(PackageError, PackagesUnreadable):  # without a plan for full-upgrade, the reason is not its removals
             full = {step.package for step in _parse_answer(_run_all([_simulation(["dist-upgrade"])], env)[0], inventory).steps}
@@ -139,7 +145,7 @@ def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping
 def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mapping[str, str], *, counts_only: bool = False) -> Plan:
     """Make a plan, as any user and without a lock.
 
-    Args:   inventory: the installed packages. counts_only: omit sizes and reasons.
+    Args:   inventory: the installed packages. counts_only: omit sizes, and what is kept back for other reasons than phasing.
     Raises: PackagesUnreadable: apt-get failed, or its plan has an unknown format. PackageError.
     """
     if verb == "security-upgrade":
@@ -154,7 +160,8 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     answers = _run_all(calls, env)
     found = _parse_answer(answers[0], inventory)
     if counts_only:
-        return Plan(_more_security(found.steps, _policy(_perhaps_for_security(found.steps), env)))
+        deferred = tuple(HeldPackage(name, "", "phased") for name in sorted({*found.report.phased, *_phased(found.report.kept_back, env)}))
+        return Plan(_more_security(found.steps, _policy(_perhaps_for_security(found.steps), env)), deferred)
     reasons = {} if verb in ("install", "remove", "autoremove", "security-upgrade") or packages else _kept_back(verb, found, inventory, env)
     pinned: Set[str] = set(apt_parsers.parse_pinned(answers[2].out)) & set(inventory)
     versions = _policy(dict.fromkeys([*reasons, *pinned, *_perhaps_for_security(found.steps)]), env)

@@ -19,8 +19,8 @@ class Available:
         """Packages with an update."""
         self.updates_at_ms: Optional[int] = None
         """When the package manager was asked for them and for held packages, in Unix milliseconds."""
-        self.held: Optional[Sequence[Tuple[str, str]]] = None
-        """Name and version of packages that may not be updated."""
+        self.held: Optional[Sequence[Tuple[str, str, str]]] = None
+        """Name and version of packages that stay as they are, and why."""
         self.condition = PackageCondition()
         """Broken packages, and the repositories."""
         self.faults_at_ms: Optional[int] = None
@@ -59,7 +59,7 @@ class HeldReader:
         held = self._available.held
         if held is None:
             return None
-        return Reading([(plain(name), plain(version, 100)) for name, version in held], len(held), self._available.updates_at_ms)
+        return Reading([(plain(name), plain(version, 100), why) for name, version, why in held], len(held), self._available.updates_at_ms)
 
 
 class FaultsReader:

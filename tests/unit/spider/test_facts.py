@@ -84,8 +84,8 @@ class Manager:
     name = "test"
     newer = (Planned("openssl", "1", "2"),)
 
-    def held(self) -> Sequence[tuple[str, str]]:
-        return [("linux", "6.1")]
+    def held(self) -> Sequence[tuple[str, str, str]]:
+        return [("linux", "6.1", "held")]
 
     def __init__(self) -> None:
         self.asked = 0
@@ -114,7 +114,7 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
     facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
     async with running(facts):
         await eventually(lambda: Updates(3, 1, 1000) in wire.said)
-        assert (available.newer, available.held) == (manager.newer, [("linux", "6.1")])
+        assert (available.newer, available.held) == (manager.newer, [("linux", "6.1", "held")])
         for trouble in (PackagesUnreadable("locked"), RuntimeError("a bug")):
             asked, manager.trouble = manager.asked, trouble
             facts.job_ended()

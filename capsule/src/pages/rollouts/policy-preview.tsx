@@ -20,6 +20,7 @@ interface Props {
 
 export function PolicyPreview({ preview, zone, stale }: Props): VNode {
   const { nodes, packages, waiting_for_age: waiting, held, next, warnings, waves } = preview;
+  const kept = [...new Set(nodes.map(({ kept_back }) => kept_back))].filter(Boolean);
   const more = (all: number): VNode | null => (all > MOST ? <li class="t3">{t`and ${all - MOST} more`}</li> : null);
   return (
     <div class={stale ? "stack dimmed" : "stack"}>
@@ -58,6 +59,19 @@ export function PolicyPreview({ preview, zone, stale }: Props): VNode {
               </li>
             ))}
             {more(waiting.length)}
+          </ul>
+        </div>
+      )}
+      {kept.length > 0 && (
+        <div>
+          <p class="label">{t`Not taken by the servers themselves`}</p>
+          <ul class="plain-list">
+            {kept.slice(0, MOST).map((words) => (
+              <li key={words} class="anywhere t3">
+                {words}
+              </li>
+            ))}
+            {more(kept.length)}
           </ul>
         </div>
       )}

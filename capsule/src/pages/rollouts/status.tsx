@@ -98,6 +98,7 @@ function Row({ one }: { one: StatusNode }): VNode {
   const [glyph, words] = IN_TIME[one.in_time];
   const notes = [
     one.held,
+    one.kept_back,
     one.reboot_due_since_at !== null ? t`reboot due since ${date(one.reboot_due_since_at, dayStart.value)}` : "",
     one.other_patcher ? t`also patched by ${one.other_patcher}` : "",
     one.supported_until ? t`supported until ${one.supported_until}` : "",

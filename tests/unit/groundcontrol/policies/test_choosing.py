@@ -58,7 +58,7 @@ def test_nothing_is_installed_but_what_the_limits_allow_whatever_the_lists_and_p
     choice = choose(policy, manager, listed, seen, NOW, approved if policy.approval != "none" else None)
     for one in choice.take:
         needed = policy.min_age.security if one.security == "yes" else policy.min_age.other
-        assert not one.held
+        assert not one.kept
         assert policy.what == "all" or one.security == "yes"
         assert not unwanted_name(policy, one.package)
         assert not needed or days.get((one.repository, one.package, one.after), 0.0) >= needed, "unknown age is new"

@@ -110,12 +110,15 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
     columns = ("package", "installed", "candidate", "security", "repository")
     rows = ("nginx", "1", "2", "yes", "debian", "less", "1", "2", "no", "debian")
     await hub.store.tables.save_table(session, SubjectTable("updates", hub.clock.now(), 2, columns, rows))
+    kept = SubjectTable("held", hub.clock.now(), 2, ("package", "installed", "why"), ("less", "1", "held", "vim", "9", "phased"))
+    await hub.store.tables.save_table(session, kept)
     assert list(await hub.store.policies.seen(1, ["nginx"])) == [("debian", "nginx", "2")]
     answer = (await admin.get("patch-status")).json
     assert [(row["name"], row["security_waiting"], row["in_time"]) for row in answer["nodes"]] == [
         ("=web-1", 1, "in_time"),
         ("web-2", None, "unknown"),
     ]
+    assert answer["nodes"][0]["kept_back"] == "less: held on the node; vim: phased, so it comes to the node later"
     assert answer["total"] == {"in_time": 1, "late": 0, "unknown": 1}
     await hub.store.nodes.save_identity(session, NodeIdentity(os_id="almalinux", os_version="8.10"), "1", NodePolicy("managed"), "no", 1.0)
     until = [
@@ -154,7 +157,7 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
     assert dict(zip(head, first, strict=True))["name"] == "'=web-1"
     assert (await admin.get("patch-status?format=xml")).status == 400
     found = await hub.store.policies.node_updates(SYSTEM)
-    assert [one.package for one in found[node.id][1]] == ["nginx", "less"]
+    assert [one.package for one in found[node.id][1]] == ["nginx", "less", "vim"]
 
 
 async def test_changes_are_listed_and_ranked_by_nearness(hub: TestHub) -> None:

@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.policies.calendar import Monthly, Times, When, spans
-from groundcontrol.policies.choosing import Update, choose
+from groundcontrol.policies.choosing import Update, choose, kept_words
 from groundcontrol.policies.model import ActionStep, ApprovalMark, Occurrence, Order
 from groundcontrol.policies.waves import Candidate, waves_of
 from groundcontrol.rollouts.model import Facts, Gate, JobFacts, JobKey, NodeFacts, Rollout, RolloutId, StopJob, Target
@@ -190,10 +190,12 @@ def test_cases_14_and_19_a_blocker_is_the_reason_that_is_shown_before_anything_s
     assert (trial.of("a").state, trial.of("a").why, trial.of("a").words, trial.ordered) == ("held", *hold, [])
 
 
-def test_case_15_held_packages_are_listed_and_not_tried() -> None:
-    held = Update("nginx", "1", "2", "yes", "debian", held=True)
-    chosen = choose(a_policy(what="security"), "apt", [held], {}, START)
-    assert (chosen.take, chosen.left_out) == ((), (held,))
+def test_case_15_held_and_phased_packages_are_listed_and_not_tried() -> None:
+    kept = (Update("nginx", "1", "2", "yes", "debian", "held"), Update("vim", "", "", "unknown", "", "phased"))
+    for what in ("security", "all"):
+        chosen = choose(a_policy(what=what), "apt", kept, {}, START)
+        assert (chosen.take, chosen.left_out, chosen.held) == ((), kept, None)
+    assert kept_words(kept) == "nginx: held on the node; vim: phased, so it comes to the node later"
     trial = Trial("a")
     trial.set("a", nothing="it is up to date")
     trial.look()

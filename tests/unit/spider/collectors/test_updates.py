@@ -17,13 +17,13 @@ def test_unknown_updates_give_no_table() -> None:
 def test_updates_and_held_packages_are_rows_by_name() -> None:
     available = Available()
     available.newer = [Planned("zlib", "1.2", "1.3"), Planned("openssl", "3.0.1", "3.0.2", YES, "Debian-Security:12")]
-    available.held = [("linux", "6.1")]
+    available.held = [("linux", "6.1", "phased")]
     found = UpdatesReader(available).read(0.0)
     assert found is not None
     assert found.rows == [("openssl", "3.0.1", "3.0.2", "yes", "Debian-Security:12"), ("zlib", "1.2", "1.3", UNKNOWN, "")]
     held = HeldReader(available).read(0.0)
     assert held is not None
-    assert held.rows == [("linux", "6.1")]
+    assert held.rows == [("linux", "6.1", "phased")]
     for subject, reading in (("updates", found), ("held", held)):
         table_rows.check(table_of(tables.BY_NAME[subject], reading, 1))
 

@@ -49,6 +49,14 @@ def test_a_package_is_kept_back_even_if_a_full_upgrade_has_no_plan(tmp_path: Pat
     assert plan.kept == (("app", "", "unresolvable"),)
 
 
+def test_a_count_of_updates_names_what_is_phased_also_where_apt_only_calls_it_kept_back(tmp_path: Path) -> None:
+    for name, printed in (("apt-get", "plan-upgrade-phased.txt"), ("apt-cache", "policy-phased.txt")):
+        (tmp_path / name).write_text(f"#!/bin/sh\ncat {DATA / 'apt-2.6' / printed}\n")
+        (tmp_path / name).chmod(0o755)
+    plan = plan_of("full-upgrade", (), {}, {"PATH": f"{tmp_path}:/usr/bin:/bin"}, counts_only=True)
+    assert ([one.package for one in plan.upgrades], [tuple(one) for one in plan.kept]) == (["plain"], [("phased-one", "", "phased")])
+
+
 def answering(folder: Path, printed: str, errors: str, rc: int) -> dict[str, str]:
     """The environment in which apt-get prints this recording."""
     for name in ("apt-get", "apt-cache"):

@@ -33,10 +33,10 @@ class Manager:
     def condition(self) -> PackageCondition:
         return PackageCondition([("curl", "incomplete")], [("Debian-Security", 1_790_000_000.0, "current")])
 
-    def held(self) -> list[tuple[str, str]]:
+    def held(self) -> list[tuple[str, str, str]]:
         if self._held_unreadable:
             raise PackagesUnreadable(self._held_unreadable)
-        return [("linux-image", "6.1")]
+        return [("linux-image", "6.1", "held"), ("vim", "9", "phased")]
 
 
 class Printed(SeparateQuery):

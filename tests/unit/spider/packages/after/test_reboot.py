@@ -40,6 +40,17 @@ def test_a_newer_kernel_that_was_there_before_the_boot_was_passed_over(tmp_path:
     assert passed_over(str(tmp_path), host._replace(kernel="6.1.0-30-amd64")) == []
 
 
+def test_live_patches_are_named_beside_the_reason_and_change_no_result(tmp_path: Path) -> None:
+    kernels(tmp_path, "6.1.0-28-amd64")
+    write(tmp_path, "sys/kernel/livepatch/lkp_1/enabled", "sys/kernel/livepatch/old/enabled")
+    (tmp_path / "sys/kernel/livepatch/lkp_1/enabled").write_text("1\n")
+    assert ask(tmp_path, "6.1.0-28-amd64", booted_at=FAR_AHEAD) == ask(kernels(tmp_path / "other", "6.1.0-28-amd64"), "6.1.0-28-amd64")
+    write(tmp_path, "run/reboot-required")
+    found = ask(tmp_path, "6.1.0-28-amd64")
+    assert found == ("yes", "the file /run/reboot-required exists; live patches are loaded until then: lkp_1")
+    assert ask(tmp_path, "6.1.0-28-amd64", container="lxc").why == "the file /run/reboot-required exists", "its kernel is its host's"
+
+
 @pytest.mark.parametrize("mark", ["run/reboot-required", "var/run/reboot-required", "run/reboot-needed"])
 def test_a_reboot_mark_gives_yes_with_the_packages_that_made_it(tmp_path: Path, mark: str) -> None:
     write(tmp_path, mark)
