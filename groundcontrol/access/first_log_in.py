@@ -48,8 +48,9 @@ class FirstLogIn:
         Raises:  ConfigError: the password is weak; or the database was set up before, but its users or its record of that are gone. A second
                  set-up would give the hub to a stranger.
         """
-        if await self._users.initialised_at() is not None:
-            if await self._users.count_users() == 0:
+        set_up = await self._users.set_up()
+        if set_up.at is not None:
+            if not set_up.has_users:
                 raise ConfigError("this database was set up before, but it holds no user any more; restore it from a backup")
             return None
         given = DEFAULT_PASSWORD if password is None else password
@@ -85,7 +86,7 @@ class FirstLogIn:
         Args:   inside: whether the client's address is certain and private.
         Raises: FirstLogInRefused.
         """
-        expired = password_expired(user, await self._users.initialised_at(), self._clock.now())
+        expired = password_expired(user, (await self._users.set_up()).at, self._clock.now())
         if user.password_at is not None:
             if expired:
                 text = "the one-time password was not changed within 24 hours and no longer works; ask an admin for another"
@@ -107,7 +108,7 @@ class FirstLogIn:
 
     async def is_setup_code(self, code: str | None) -> bool:
         """Whether this is the code that the hub printed at its first start."""
-        wanted = await self._users.setup_code_hash() if code else None
+        wanted = (await self._users.set_up()).code_hash if code else None
         return wanted is not None and hmac.compare_digest(wanted, _code_hash(code or ""))
 
 

@@ -48,17 +48,22 @@ class LoginLookup(NamedTuple):
     password_version: int = 0
 
 
-class UserStore(Protocol):
-    async def count_users(self) -> int: ...
-    async def initialised_at(self) -> float | None:
-        """When the first admin was created, in Unix seconds; None: there never was one."""
-        ...
+class SetUp(NamedTuple):
+    """How far the hub is set up."""
 
+    at: float | None
+    """When the first admin was created, in Unix seconds; None: there never was one."""
+    code_hash: bytes | None
+    """Of the setup code; None: it does not count any more."""
+    has_users: bool
+
+
+class UserStore(Protocol):
+    async def set_up(self) -> SetUp: ...
     async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
         """Store the first admin, once in the life of a database. Raises: Conflict: there was a first admin before."""
         ...
 
-    async def setup_code_hash(self) -> bytes | None: ...
     async def user(self, user: UserId) -> User | None: ...
     async def user_by_name(self, username: str) -> User | None:
         """The user of this name, in any case of letters; None: there is none."""
@@ -85,10 +90,6 @@ class UserStore(Protocol):
         Args:   address: a hash of the client's address.
         Raises: Conflict: the account is disabled, or its password or second factor has changed.
         """
-        ...
-
-    async def login_session(self, session: SessionId) -> tuple[LoginSession, User] | None:
-        """The session and its user. None: the session is unknown or revoked, or its user is gone or disabled."""
         ...
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
@@ -131,7 +132,7 @@ class UserAdminStore(Protocol):
     async def auth_state(self, session: SessionId) -> AuthState | None:
         """The session, its user and the user's memberships. They include every change that the bus has announced.
 
-        None: as for `login_session`.
+        None: the session is unknown or revoked, or its user is gone or disabled.
         """
         ...
 

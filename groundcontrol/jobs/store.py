@@ -70,12 +70,8 @@ class JobStore(Protocol):
         """Jobs of this node in state dispatched, accepted or running."""
         ...
 
-    async def output_offsets(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
+    async def unfinished(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
         """Job -> bytes of stored output. Finished jobs (`jobs.model.is_finished`) and jobs of other nodes are left out."""
-        ...
-
-    async def completed(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
-        """Those of these jobs that are finished (`jobs.model.is_finished`), or do not belong to this node."""
         ...
 
     async def any_open(self) -> bool:

@@ -233,8 +233,8 @@ class JobTracker:
         ]
         if not ids:
             return WantedJobs((), (), ())
-        stored = await self._store[JobStore].output_offsets(ids, session.node)
-        return WantedJobs(list(stored), list(stored.values()), await self._store[JobStore].completed(ids, session.node))
+        stored = await self._store[JobStore].unfinished(ids, session.node)
+        return WantedJobs(list(stored), list(stored.values()), [job for job in ids if job not in stored])
 
     async def joined(self, agent: AgentSession) -> None:
         """Send a reconnected node the jobs that it never received. Close the jobs that it accepted and no longer knows."""

@@ -64,8 +64,8 @@ class PolicyStore(Records[PatchPolicy], Protocol):
         """When a node last reported an event of this type or custom name; None: never."""
         ...
 
-    async def last_patched(self, scope: Scope) -> Mapping[NodeId, tuple[float, str]]:
-        """Node -> when its last upgrade succeeded, and by which patch policy (empty: by none)."""
+    async def last_patched(self, scope: Scope) -> Mapping[NodeId, float]:
+        """Node -> when its last upgrade succeeded."""
         ...
 
     async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, Mapping[str, float]]:

@@ -33,7 +33,7 @@ def promise_of(tags: Sequence[str]) -> int:
 
 
 def status_of(
-    nodes: Sequence[Node], updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]], seen: SeenAt, patched: Mapping[NodeId, tuple[float, str]],
+    nodes: Sequence[Node], updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]], seen: SeenAt, patched: Mapping[NodeId, float],
     by: Mapping[NodeId, str], policies: Sequence[PatchPolicy], times: NextTimes, now: float,
 ) -> PatchStatusView:  # fmt: skip
     rows = [_row(node, updates.get(node.id), seen, patched.get(node.id), by.get(node.id), policies, times, now) for node in nodes]
@@ -57,7 +57,7 @@ def support_of(nodes: Sequence[Node], now: float) -> list[SupportView]:
 
 
 def _row(
-    node: Node, read: tuple[float, tuple[Update, ...]] | None, seen: SeenAt, patched: tuple[float, str] | None, by: str | None,
+    node: Node, read: tuple[float, tuple[Update, ...]] | None, seen: SeenAt, patched: float | None, by: str | None,
     policies: Sequence[PatchPolicy], times: NextTimes, now: float,
 ) -> PatchStatusNode:  # fmt: skip
     promise = promise_of(node.tags)
@@ -76,7 +76,7 @@ def _row(
         age_days=None if age_days is None else round(age_days, 2),
         promise_days=promise,
         in_time="unknown" if waiting is None or not fresh else "late" if late else "in_time",
-        last_patched_at=None if patched is None else patched[0],
+        last_patched_at=patched,
         by_policy=by,
         kept_back=kept_words(read[1] if read is not None else ()),
         held=f"never by a schedule: {node.never_why}" if node.never_why else "",

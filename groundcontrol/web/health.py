@@ -63,7 +63,7 @@ def healthz(sources: HealthSources) -> Handle:
 async def _answers(users: UserStore) -> bool:
     try:
         async with asyncio.timeout(PROBE_S):
-            await users.initialised_at()
+            await users.set_up()
     except (HubError, TimeoutError):
         return False
     return True

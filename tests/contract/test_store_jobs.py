@@ -233,18 +233,16 @@ async def test_a_job_is_finished_when_its_output_is_whole(store: Store, clock: M
     node = job.node_id
     output = b"Reading package lists...\n" * 100
     other = JobId(new_time_id())
-    assert list(await store.jobs.completed([job.id, other], node)) == [other]
-    assert await store.jobs.output_offsets([job.id, other], node) == {job.id: 0}
+    assert await store.jobs.unfinished([job.id, other], node) == {job.id: 0}
     await store.jobs.append_output(job.id, 0, output[:1000], session)
     evidence = JobUpdate(exit_code=0, output_bytes=len(output), output_sha256=hashlib.sha256(output).hexdigest())
     ended = await store.jobs.advance(job.id, "succeeded", session, evidence)
     assert ended.output_sha256 is None
-    assert await store.jobs.output_offsets([job.id], node) == {job.id: 1000}
+    assert await store.jobs.unfinished([job.id], node) == {job.id: 1000}
     assert await store.jobs.append_output(job.id, 1000, output[1000:] + b"more than there is", session) == len(output)
     ended = await store.jobs.job(SCOPE, job.id)
     assert (ended.output_bytes, ended.output_sha256, ended.error) == (len(output), evidence.output_sha256, None)
-    assert list(await store.jobs.completed([job.id], node)) == [job.id]
-    assert await store.jobs.output_offsets([job.id], node) == {}
+    assert await store.jobs.unfinished([job.id], node) == {}
 
 
 async def test_the_output_digest_covers_stored_bytes_after_a_restart(backend: Backend) -> None:
@@ -271,11 +269,11 @@ async def test_an_unknown_outcome_may_change_to_the_final_one(store: Store, cloc
     job, session = await running_job(store, clock.now())
     await store.jobs.append_output(job.id, 0, b"abc", session)
     await store.jobs.advance(job.id, state, SCOPE, JobUpdate())
-    assert list(await store.jobs.completed([job.id], job.node_id)) == []
+    assert list(await store.jobs.unfinished([job.id], job.node_id)) == [job.id]
     assert await store.jobs.append_output(job.id, 3, b"def", session) == 6
     truth = await store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0, output_bytes=6))
     assert (truth.state, truth.output_sha256) == ("succeeded", hashlib.sha256(b"abcdef").hexdigest())
-    assert list(await store.jobs.completed([job.id], job.node_id)) == [job.id]
+    assert await store.jobs.unfinished([job.id], job.node_id) == {}
     with pytest.raises(Conflict):
         await store.jobs.advance(job.id, "failed", session, JobUpdate())
 
@@ -287,7 +285,7 @@ async def test_a_job_that_never_ran_accepts_no_output(store: Store, clock: Manua
     with pytest.raises(Conflict):
         await store.jobs.append_output(job.id, 0, b"x", session)
     await store.jobs.advance(job.id, "cancelled", SCOPE, JobUpdate())
-    assert list(await store.jobs.completed([job.id], node.id)) == [job.id]
+    assert await store.jobs.unfinished([job.id], node.id) == {}
 
 
 async def test_a_fenced_session_advances_no_job(store: Store, clock: ManualClock) -> None:

@@ -23,8 +23,7 @@ CASES: Final[dict[str, Case]] = {name: case for each in case_files("race") for n
 HERE: Final = Path(__file__).parent
 
 READS: Final = {
-    "jobs.completed",
-    "jobs.output_offsets",
+    "jobs.unfinished",
     "metrics.hot_hours",
     "user_admin.auth_state",
     "organisations.organisation",

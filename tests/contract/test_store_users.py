@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.store import Bucket
+from groundcontrol.access.store import Bucket, SetUp
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
@@ -31,14 +31,16 @@ async def admin_with_session(store: Store, clock: ManualClock) -> tuple[User, Lo
     return user, session
 
 
+async def logged_in_as(store: Store, session: SessionId) -> tuple[LoginSession, User] | None:
+    found = await store.user_admin.auth_state(session)
+    return None if found is None else (found.session, found.user)
+
+
 async def test_the_first_admin_is_created_only_once(store: Store, clock: ManualClock) -> None:
-    assert await store.users.count_users() == 0
-    assert await store.users.initialised_at() is None
+    assert await store.users.set_up() == SetUp(None, None, has_users=False)
     user = new_user()
     await twice(lambda: store.users.create_first_admin(user, b"h" * 32, clock.now()))
-    assert await store.users.count_users() == 1
-    assert await store.users.initialised_at() == clock.now()
-    assert await store.users.setup_code_hash() == b"h" * 32
+    assert await store.users.set_up() == SetUp(clock.now(), b"h" * 32, has_users=True)
     results = await asyncio.gather(
         *(store.users.create_first_admin(new_user(f"u{at}"), b"x", clock.now()) for at in range(20)), return_exceptions=True
     )
@@ -55,26 +57,26 @@ async def test_of_twenty_first_admins_one_wins(store: Store, clock: ManualClock)
         *(store.users.create_first_admin(new_user(f"u{at}"), b"x", clock.now()) for at in range(20)), return_exceptions=True
     )
     assert sum(result is None for result in results) == 1
-    assert await store.users.count_users() == 1
+    assert len((await store.user_admin.users(SCOPE, 5)).items) == 1
 
 
 async def test_a_session_is_valid_until_it_is_ended(store: Store, clock: ManualClock) -> None:
     user, session = await admin_with_session(store, clock)
     await store.users.open_session(session, logged_in(user), b"a place")
-    assert await store.users.login_session(session.id) == (session, user)
-    assert await store.users.login_session(SessionId("nothing")) is None
+    assert await logged_in_as(store, session.id) == (session, user)
+    assert await logged_in_as(store, SessionId("nothing")) is None
     scope = SCOPE._replace(actor=Actor("user", user.id, user.username, user.role))
     with pytest.raises(NotFound):
         await store.users.revoke_session(STRANGER, session.id)
     await twice(lambda: store.users.revoke_session(scope, session.id))
-    assert await store.users.login_session(session.id) is None
+    assert await logged_in_as(store, session.id) is None
     assert [action for _, action, _ in await audited(store)] == ["user.create", "auth.login", "auth.logout"]
 
 
 async def test_a_session_expires_by_the_stores_clock(store: Store, clock: ManualClock) -> None:
     _, session = await admin_with_session(store, clock)
     clock.advance(86_401.0)
-    assert await store.users.login_session(session.id) is None
+    assert await logged_in_as(store, session.id) is None
     with pytest.raises(Conflict):
         await store.users.refresh_session(session.id, session.refresh_hash, b"f" * 32, clock.now(), clock.now() + 10)
 
@@ -85,14 +87,14 @@ async def test_a_new_password_ends_every_other_session(store: Store, clock: Manu
     await store.users.open_session(other, logged_in(user), b"a place")
     after = await twice(lambda: store.users.save_password(SCOPE, user.id, "$argon2id$new", session.id, must_change=False))
     assert (after.password_version, after.must_change_password, after.password_hash) == (2, False, "$argon2id$new")
-    assert await store.users.login_session(other.id) is None
-    kept = await store.users.login_session(session.id)
+    assert await logged_in_as(store, other.id) is None
+    kept = await logged_in_as(store, session.id)
     assert kept is not None
     assert kept[0].password_version == 2
-    assert await store.users.setup_code_hash() is None
+    assert (await store.users.set_up()).code_hash is None
     assert ("local:1000", "auth.password", user.id) in await audited(store)
     await store.users.save_password(SCOPE, user.id, "$argon2id$third", None, must_change=True)
-    assert await store.users.login_session(session.id) is None
+    assert await logged_in_as(store, session.id) is None
     with pytest.raises(NotFound):
         await store.users.save_password(STRANGER, user.id, "x", None, must_change=False)
 
@@ -129,7 +131,7 @@ async def test_a_session_that_ended_or_is_of_another_user_cannot_change_the_pass
     after = await store.users.user(user.id)
     assert after is not None
     assert (after.password_hash, after.password_version) == ("$argon2id$owner", 2)
-    assert await store.users.login_session(session.id) is not None
+    assert await logged_in_as(store, session.id) is not None
 
 
 async def test_a_refresh_rotates_the_token_and_a_reused_one_ends_the_session(store: Store, clock: ManualClock) -> None:
@@ -139,7 +141,7 @@ async def test_a_refresh_rotates_the_token_and_a_reused_one_ends_the_session(sto
     assert (refreshed.refresh_hash, refreshed.expires_at, refreshed.last_seen_at) == (b"2" * 32, at + 86_400, at)
     with pytest.raises(Conflict):
         await store.users.refresh_session(session.id, session.refresh_hash, b"3" * 32, at, at + 86_400)
-    assert await store.users.login_session(session.id) is None
+    assert await logged_in_as(store, session.id) is None
     with pytest.raises(Conflict):
         await store.users.refresh_session(session.id, b"2" * 32, b"4" * 32, at, at + 86_400)
     assert ("admin", "auth.refresh_reused", session.id) in await audited(store)
@@ -162,7 +164,7 @@ async def test_step_up_moves_the_proof_forward_only(store: Store, clock: ManualC
     _, session = await admin_with_session(store, clock)
     await twice(lambda: store.users.step_up(session.id, clock.now() + 100))
     await store.users.step_up(session.id, clock.now() + 50)
-    live = await store.users.login_session(session.id)
+    live = await logged_in_as(store, session.id)
     assert live is not None
     assert live[0].authenticated_at == clock.now() + 100
     with pytest.raises(NotFound):

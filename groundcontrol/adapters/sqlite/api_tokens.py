@@ -8,13 +8,12 @@ from typing import Final
 from groundcontrol.access.model import ApiToken, TokenAuthState
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.rights import to_grants
+from groundcontrol.adapters.sqlite.rights import grants_to_json, to_grants
 from groundcontrol.adapters.sqlite.users import IN_ORG, MEMBER, to_user
 from groundcontrol.adapters.sqlite.users_admin import MEMBERSHIP, to_membership
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
@@ -76,7 +75,7 @@ class SqliteApiTokens(ControlStore):
             "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
             *(scope.org, token.id, owner["no"], token.name, token.hash, token.role),
-            *(None if token.grants is None else record_to_json(token.grants), token.sensitive, token.created_at, token.expires_at),
+            *(grants_to_json(token.grants), token.sensitive, token.created_at, token.expires_at),
         )
         detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": token.expires_at}
         limits = {"sensitive": token.sensitive, "grants": None if token.grants is None else token.grants._asdict()}

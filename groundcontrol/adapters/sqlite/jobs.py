@@ -204,17 +204,12 @@ class SqliteJobs:
         where = "WHERE node.id = ? AND job.state IN ('dispatched', 'accepted', 'running') ORDER BY job.id"
         return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where, node))]
 
-    async def output_offsets(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
-        return {JobId(row["id"]): row["output_end"] for row in await self._unfinished(ids, node)}
-
-    async def completed(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
-        wanted = {row["id"] for row in await self._unfinished(ids, node)}
-        return [job for job in ids if job not in wanted]
-
-    async def _unfinished(self, ids: Sequence[JobId], node: NodeId) -> list[Row]:
+    async def unfinished(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
         where = "WHERE job.id IN (SELECT value FROM json_each(?)) AND node.id = ?"
         found = await self._urgent.run(lambda rows: select(rows, where, json.dumps(list(ids)), node))
-        return [row for row in found if not is_finished(row["state"], row["output_end"], row["output_total"])]
+        return {
+            JobId(row["id"]): row["output_end"] for row in found if not is_finished(row["state"], row["output_end"], row["output_total"])
+        }
 
     async def any_open(self) -> bool:
         return await self._reader.fetch_one(_ANY_OPEN) is not None

@@ -7,11 +7,10 @@ from typing import Final
 
 from groundcontrol.access.model import Offer
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.rights import to_grants
+from groundcontrol.adapters.sqlite.rights import grants_to_json, shown_grants, to_grants
 from groundcontrol.adapters.sqlite.users import IN_ORG, insert_membership, to_user
 from groundcontrol.adapters.sqlite.users_admin import another_admin, check_instance_admin_left
 from groundcontrol.core.errors import Conflict, LastAdmin, NotFound
@@ -55,7 +54,7 @@ class SqliteMemberships(ControlStore):
             raise Conflict(f"{username} is a member already", field="username")
         if tx.fetch_all("SELECT count(*) AS n FROM membership_offer WHERE org = ?", scope.org)[0]["n"] >= MOST_OFFERS:
             raise Conflict(f"an organisation has at most {MOST_OFFERS} open offers: withdraw one first")
-        given = (role, None if grants is None else record_to_json(grants), scope.actor.name)
+        given = (role, grants_to_json(grants), scope.actor.name)
         known = tx.fetch_one("SELECT * FROM membership_offer WHERE org = ? AND username_key = ?", scope.org, key)
         if known is not None and (known["role"], known["grants"], known["made_by"]) == given:
             return
@@ -66,7 +65,7 @@ class SqliteMemberships(ControlStore):
             " made_at = excluded.made_at",
             *(scope.org, key, username, *given, tx.now, issuer),
         )
-        detail = {"role": role, "grants": _shown(grants), **({"issuer": issuer} if issuer else {})}
+        detail = {"role": role, "grants": shown_grants(grants), **({"issuer": issuer} if issuer else {})}
         self._chain.write(tx, scope, "member.offer", f"user:{username}", detail)
 
     async def is_offered(self, issuer: str, address: str) -> bool:
@@ -207,10 +206,6 @@ def _membership(tx: Tx, org: int, account: int) -> Row | None:
 
 def _belongs(tx: Tx, user: UserId, slug: str) -> bool:
     return tx.fetch_one(_BELONGS, user, slug) is not None
-
-
-def _shown(grants: Grants | None) -> object:
-    return "every node" if grants is None else grants._asdict()
 
 
 def _to_offer(row: Row) -> Offer:

@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
-from groundcontrol.adapters.sqlite.rights import own_scopes
+from groundcontrol.adapters.sqlite.rights import grants_to_json, write_for_user
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.adapters.sqlite.users import IN_FIRST, open_login, revoke, to_user
 from groundcontrol.core.audit import AuditEntry
@@ -148,8 +148,9 @@ class SqliteOidc(ControlStore):
             )
             account = tx.fetch_all("SELECT * FROM account WHERE id = ?", user.id)[0]
             self._replace_memberships(tx, actor, account, link.provider, granted)
-            for own in own_scopes(tx, Scope(actor, NO_ORG), user.id):
-                self._chain.write(tx, own, "user.create", user.id, {"username": name, "provider": link.provider})
+            write_for_user(
+                self._chain, tx, Scope(actor, NO_ORG), user.id, "user.create", user.id, {"username": name, "provider": link.provider}
+            )
             self._insert_link(tx, Scope(actor, NO_ORG), account, link)
             known = tx.fetch_all(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)[0]
         return _to_link(known), to_user(tx.fetch_all(IN_FIRST + " WHERE account.no = ?", known["account"])[0])
@@ -164,11 +165,7 @@ class SqliteOidc(ControlStore):
     def _replace_memberships(self, tx: Tx, actor: Actor, account: Row, provider: str, granted: Sequence[Granted]) -> bool:
         source, changed = source_of(provider), False
         orgs = {row["slug"]: row["no"] for row in tx.fetch_all("SELECT slug, no FROM organisation")}
-        wanted = {
-            orgs[one.organisation]: (one.role, None if one.grants is None else record_to_json(one.grants))
-            for one in granted
-            if one.organisation in orgs
-        }
+        wanted = {orgs[one.organisation]: (one.role, grants_to_json(one.grants)) for one in granted if one.organisation in orgs}
         held = {row["org"]: row for row in tx.fetch_all("SELECT * FROM membership WHERE account = ?", account["no"])}
         for org in sorted({*wanted, *(org for org, row in held.items() if row["source"] == source)}):
             row, want = held.get(org), wanted.get(org)
@@ -242,8 +239,7 @@ class SqliteOidc(ControlStore):
             *(account["org"], link.id, account["no"], link.provider, link.issuer, link.subject, link.shown, link.created_at, link.used_at),
         )
         detail = {"provider": link.provider, "issuer": link.issuer, "subject": link.subject}
-        for own in own_scopes(tx, scope, link.user):
-            self._chain.write(tx, own, "auth.link", link.user, detail)
+        write_for_user(self._chain, tx, scope, link.user, "auth.link", link.user, detail)
 
     @command
     def remove_link(self, tx: Tx, by: Scope, user: UserId, link: str, keep: SessionId) -> Sequence[Ended]:
@@ -256,8 +252,7 @@ class SqliteOidc(ControlStore):
             raise Conflict("this is the only way to log in to the account: ask an admin for a password first")
         tx.execute("DELETE FROM oidc_link WHERE no = ?", found["no"])
         detail = {"provider": found["provider"], "issuer": found["issuer"], "subject": found["subject"]}
-        for own in own_scopes(tx, by, user):
-            self._chain.write(tx, own, "auth.unlink", user, detail)
+        write_for_user(self._chain, tx, by, user, "auth.unlink", user, detail)
         if all(row["provider"] != found["provider"] for row in rows if row["no"] != found["no"]):
             self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, found["account"])[0], found["provider"], ())
         opened = " AND oidc_session.issuer = ? AND oidc_session.subject = ? AND login.id <> ?"
@@ -310,8 +305,7 @@ class SqliteOidc(ControlStore):
         rows = tx.fetch_all(_LIVE + wanted, tx.now, issuer, subject, subject, sid, sid)
         for row in rows:
             detail = {"user": row["username"], "by": "provider"}
-            for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
-                self._chain.write(tx, own, "auth.session_end", row["session_id"], detail)
+            write_for_user(self._chain, tx, Scope(actor, NO_ORG), row["user_id"], "auth.session_end", row["session_id"], detail)
         return _end(tx, rows)
 
 

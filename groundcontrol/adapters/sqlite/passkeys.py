@@ -9,7 +9,7 @@ from groundcontrol.access.passkeys import MOST_PASSKEYS, Passkey
 from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
-from groundcontrol.adapters.sqlite.rights import own_scopes
+from groundcontrol.adapters.sqlite.rights import write_for_user
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import Scope
@@ -44,8 +44,7 @@ class SqlitePasskeys(ControlStore):
             *(account["org"], passkey.id, account["no"], passkey.name, passkey.host, passkey.credential, passkey.public_key),
             *(passkey.uses, passkey.created_at, passkey.used_at),
         )
-        for own in own_scopes(tx, by, passkey.user):
-            self._chain.write(tx, own, "auth.passkey_add", passkey.user, {"name": passkey.name, "host": passkey.host})
+        write_for_user(self._chain, tx, by, passkey.user, "auth.passkey_add", passkey.user, {"name": passkey.name, "host": passkey.host})
         return passkey
 
     @command
@@ -53,8 +52,7 @@ class SqlitePasskeys(ControlStore):
         row = tx.fetch_one(_LIST + " WHERE account.id = ? AND passkey.id = ?", user, passkey)
         if row is not None:
             tx.execute("DELETE FROM passkey WHERE no = ?", row["no"])
-            for own in own_scopes(tx, by, user):
-                self._chain.write(tx, own, "auth.passkey_remove", user, {"name": row["name"]})
+            write_for_user(self._chain, tx, by, user, "auth.passkey_remove", user, {"name": row["name"]})
 
     async def use_passkey(self, passkey: str, before: int, uses: int, at: float) -> bool:
         sql = "UPDATE passkey SET uses = ?, used_at = ? WHERE id = ? AND uses = ?"

@@ -194,9 +194,9 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
         row = await self._reader.run(lambda rows: rows.fetch_one(sql, org, node, kind, kind))
         return None if row is None else row["at"]
 
-    async def last_patched(self, scope: Scope) -> Mapping[NodeId, tuple[float, str]]:
+    async def last_patched(self, scope: Scope) -> Mapping[NodeId, float]:
         found = await self._reader.run(lambda rows: rows.fetch_all(_LAST_PATCHED + admitted(scope), scope.org, *grant_values(scope)))
-        return {NodeId(row["node_id"]): (row["ended_at"], "") for row in found}
+        return {NodeId(row["node_id"]): row["ended_at"] for row in found}
 
     async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, Mapping[str, float]]:
         sql = _WORK_TIMES.format(admitted(scope))

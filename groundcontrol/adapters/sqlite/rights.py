@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
-from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, texts_from_json
-from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Value
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, texts_from_json
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
 from groundcontrol.core.scope import HUB, NO_ORG, Grants, Scope, min_role
@@ -48,15 +50,25 @@ def granted_deployments(scope: Scope) -> tuple[str, list[Value]]:
     return " AND (" + of_granted(scope, "deployment.node_id") + own, [*grant_values(scope), scope.actor.id]
 
 
-def own_scopes(rows: Rows, scope: Scope, user: str) -> list[Scope]:
-    """The scopes that note what a user does with their own account: of the request's organisation, or without one of each that they belong to."""
-    if scope.org != NO_ORG:
-        return [scope]
-    orgs = rows.fetch_all(
-        "SELECT membership.org FROM membership JOIN account ON account.no = membership.account WHERE account.id = ? ORDER BY membership.org",
-        user,
-    )
-    return [scope._replace(org=row["org"]) for row in orgs] or [scope]
+def write_for_user(
+    chain: Chain,
+    tx: Tx,
+    scope: Scope,
+    user: str,
+    action: str,
+    target: str,
+    detail: Mapping[str, object] | None = None,
+    result: str = "done",
+) -> None:
+    """Log what a user does with their own account: in the request's organisation, or without one in each that they belong to."""
+    orgs = [] if scope.org != NO_ORG else [row["org"] for row in tx.fetch_all(_ORGS_OF, user)]
+    for org in orgs or [scope.org]:
+        chain.write(tx, scope._replace(org=org), action, target, detail, result)
+
+
+_ORGS_OF: Final = (
+    "SELECT membership.org FROM membership JOIN account ON account.no = membership.account WHERE account.id = ? ORDER BY membership.org"
+)
 
 
 _MEMBER = (
@@ -135,6 +147,15 @@ def to_grants(text: str | None) -> Grants | None:
         return None if text is None else record_from_json(Grants, text)
     except StoreError:
         return Grants()
+
+
+def grants_to_json(grants: Grants | None) -> str | None:
+    return None if grants is None else record_to_json(grants)
+
+
+def shown_grants(grants: Grants | None) -> object:
+    """Grants for the audit log."""
+    return "every node" if grants is None else grants._asdict()
 
 
 def _limits(text: str | None) -> tuple[Grants, ...]:

@@ -9,7 +9,7 @@ from groundcontrol.access.model import User
 from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
-from groundcontrol.adapters.sqlite.rights import own_scopes
+from groundcontrol.adapters.sqlite.rights import write_for_user
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.adapters.sqlite.users import IN_ORG, check_manages, check_session, to_user
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
@@ -39,8 +39,7 @@ class SqliteFactors(ControlStore):
         shred(tx, row["org"], TOTP, user)
         insert(tx, row["org"], record)
         tx.execute("UPDATE account SET totp_version = ? WHERE no = ?", record.version, row["no"])
-        for own in own_scopes(tx, by, user):
-            self._chain.write(tx, own, "auth.second_factor_begin", user)
+        write_for_user(self._chain, tx, by, user, "auth.second_factor_begin", user)
 
     @command
     def confirm_totp(
@@ -77,8 +76,7 @@ class SqliteFactors(ControlStore):
             " expires_at = CASE WHEN expires_at < ?2 THEN expires_at ELSE ?2 END WHERE account = ?3 AND id = ?4",
             *(at, expires_at, row["no"], keep),
         )
-        for own in own_scopes(tx, by, user):
-            self._chain.write(tx, own, "auth.second_factor_on", user)
+        write_for_user(self._chain, tx, by, user, "auth.second_factor_on", user)
         return to_user(_account(tx, by, user))
 
     async def use_step(self, user: UserId, step: int) -> bool:
@@ -95,8 +93,15 @@ class SqliteFactors(ControlStore):
         if row is None or tx.execute("DELETE FROM recovery_code WHERE account = ? AND hash = ?", row["no"], code) != 1:
             return None
         left = len(_codes(tx, row["no"]))
-        for own in own_scopes(tx, Scope(Actor("user", user, row["username"], "viewer", address), NO_ORG), user):
-            self._chain.write(tx, own, "auth.recovery_code", user, {"left": left})
+        write_for_user(
+            self._chain,
+            tx,
+            Scope(Actor("user", user, row["username"], "viewer", address), NO_ORG),
+            user,
+            "auth.recovery_code",
+            user,
+            {"left": left},
+        )
         return left
 
     @command
@@ -106,8 +111,7 @@ class SqliteFactors(ControlStore):
             raise Conflict("there is no second factor that the codes could replace")
         if _codes(tx, row["no"]) != sorted(codes):
             _replace_codes(tx, row, codes)
-            for own in own_scopes(tx, by, user):
-                self._chain.write(tx, own, "auth.recovery_codes", user)
+            write_for_user(self._chain, tx, by, user, "auth.recovery_codes", user)
 
     @command
     def stop_totp(self, tx: Tx, by: Scope, user: UserId, keep: SessionId | None) -> User:
@@ -124,8 +128,7 @@ class SqliteFactors(ControlStore):
         tx.execute("DELETE FROM passkey WHERE account = ?", row["no"])
         _end_sessions(tx, row["no"], keep)
         tx.execute("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
-        for own in own_scopes(tx, by, user):
-            self._chain.write(tx, own, "auth.second_factor_off", user)
+        write_for_user(self._chain, tx, by, user, "auth.second_factor_off", user)
         return to_user(_account(tx, by, user))
 
 

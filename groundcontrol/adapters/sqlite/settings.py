@@ -13,7 +13,7 @@ from groundcontrol.adapters.sqlite.engine.facts import ADOPT_UNTIL, save_fact, s
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
-from groundcontrol.adapters.sqlite.rights import own_scopes
+from groundcontrol.adapters.sqlite.rights import write_for_user
 from groundcontrol.core.errors import BadRequest, NotFound, StoreError
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import NO_ORG, Scope
@@ -96,8 +96,7 @@ class SqlitePreferences(ControlStore):
             "network_bits": after.network_bits,
             "columns": list(after.columns),
         }
-        for own in own_scopes(tx, by, user):
-            self._chain.write(tx, own, "preferences.edit", user, detail)
+        write_for_user(self._chain, tx, by, user, "preferences.edit", user, detail)
         return after
 
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup
+from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup, SetUp
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.facts import setting
-from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
-from groundcontrol.adapters.sqlite.rights import own_scopes, to_grants
+from groundcontrol.adapters.sqlite.rights import grants_to_json, to_grants, write_for_user
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
@@ -55,12 +54,10 @@ _LOGIN_LOOKUP: Final = (
 class SqliteUsers(ControlStore):
     """`UserStore`."""
 
-    async def count_users(self) -> int:
-        row = await self._reader.run(lambda rows: rows.fetch_all("SELECT count(*) AS n FROM account")[0])
-        return int(row["n"])
-
-    async def initialised_at(self) -> float | None:
-        return await self._reader.run(initialised_at)
+    @query
+    def set_up(self, rows: Rows) -> SetUp:
+        has_users = rows.fetch_one("SELECT 1 FROM account LIMIT 1") is not None
+        return SetUp(initialised_at(rows), setting(rows, "setup_code_hash"), has_users)
 
     @command
     def create_first_admin(self, tx: Tx, user: User, setup_code_hash: bytes, at: float) -> None:
@@ -78,9 +75,6 @@ class SqliteUsers(ControlStore):
             tx.execute("INSERT INTO fact VALUES (?, ?)", name, value)
         system = Scope(Actor("system", "system", "system", "admin"), user.org)
         self._chain.write(tx, system, "user.create", user.id, {"username": user.username, "role": user.role})
-
-    async def setup_code_hash(self) -> bytes | None:
-        return await self._reader.run(lambda rows: setting(rows, "setup_code_hash"))
 
     async def user(self, user: UserId) -> User | None:
         row = await self._reader.run(lambda rows: rows.fetch_one(IN_FIRST + " WHERE account.id = ?", user))
@@ -126,22 +120,11 @@ class SqliteUsers(ControlStore):
             detail |= {"programs_ended": ended} if ended else {}
         if not must_change:
             tx.execute("DELETE FROM fact WHERE name = 'setup_code_hash'")
-        for own in own_scopes(tx, by, user):
-            self._chain.write(tx, own, "auth.password", user, detail)
+        write_for_user(self._chain, tx, by, user, "auth.password", user, detail)
         return to_user(tx.fetch_all(IN_ORG + " WHERE account.no = ?", by.org, row["no"])[0])
 
     async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
         await self._writer.run(lambda tx: open_login(tx, self._chain, session, audit, address))
-
-    @query
-    def login_session(self, rows: Rows, session: SessionId) -> tuple[LoginSession, User] | None:
-        """A session that has expired by the store's clock counts as ended."""
-        now = self._clock.now()
-        login = rows.fetch_one(LOGIN, session)
-        if login is None or not is_live(login, now):
-            return None
-        user = to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", login["account"])[0])
-        return None if user.disabled else (to_session(login), user)
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
         def command(tx: Tx) -> LoginSession | None:
@@ -153,8 +136,7 @@ class SqliteUsers(ControlStore):
             if not hmac.compare_digest(row["refresh_hash"], spent):
                 revoke(tx, row)
                 actor = Actor("user", row["user_id"], row["username"], "viewer")
-                for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
-                    self._chain.write(tx, own, "auth.refresh_reused", session, result="refused")
+                write_for_user(self._chain, tx, Scope(actor, NO_ORG), row["user_id"], "auth.refresh_reused", session, result="refused")
                 return None  # the error is raised after the commit, since an error here would roll back the revocation
             tx.execute(
                 "UPDATE login SET refresh_hash = ?, spent_hash = ?, last_seen_at = ?, expires_at = ? WHERE no = ?",
@@ -182,8 +164,7 @@ class SqliteUsers(ControlStore):
             row["no"],
         )
         actor = Actor("user", row["user_id"], row["username"], "viewer", row["address"])
-        for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
-            self._chain.write(tx, own, "auth.step_up", session)
+        write_for_user(self._chain, tx, Scope(actor, NO_ORG), row["user_id"], "auth.step_up", session)
 
     @command
     def revoke_session(self, tx: Tx, by: Scope, session: SessionId) -> None:
@@ -194,8 +175,9 @@ class SqliteUsers(ControlStore):
             raise NotFound("there is no such session")
         if row["revoked_at"] is None:
             revoke(tx, row)
-            for told in own_scopes(tx, by, row["user_id"]):
-                self._chain.write(tx, told, "auth.logout" if own else "auth.session_end", session, {"user": row["username"]})
+            write_for_user(
+                self._chain, tx, by, row["user_id"], "auth.logout" if own else "auth.session_end", session, {"user": row["username"]}
+            )
 
     async def reserve_attempt(self, buckets: Mapping[str, Bucket], at: float) -> float:
         return await self._writer.run(lambda tx: reserve(tx, buckets, at))
@@ -231,8 +213,7 @@ def open_login(tx: Tx, chain: Chain, session: LoginSession, audit: AuditEntry, a
         *(session.address, session.user_agent, session.revoked_at, session.second_factor, session.provider),
     )
     _remember(tx, user, address, session.created_at)
-    for own in own_scopes(tx, Scope(audit.actor, NO_ORG), session.user_id):
-        chain.write(tx, own, audit.action, audit.target, audit.detail, audit.result)
+    write_for_user(chain, tx, Scope(audit.actor, NO_ORG), session.user_id, audit.action, audit.target, audit.detail, audit.result)
     return True
 
 
@@ -275,7 +256,7 @@ def insert_membership(
 ) -> None:
     tx.execute(
         "INSERT INTO membership (org, account, role, grants, source, until, reason, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        *(org, account, role, None if grants is None else record_to_json(grants), source, until, reason, at),
+        *(org, account, role, grants_to_json(grants), source, until, reason, at),
     )
 
 

@@ -10,13 +10,12 @@ from groundcontrol.access.oidc.model import source_of
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain, has_several
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.rights import own_scopes, to_grants
+from groundcontrol.adapters.sqlite.rights import grants_to_json, shown_grants, to_grants, write_for_user
 from groundcontrol.adapters.sqlite.users import (
     IN_ORG,
     LOGIN,
@@ -100,7 +99,7 @@ class SqliteUserAdmin(ControlStore):
             where = "" if not scope.actor.instance_admin else ": if it is of another organisation, offer the user a membership"
             raise Conflict(f"there is a user named {user.username} already{where}", field="username")
         insert_account(tx, user._replace(org=scope.org, instance_admin=_instance_admin(tx, scope, user)))
-        detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
+        detail = {"username": user.username, "role": user.role, "grants": shown_grants(user.grants)}
         self._chain.write(tx, scope, "user.create", user.id, detail)
         return to_user(tx.fetch_all(IN_ORG + " WHERE account.id = ?", scope.org, user.id)[0])
 
@@ -162,11 +161,11 @@ class SqliteUserAdmin(ControlStore):
         tx.execute("UPDATE account SET disabled = ?, instance_admin = ? WHERE no = ?", after.disabled, after.instance_admin, row["no"])
         tx.execute(
             "UPDATE membership SET role = ?, grants = ? WHERE org = ? AND account = ?",
-            *(after.role, _grants(after.grants), scope.org, row["no"]),
+            *(after.role, grants_to_json(after.grants), scope.org, row["no"]),
         )
         if after.disabled:
             tx.execute("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL", tx.now, row["no"])
-        detail = {"username": after.username, "role": after.role, "disabled": after.disabled, "grants": _shown(after.grants)}
+        detail = {"username": after.username, "role": after.role, "disabled": after.disabled, "grants": shown_grants(after.grants)}
         self._chain.write(tx, scope, "user.edit", user, detail)
         return after
 
@@ -199,8 +198,8 @@ class SqliteUserAdmin(ControlStore):
         )
         for row in others:
             revoke(tx, row)
-        for own in own_scopes(tx, by, user) if others else ():
-            self._chain.write(tx, own, "auth.session_end", user, {"sessions": len(others)})
+        if others:
+            write_for_user(self._chain, tx, by, user, "auth.session_end", user, {"sessions": len(others)})
         return len(others)
 
     async def totp_rule(self, scope: Scope) -> TotpRule:
@@ -279,14 +278,6 @@ def check_instance_admin_left(tx: Tx, before: User, after: User | None) -> None:
     first_at = initialised_at(tx)
     if all(password_expired(to_user(row), first_at, tx.now) for row in found):
         raise LastAdmin("this is the last admin of the hub that can log in: make another one first")
-
-
-def _grants(grants: Grants | None) -> str | None:
-    return None if grants is None else record_to_json(grants)
-
-
-def _shown(grants: Grants | None) -> object:
-    return "every node" if grants is None else grants._asdict()
 
 
 def _rules(user: User) -> bool:

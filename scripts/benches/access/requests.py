@@ -107,7 +107,7 @@ async def request_overhead() -> Results:
                     "whole": lambda: _get(http, asked, headers),
                 }
                 floors: dict[str, Callable[[], Awaitable[object]]] = {
-                    "empty": hub.store.users.initialised_at,
+                    "empty": hub.store.users.set_up,
                     "bare": lambda: _get(http, bare, headers),
                 }
                 held = await _medians_us(**calls, **floors)

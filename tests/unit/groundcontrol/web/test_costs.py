@@ -172,9 +172,9 @@ async def test_urgent_reads_have_their_own_connection(hub: TestHub) -> None:
         async with asyncio.timeout(30):  # the others are busy for a minute
             assert (await admin.get("auth/me")).status == 200
             assert (await hub.anonymous().post("auth/login", {"username": "nobody", "password": "wrong"})).status == 401
-            assert await hub.store.users.initialised_at() is None
+            assert (await hub.store.users.set_up()).at is None
             assert await hub.store.nodes.find_node(node.id) is not None
-            assert await hub.store.jobs.output_offsets([], node.id) == {}
+            assert await hub.store.jobs.unfinished([], node.id) == {}
     finally:
         free.set()
         await asyncio.gather(*busy)
