@@ -23,7 +23,7 @@ from groundcontrol.policies.views import (
     WaitingPackageView,
     WarningView,
 )
-from groundcontrol.policies.waves import JOB_S, Candidate, expected_s, fits, waves_of, work_s
+from groundcontrol.policies.waves import JOB_S, Candidate, WorkTimes, expected_s, fits, waves_of, work_s
 from groundcontrol.policies.windows import Open, PatchWindow, Place, Shut, allowed
 from spider.wire.arg_kinds import ACTION
 
@@ -49,7 +49,7 @@ class Fleet(NamedTuple):
     updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]]
     seen: SeenAt
     windows: Sequence[PatchWindow]
-    times: Mapping[NodeId, Mapping[str, float]]
+    times: Mapping[NodeId, WorkTimes]
     """Node -> verb -> how long its last jobs took, in seconds."""
     others: Sequence[PatchPolicy]
     """The other enabled policies."""

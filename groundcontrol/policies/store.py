@@ -10,6 +10,7 @@ from groundcontrol.core.records import Records
 from groundcontrol.core.scope import Scope
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import Occurrence, OccurrenceState, PatchPolicy, PolicyId
+from groundcontrol.policies.waves import WorkTimes
 from groundcontrol.policies.windows import PatchWindow
 
 
@@ -68,8 +69,8 @@ class PolicyStore(Records[PatchPolicy], Protocol):
         """Node -> when its last upgrade succeeded."""
         ...
 
-    async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, Mapping[str, float]]:
-        """Node -> verb -> how many seconds its longest of the last ten upgrades or reboots took. What never succeeded is missing."""
+    async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, WorkTimes]:
+        """Node -> verb -> how long its last ten upgrades or reboots took. What never succeeded is missing."""
         ...
 
 

@@ -38,9 +38,25 @@ class Candidate(NamedTuple):
     """It was not reached the last time, so it goes right after the canaries."""
 
 
-def work_s(verb: str, times: Mapping[str, float], *, reboots: bool) -> float:
-    """How long the work on one node takes, by its own last runs of that kind. Args: times: verb -> seconds."""
-    return times.get(verb, JOB_S) + (times.get(REBOOT, REBOOT_S) if reboots else 0.0)
+class WorkTime(NamedTuple):
+    """How many seconds the last ten jobs of one kind took on a node."""
+
+    longest_s: float
+    median_s: float
+
+
+WorkTimes = Mapping[str, WorkTime]
+"""By verb. What never succeeded is missing."""
+
+
+def work_s(verb: str, times: WorkTimes, *, reboots: bool) -> float:
+    """How long the work on one node takes, by its own last runs of that kind."""
+    return (times[verb].longest_s if verb in times else JOB_S) + (reboot_s(times) if reboots else 0.0)
+
+
+def reboot_s(times: WorkTimes) -> float:
+    """How long a reboot of one node takes, by its own last ones."""
+    return times[REBOOT].longest_s if REBOOT in times else REBOOT_S
 
 
 def canaries(order: Order, total: int) -> int:

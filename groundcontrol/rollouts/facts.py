@@ -23,7 +23,7 @@ from groundcontrol.policies.preview import missing_action, place_of, static_hold
 from groundcontrol.policies.reasons import Hold
 from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
-from groundcontrol.policies.waves import REBOOT_S, work_s
+from groundcontrol.policies.waves import WorkTimes, reboot_s, work_s
 from groundcontrol.policies.windows import PatchWindow, Shut, allowed
 from groundcontrol.rollouts.evidence import Evidence, accepts_no_history
 from groundcontrol.rollouts.model import FINAL, Facts, Gate, JobFacts, JobKey, NodeFacts, Rollout, Target
@@ -71,7 +71,7 @@ class RolloutFacts:
         self._health = health
         self._evidence = evidence
         self._watch_scale = watch_scale
-        self._work_times: dict[NodeId, tuple[float, Mapping[str, float]]] = {}
+        self._work_times: dict[NodeId, tuple[float, WorkTimes]] = {}
         """Node -> until when it holds, in monotonic seconds, and how long its last jobs took."""
 
     async def shared(self, org: int, rollouts: Iterable[Rollout]) -> Shared:
@@ -111,7 +111,7 @@ class RolloutFacts:
 
     async def _node(
         self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, windows: Sequence[PatchWindow], busy: Mapping[NodeId, str],
-        rebooted: Mapping[NodeId, float], times: Mapping[str, float], now: float,
+        rebooted: Mapping[NodeId, float], times: WorkTimes, now: float,
     ) -> NodeFacts:  # fmt: skip
         policy = rollout.policy
         online = self._presence.online(node.id)
@@ -133,14 +133,14 @@ class RolloutFacts:
         reboots = policy.reboot == "always" or (policy.reboot == "if_required" and node.reboot_required == "yes")
         return NodeFacts(
             hold=hold, until_at=until, expected_s=work_s(rollout.action or verb, times, reboots=reboots),
-            reboot_s=times.get(REBOOT, REBOOT_S), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization),
+            reboot_s=reboot_s(times), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization),
             online=online, reconnecting=self._presence.reconnecting(node.id), away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=gates, baseline=evidence.baseline,
             looked=looked,
         )  # fmt: skip
 
-    async def _times_of(self, nodes: Sequence[NodeId], scope: Scope) -> Mapping[NodeId, Mapping[str, float]]:
+    async def _times_of(self, nodes: Sequence[NodeId], scope: Scope) -> Mapping[NodeId, WorkTimes]:
         """How long the last jobs of these nodes took, by verb."""
         now = self._clock.monotonic()
         self._work_times = {node: one for node, one in self._work_times.items() if one[0] > now}

@@ -116,7 +116,7 @@ class TargetLife:
         if node.away_s < limit_s:
             return target
         why = "for its reboot it has been away" if reboots else "it has been away"
-        words = f"{why} for {node.away_s / 60:.0f} minutes, limit {limit_s / 60:.0f}{'' if reboots else ', and no reboot was ordered'}"
+        words = f"{why} for {_minutes(node.away_s)} minutes, limit {_minutes(limit_s)}{'' if reboots else ', and no reboot was ordered'}"
         since = next((one.since_at for one in target.gates if one.gate == gate), self.now)
         gates = (*others, Gate(gate, "", "failed", words, since, node.away_s, limit_s))
         target = self._set(target, gates=gates)
@@ -350,7 +350,7 @@ class TargetLife:
             words = f"{node.coverage * 100:.0f} % of its samples of the last 3 minutes are here, limit {COVERAGE * 100:.0f} %"
             gates.append(Gate("evidence", "", "unknown", words, since or self.now, node.coverage * 100, COVERAGE * 100))
         if not node.online and node.away_s >= AWAY_S:
-            words = f"it has been away for {node.away_s / 60:.0f} minutes, limit {AWAY_S / 60:.0f}, and no reboot was ordered"
+            words = f"it has been away for {_minutes(node.away_s)} minutes, limit {_minutes(AWAY_S)}, and no reboot was ordered"
             gates.append(Gate("node_away", "", "failed", words, self.now - node.away_s, node.away_s, AWAY_S))
         was_worse = target.why == "worse" or any(one.verdict == "worse" for one in gates)
         target = self._set(target, watched_s=watched, gates=tuple(gates), lost_since=since, why="worse" if was_worse else target.why)
@@ -389,6 +389,11 @@ def _merged(before: Iterable[Gate], now: Iterable[Gate], at: float) -> Iterable[
             yield one._replace(verdict="unknown", since_at=since)  # seen once: it holds
         else:
             yield one._replace(since_at=since)
+
+
+def _minutes(seconds: float) -> str:
+    """With a tenth, or a node that is just past its limit would seem to be within it."""
+    return f"{round(seconds / 60, 1):g}"
 
 
 def job_step(name: TargetStep) -> JobStep:

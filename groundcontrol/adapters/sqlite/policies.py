@@ -21,6 +21,7 @@ from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.updates import HELD, PHASED, SUBJECT, kept_of, rows_of
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, OccurrenceState, PatchPolicy, PolicyId
+from groundcontrol.policies.waves import WorkTime, WorkTimes
 from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
 
 _OCCURRENCE: Final = "SELECT * FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at = ?"
@@ -33,12 +34,15 @@ _LAST_PATCHED: Final = (
     " AND last.state = 'succeeded' AND last.action IN ('upgrade', 'security-upgrade', 'full-upgrade')) WHERE node.org = ?"
 )
 _WORK_TIMES: Final = (
-    "SELECT node_id, action, max(seconds) AS seconds FROM (SELECT node.id AS node_id, job.action, job.ended_at - job.started_at AS seconds,"
-    " row_number() OVER (PARTITION BY job.node, job.action ORDER BY job.no DESC) AS place FROM node JOIN job ON job.org = node.org"
+    "SELECT node_id, action, max(seconds) AS longest, avg(CASE WHEN 2 * place BETWEEN jobs AND jobs + 2 THEN seconds END) AS middle FROM"
+    " (SELECT node_id, action, seconds, row_number() OVER (PARTITION BY node_id, action ORDER BY seconds) AS place,"
+    " count(*) OVER (PARTITION BY node_id, action) AS jobs FROM (SELECT node.id AS node_id, job.action, job.ended_at - job.started_at AS seconds,"
+    " row_number() OVER (PARTITION BY job.node, job.action ORDER BY job.no DESC) AS age FROM node JOIN job ON job.org = node.org"
     " AND job.node = node.no WHERE node.org = ? AND node.id IN (SELECT value FROM json_each(?)) AND job.state = 'succeeded'"
     " AND job.started_at IS NOT NULL AND job.ended_at >= job.started_at"
-    " AND job.action IN ('upgrade', 'security-upgrade', 'full-upgrade', 'reboot'){}) AS newest WHERE place <= 10 GROUP BY node_id, action"
+    " AND job.action IN ('upgrade', 'security-upgrade', 'full-upgrade', 'reboot'){}) AS newest WHERE age <= 10) AS ranked GROUP BY node_id, action"
 )
+"""The two places in the middle of the last ten, or the one, are those whose double is from their number to two more."""
 
 
 class SqlitePolicies(SqliteRecords[PatchPolicy]):
@@ -198,12 +202,12 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
         found = await self._reader.run(lambda rows: rows.fetch_all(_LAST_PATCHED + admitted(scope), scope.org, *grant_values(scope)))
         return {NodeId(row["node_id"]): row["ended_at"] for row in found}
 
-    async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, Mapping[str, float]]:
+    async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, WorkTimes]:
         sql = _WORK_TIMES.format(admitted(scope))
         rows = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, json.dumps(list(nodes)), *grant_values(scope)))
-        found: dict[NodeId, dict[str, float]] = {}
+        found: dict[NodeId, dict[str, WorkTime]] = {}
         for row in rows:
-            found.setdefault(NodeId(row["node_id"]), {})[row["action"]] = row["seconds"]
+            found.setdefault(NodeId(row["node_id"]), {})[row["action"]] = WorkTime(row["longest"], row["middle"])
         return found
 
 

@@ -10,8 +10,9 @@ from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.policies.model import MinAge, Order, check_policy
 from groundcontrol.policies.store import PolicyStore
-from groundcontrol.policies.waves import work_s
+from groundcontrol.policies.waves import WorkTime, work_s
 from groundcontrol.rollouts.model import MOST_PHASES, Gate, Phase, phases_of, with_phases
+from groundcontrol.rollouts.reboots import return_limit_s
 from tests.support.inprocess_hub import TestHub
 from tests.support.rollout_trial import Trial, a_policy
 
@@ -121,9 +122,25 @@ async def test_the_time_that_a_node_needs_is_that_of_its_own_last_runs_of_that_k
         took = 2000.0 if number < 2 else 300.0 + number
         await hub.sql("UPDATE job SET state = 'succeeded', started_at = 1000.0, ended_at = ? WHERE id = ?", 1000.0 + took, job)
     times = await store.work_times(SYSTEM, [node.id, other.id])
-    assert times == {node.id: {"upgrade": 311.0}}, "the longest of the last ten; nothing is known of the other"
+    assert times == {node.id: {"upgrade": WorkTime(311.0, 306.5)}}, "of the last ten; nothing is known of the other"
     assert work_s("upgrade", times[node.id], reboots=False) == 311.0
     assert work_s("security-upgrade", times[node.id], reboots=True) == 360.0, "another kind of job: the usual time, with that of a reboot"
+
+
+@pytest.mark.parametrize(
+    ("last", "virtualization", "limit_s"),
+    [
+        (WorkTime(longest_s=20.0, median_s=15.0), "kvm", 120.0),
+        (WorkTime(longest_s=110.0, median_s=90.0), "", 270.0),
+        (WorkTime(longest_s=900.0, median_s=90.0), "", 960.0),
+        (WorkTime(longest_s=1000.0, median_s=900.0), "", 1800.0),
+        (None, "kvm", 600.0),
+        (None, "", 1200.0),
+    ],
+)
+def test_a_reboot_is_overdue_by_the_nodes_own_past(last: WorkTime | None, virtualization: str, limit_s: float) -> None:
+    """One slow reboot of ten, such as a file system check, must not make every later one wait three times as long."""
+    assert return_limit_s(last, virtualization) == limit_s
 
 
 def test_a_node_whose_own_work_does_not_fit_is_not_admitted() -> None:

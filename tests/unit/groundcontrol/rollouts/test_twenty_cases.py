@@ -233,10 +233,10 @@ def test_a_node_that_does_not_come_back_from_its_reboot_stops_the_roll_out_and_n
     trial.set("a", online=False, away_s=269.0, return_limit_s=270.0)
     trial.look(1)
     assert trial.rollout.state == "running"
-    trial.set("a", away_s=271.0)
+    trial.set("a", away_s=280.0)
     trial.look(1)
     assert (trial.rollout.state, trial.rollout.stopped_by) == ("stopping", "gate")
-    assert trial.rollout.words == "a: for its reboot it has been away for 5 minutes, limit 4"
+    assert trial.rollout.words == "a: for its reboot it has been away for 4.7 minutes, limit 4.5"
     assert [key[0] for key in trial.ordered if key[1] == "reboot"] == ["a"]
     assert trial.of("b").reboot_owed == "the roll-out was stopped"
     trial.set("a", online=True, away_s=0.0)
