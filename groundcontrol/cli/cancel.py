@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from groundcontrol.cli.answers import print_answer
 from groundcontrol.cli.client import CliError, Hub, shown
 
 _MEANING = {
@@ -29,14 +29,9 @@ async def run(args: argparse.Namespace) -> int:
             if exc.code != "not_found" or args.force:
                 raise
             return await _batch(hub, args)
-    if args.json:
-        print(json.dumps(job))
-    elif job["stop"] is None:
-        print(f"the job is {job['state']}: it had not started")
-    else:
-        stop = job["stop"]
-        print(shown(f"the job is {job['state']}: {_MEANING[stop['state']]}{': ' + stop['why'] if stop['why'] else ''}"))
-    return 0
+    stop = job["stop"]
+    what = "it had not started" if stop is None else _MEANING[stop["state"]] + (f": {stop['why']}" if stop["why"] else "")
+    return print_answer(args, job, shown(f"the job is {job['state']}: {what}"))
 
 
 async def _batch(hub: Hub, args: argparse.Namespace) -> int:
@@ -44,8 +39,5 @@ async def _batch(hub: Hub, args: argparse.Namespace) -> int:
         batch = await hub.post(f"/batches/{args.id}/cancel", None)
     except CliError as exc:
         raise (CliError("there is neither a job nor a batch with this id", exc.code) if exc.code == "not_found" else exc) from exc
-    if args.json:
-        print(json.dumps(batch))
-    else:
-        print(", ".join(f"{count} {state}" for state, count in sorted(batch["counts"].items())) or "the batch has no job")
-    return 0
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(batch["counts"].items()))
+    return print_answer(args, batch, counts or "the batch has no job")

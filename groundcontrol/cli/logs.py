@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any, Final, NoReturn
 
+from groundcontrol.cli.answers import print_answer
 from groundcontrol.cli.client import TEMPORARY, CliError, Hub, node_of, shown
 from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import MAX_COUNT, UsageError, count
@@ -41,12 +42,8 @@ async def run(args: argparse.Namespace) -> int:
         if args.follow:
             await _follow(hub, params, as_json=args.json)
         page = await hub.get("/events", params)
-    if args.json:
-        print(json.dumps(page))
-        return 0
     rows = [[moment(one["at"]), one["severity"], one["type"], one["message"]] for one in reversed(page["events"])]
-    print(table(("AT", "SEVERITY", "TYPE", "WHAT"), rows))
-    return 0
+    return print_answer(args, page, table(("AT", "SEVERITY", "TYPE", "WHAT"), rows))
 
 
 async def _follow(hub: Hub, params: dict[str, str], *, as_json: bool) -> NoReturn:
@@ -85,9 +82,6 @@ async def _unit(hub: Hub, args: argparse.Namespace) -> int:
     node = await node_of(hub, args.node)
     body = {"unit": full_name(args.unit), "lines": args.limit or MAX_JOURNAL_LINES, "level": "warning" if args.warnings else "all"}
     found = await hub.post(f"/nodes/{node['id']}/journal", body)
-    if args.json:
-        print(json.dumps(found))
-        return 0
-    for line in found["lines"]:
-        print(moment(line["at"]), shown(line["text"]))
+    if args.json or found["lines"]:
+        return print_answer(args, found, "\n".join(f"{moment(line['at'])} {shown(line['text'])}" for line in found["lines"]))
     return 0

@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from groundcontrol.cli import removal
+from groundcontrol.cli.answers import Columns, print_list
 from groundcontrol.cli.client import CliError, Hub, node_of, nodes_of, selected, shown
 from groundcontrol.cli.each import each_node
-from groundcontrol.cli.formatting import LEVELS, MISSING, age, number_text, percent, ratio, table
+from groundcontrol.cli.formatting import LEVELS, MISSING, age, number_text, percent, ratio
 from groundcontrol.cli.options import EXIT_SOME_FAILED, UsageError, add_act, add_acts, add_nodes
 
 
@@ -72,21 +73,7 @@ async def _list(args: argparse.Namespace) -> int:
         if (args.state in (None, node["state"])) and (args.tag is None or args.tag in node["tags"])
     ]
     nodes.sort(key=severity)  # equal nodes stay in the order of the hub
-    if args.json:
-        print(json.dumps({"nodes": nodes}))
-        return 0
-    rows = []
-    for node in nodes:
-        latest = node["latest"]
-        rows.append(
-            [
-                node["name"], _state(node), health_text(node["health"]), node["address"], percent(latest.get("cpu.total")), number_text(latest.get("load.1")),
-                ratio(latest.get("memory.used"), latest.get("memory.total")), updates_text(node["updates"]), node["identity"]["os_name"] or MISSING,
-                agent_text(node), age(node["last_seen_at"]), node["id"],
-            ]
-        )  # fmt: skip
-    print(table(("NAME", "STATE", "HEALTH", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SPIDER", "SEEN", "ID"), rows))
-    return 0
+    return print_list(args, "nodes", nodes, COLUMNS)
 
 
 def severity(node: Mapping[str, Any]) -> tuple[bool, int, bool]:
@@ -122,6 +109,15 @@ def updates_text(updates: Mapping[str, Any]) -> str:
 def agent_text(node: Mapping[str, Any]) -> str:
     """The version of a node's agent, marked if the hub ships another version."""
     return f"{node['agent_version'] or MISSING}{' (outdated)' if node['agent'] == 'outdated' else ''}"
+
+
+COLUMNS: Final[Columns] = {
+    "NAME": "name", "STATE": _state, "HEALTH": lambda node: health_text(node["health"]), "ADDRESS": lambda node: node["address"],
+    "CPU": lambda node: percent(node["latest"].get("cpu.total")), "LOAD": lambda node: number_text(node["latest"].get("load.1")),
+    "MEM": lambda node: ratio(node["latest"].get("memory.used"), node["latest"].get("memory.total")),
+    "UPDATES (SEC)": lambda node: updates_text(node["updates"]), "SYSTEM": lambda node: node["identity"]["os_name"] or MISSING,
+    "SPIDER": agent_text, "SEEN": lambda node: age(node["last_seen_at"]), "ID": "id",
+}  # fmt: skip
 
 
 async def _show(args: argparse.Namespace) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
-from groundcontrol.cli.formatting import MISSING, moment, span_s, table
+from groundcontrol.cli.formatting import MISSING, moment, span_s
 from groundcontrol.cli.maintenance import select_body, selection_text
 from groundcontrol.cli.options import SELECTOR, add_act, add_acts
 
@@ -37,23 +37,11 @@ async def run(args: argparse.Namespace) -> int:
                 return await _end(hub, args)
         windows = (await hub.get("/windows"))["windows"]
         names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")}
-    if args.json:
-        print(json.dumps({"windows": windows}))
-        return 0
-    rows = [
-        [
-            one["name"],
-            one["kind"],
-            "now" if one["open"] else "",
-            selection_text(one["select"], names),
-            _times(one),
-            one["reason"],
-            one["id"],
-        ]
-        for one in windows
-    ]
-    print(table(("NAME", "KIND", "OPEN", "NODES", "WHEN", "REASON", "WINDOW"), rows))
-    return 0
+    columns: Columns = {
+        "NAME": "name", "KIND": "kind", "OPEN": lambda one: "now" if one["open"] else "", "NODES": lambda one: selection_text(one["select"], names),
+        "WHEN": _times, "REASON": lambda one: one["reason"], "WINDOW": "id",
+    }  # fmt: skip
+    return print_list(args, "windows", windows, columns)
 
 
 def _times(one: Any) -> str:
@@ -73,8 +61,7 @@ async def _begin(hub: Hub, args: argparse.Namespace) -> int:
     }
     made = await hub.post("/windows/now", body)
     until = "until `stardust window end freezes`" if made["until_at"] is None else f"until {moment(made['until_at'])}"
-    print(json.dumps(made) if args.json else shown(f"{made['name']}: in force {until}"))
-    return 0
+    return print_answer(args, made, shown(f"{made['name']}: in force {until}"))
 
 
 async def _end(hub: Hub, args: argparse.Namespace) -> int:
@@ -88,9 +75,4 @@ async def _end(hub: Hub, args: argparse.Namespace) -> int:
     for one in found:
         await hub.delete(f"/windows/{one['id']}")
     names = ", ".join(one["name"] for one in found)
-    print(
-        json.dumps({"ended": [one["id"] for one in found]})
-        if args.json
-        else shown(f"ended: {names}" if found else "nothing was frozen by hand")
-    )
-    return 0
+    return print_answer(args, {"ended": [one["id"] for one in found]}, shown(f"ended: {names}" if found else "nothing was frozen by hand"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Collection
-from typing import Final, Literal, NamedTuple, NewType, get_args
+from typing import Final, Literal, NamedTuple, NewType
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
@@ -29,7 +29,6 @@ OccurrenceState = Literal["planned", "waiting_approval", "started", "missed", "s
 Paused = Literal["", "owner", "restored", "stopped", "suspended"]
 GateMode = Literal["stop", "observe"]
 ProbeKind = Literal["http", "tcp", "unit"]
-WHATS: Final = get_args(What)
 
 SHORTEST_S: Final = 900
 LONGEST_S: Final = 86_400

@@ -6,6 +6,8 @@ interface Answer<T> {
   found: T | null;
   failure: ApiError | null;
   load: () => void;
+  /** Replaces the answer, by that of a change. */
+  set: (answer: T) => void;
 }
 
 /** The answer to one request, which is sent again when `question` changes. A late answer to an earlier request is dropped. */
@@ -28,5 +30,5 @@ export function useAnswer<T>(read: () => Promise<T>, question: readonly unknown[
     void load();
     return () => void (last.current += 1);
   }, question);
-  return { found, failure, load: () => void load() };
+  return { found, failure, load: () => void load(), set: (answer) => setFound(() => answer) };
 }

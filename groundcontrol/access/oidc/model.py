@@ -25,7 +25,6 @@ MOST_PROVIDERS: Final = 20
 MOST_ROWS: Final = 200
 MOST_TEXT_CHARS: Final = 200
 MOST_CA_CHARS: Final = 64 << 10
-MOST_SECRET_CHARS: Final = 1000
 
 Purpose = Literal["login", "link", "step_up"]
 

@@ -53,10 +53,6 @@ const END_WORDS = {
 
 export const endWords = ({ reason }: Pick<AlertLike, "reason">): string => (reason === null ? END_WORDS.cleared : END_WORDS[reason]);
 
-/** Whether somebody still has to look at an alert. */
-export const isOpen = ({ state, flags }: AlertLike, now: number): boolean =>
-  state === "firing" && !flags.acknowledged && !flags.suppressed_by && !((flags.snoozed_until ?? 0) > now);
-
 export type IncidentLike = Pick<IncidentView, "id" | "level" | "state" | "since_at"> & { alerts: readonly AlertLike[] };
 
 export interface IncidentGroup<I, A> {

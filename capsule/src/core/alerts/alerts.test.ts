@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readingText } from "./alert-values";
-import { flagWords, isNotice, isOpen, openIncidents, tomorrow, type AlertLike, type IncidentLike } from "./alert-text";
+import { flagWords, isNotice, openIncidents, tomorrow, type AlertLike, type IncidentLike } from "./alert-text";
 import { targetComplete, targetFields, targetOf } from "./channel-form";
 import { deliverySentence, isSettled, reasonWords, type DeliveryLike } from "./delivery-text";
 import { dayState, daysWords, dayWords, deadlineWords, windowWords } from "./schedule-text";
@@ -49,8 +49,6 @@ test("flags are shown as words, and an ended snooze is not shown", () => {
     ["ada has it", "snoozed until 13:00", "because of: Server does not answer", "in maintenance", "changes too often", "no data now"],
   );
   assert.deepEqual(flagWords(alert("a", { flags: { ...FLAGS, snoozed_until: NOW - 1 } }), NOW, String), []);
-  assert.equal(isOpen(alert("a"), NOW), true);
-  assert.equal(isOpen(alert("a", { flags }), NOW), false);
 });
 
 test("an incident shows the newest view of each of its alerts, also of one that joined it later", () => {

@@ -22,7 +22,7 @@ import { Glyph } from "../../ui/glyph";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { ActionError, useAction } from "../use-action";
 import { DraftBanner } from "./draft-banner";
-import { JumpFields, ServerFields, SignInFields, useFocusFirstError } from "./connection-fields";
+import { JumpFields, ServerFields, SignInFields, useFocusFirstError, ProxyField, UserField } from "./connection-fields";
 import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
 import { deploymentBody, formErrors, EMPTY_CONNECTION, afterRetry, type ConnectionForm, type FormErrors } from "./connection-form";
 import { FailureBox, ViewerNote, SettingsButton, triesOf } from "./failure";
@@ -226,13 +226,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
           {onMethod && <LastServer onChange={change} />}
           <ServerFields entries={entries} wrong={wrong} onChange={change} />
           <div class="halves">
-            <TextField
-              label={t`SSH user`}
-              value={entries.username}
-              onText={(username) => change({ username })}
-              wrong={wrong.username ?? ""}
-              input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }}
-            />
+            <UserField value={entries.username} wrong={wrong.username} onText={(username) => change({ username })} />
             <TextField
               label={t`Name in Stardust`}
               value={entries.name}
@@ -275,20 +269,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
                 }
                 options={POLICIES}
               />
-              <TextField
-                label={t`Proxy`}
-                hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
-                value={entries.proxy}
-                onText={(proxy) => change({ proxy })}
-                wrong={wrong.proxy ?? ""}
-                input={{
-                  placeholder: "http://proxy.example:3128",
-                  autocomplete: "off",
-                  autocapitalize: "off",
-                  spellcheck: false,
-                  maxLength: 300,
-                }}
-              />
+              <ProxyField value={entries.proxy} wrong={wrong.proxy} onText={(proxy) => change({ proxy })} />
             </div>
             <PolicyFields entries={entries} onChange={change} />
           </Options>

@@ -9,17 +9,16 @@ import { newIdempotencyKey } from "../../state/job-detail";
 import { go } from "../../state/router";
 import { addServers, previewList } from "../../state/servers";
 import { ApiError, type ListedServerView, type ManyDeploymentsBody, type ServerListView } from "../../state/types";
-import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
+import { ActionError } from "../use-action";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { readText, UNREADABLE } from "./chosen-file";
 import { DraftBanner } from "./draft-banner";
-import { JumpFields, SignInFields, useFocusFirstError } from "./connection-fields";
+import { JumpFields, SignInFields, useFocusFirstError, ProxyField, UserField } from "./connection-fields";
 import { listDraft, useDraft } from "./draft";
 import {
   deploymentBody,
@@ -178,11 +177,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
         <div class="deploy-form">
           <Method value="many" busy={sending} onPick={onMethod} />
           {left && <DraftBanner onStartOver={anew} />}
-          {refusal && (
-            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-              {refusal}
-            </Banner>
-          )}
+          <ActionError text={refusal} />
           <ListField
             text={text}
             format={format}
@@ -192,13 +187,11 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
           />
           {read && <ParsedRows list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
           <div class="halves">
-            <TextField
-              label={t`SSH user`}
+            <UserField
               hint={t`For lines that do not name a user.`}
               value={entries.username}
+              wrong={wrong.username}
               onText={(username) => change({ username })}
-              wrong={wrong.username ?? ""}
-              input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }}
             />
             <TagsField label={t`Tags for all`} tags={entries.tags} onTags={(tags) => change({ tags })} />
           </div>
@@ -227,20 +220,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
             </Check>
           </div>
           <PolicyFields entries={entries} onChange={change} />
-          <TextField
-            label={t`Proxy`}
-            hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
-            value={entries.proxy}
-            onText={(proxy) => change({ proxy })}
-            wrong={wrong.proxy ?? ""}
-            input={{
-              placeholder: "http://proxy.example:3128",
-              autocomplete: "off",
-              autocapitalize: "off",
-              spellcheck: false,
-              maxLength: 300,
-            }}
-          />
+          <ProxyField value={entries.proxy} wrong={wrong.proxy} onText={(proxy) => change({ proxy })} />
         </div>
         <Foot status={status || hindered || t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending} disabled={!ready}>

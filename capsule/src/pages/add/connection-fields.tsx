@@ -416,3 +416,42 @@ export function JumpFields({
     </div>
   );
 }
+
+interface OneFieldProps {
+  value: string;
+  hint?: string;
+  wrong?: string | undefined;
+  onText: (text: string) => void;
+}
+
+export function UserField({ value, hint = "", wrong = "", onText }: OneFieldProps): VNode {
+  return (
+    <TextField
+      label={t`SSH user`}
+      hint={hint}
+      value={value}
+      onText={onText}
+      wrong={wrong}
+      input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }}
+    />
+  );
+}
+
+export function ProxyField({ value, wrong = "", onText }: OneFieldProps): VNode {
+  return (
+    <TextField
+      label={t`Proxy`}
+      hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
+      value={value}
+      onText={onText}
+      wrong={wrong}
+      input={{
+        placeholder: "http://proxy.example:3128",
+        autocomplete: "off",
+        autocapitalize: "off",
+        spellcheck: false,
+        maxLength: 300,
+      }}
+    />
+  );
+}

@@ -22,6 +22,7 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { SelectField, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
+import { ProxyField } from "./connection-fields";
 import { isUnanswered, useSubmit } from "../jobs/submit/use-submit";
 import { ActionError, useAction } from "../use-action";
 import { DraftBanner } from "./draft-banner";
@@ -122,19 +123,7 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
             <TagsField label={t`Tags`} tags={form.tags} onTags={(tags) => change({ tags })} />
           </div>
           <PolicyFields entries={form} onChange={change} />
-          <TextField
-            label={t`Proxy`}
-            hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
-            value={form.proxy}
-            onText={(proxy) => change({ proxy })}
-            input={{
-              placeholder: "http://proxy.example:3128",
-              autocomplete: "off",
-              autocapitalize: "off",
-              spellcheck: false,
-              maxLength: 300,
-            }}
-          />
+          <ProxyField value={form.proxy} onText={(proxy) => change({ proxy })} />
         </div>
         <Foot
           status={

@@ -11,12 +11,10 @@ import { forEachLimited, concernsUser } from "../../state/bulk";
 import { hubNow, now } from "../../state/clock";
 import { toast } from "../../state/toasts";
 import type { AlertView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
-import { ActionError, useAction } from "../use-action";
+import { FormDialog } from "../form-dialog";
 
 const MAX_NOTE = 500;
 const HOUR_S = 3600;
@@ -31,46 +29,32 @@ export function AcknowledgeDialog({
   onDone: () => void;
 }): VNode {
   const [note, setNote] = useState("");
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const [first] = alerts;
   const title = alerts.length === 1 && first ? [first.rule_name, first.object].filter(Boolean).join(" ") : plural(alerts.length, "alert");
-  const save = async (): Promise<void> => {
-    if (
-      await act.run(() =>
-        acknowledge(
+  return (
+    <FormDialog
+      title={t`Acknowledge`}
+      subtitle={title}
+      icon="check"
+      size="narrow"
+      submit={t`Acknowledge`}
+      onSave={async () => {
+        await acknowledge(
           alerts.map(({ id }) => id),
           note.trim(),
-        ),
-      )
-    )
-      onDone();
-  };
-  return (
-    <Dialog title={t`Acknowledge`} subtitle={title} icon="check" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`Note`}
-            hint={t`Others see it. The alert is not repeated any more; if it becomes critical, a new message is sent.`}
-            value={note}
-            onText={setNote}
-            input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }}
-          />
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy}>
-            {t`Acknowledge`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
+        );
+        onDone();
+      }}
+      onClose={onClose}
+    >
+      <TextField
+        label={t`Note`}
+        hint={t`Others see it. The alert is not repeated any more; if it becomes critical, a new message is sent.`}
+        value={note}
+        onText={setNote}
+        input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }}
+      />
+    </FormDialog>
   );
 }
 

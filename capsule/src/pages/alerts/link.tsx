@@ -11,6 +11,7 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Logo } from "../../ui/icon";
+import { ActionError } from "../use-action";
 
 /** Removes the token from the address bar, so that it is not stored in the history or visible in a screenshot. Returns the token. */
 function takeToken(): string {
@@ -69,11 +70,7 @@ export function LinkPage(): VNode {
             </Banner>
           )}
         </div>
-        {refusal && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {refusal}
-          </Banner>
-        )}
+        <ActionError text={refusal} />
         {token ? (
           <div class="row wrap">
             <Button kind="primary" icon="check" busy={busy === "acknowledge"} onClick={() => void follow("acknowledge")}>

@@ -21,6 +21,7 @@ import { TextField } from "../../ui/field";
 import { ConfirmName, SelectField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
+import { ActionError } from "../use-action";
 import { useNodes } from "./use-nodes";
 import { useLostAnswer } from "../jobs/submit/use-lost-answer";
 import { cancelPlans, PlansTable, usePlans, withWork } from "./plans";
@@ -214,11 +215,7 @@ export function BulkJobDialog({
       onClose={onClose}
     >
       <div class="body">
-        {wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
-          </Banner>
-        )}
+        <ActionError text={wrong} />
         {nodes.length > MOST && (
           <Banner kind="crit" mark={<Glyph kind="fail" label="" />}>
             {t`At most ${MOST} nodes at once. Select fewer.`}

@@ -9,12 +9,11 @@ import { rows } from "../../state/fleet";
 import { preferences, savePreferences } from "../../state/preferences";
 import { pageUrl } from "../../state/router";
 import { ApiError } from "../../state/types";
-import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { downloadText } from "../../ui/download";
 import { Check } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
+import { ActionError } from "../use-action";
 import { columnsOf, parseFilter, parseSort, sortFilter } from "./sort-filter";
 
 /** The dialog that adds columns to the fleet's table and takes others off, for this user, and saves the listed nodes as CSV. */
@@ -37,11 +36,7 @@ export function ColumnsDialog(): VNode {
   return (
     <Dialog title={t`Columns`} icon="rows-3" size="narrow" onClose={closeDialog}>
       <div class="body">
-        {wrong && (
-          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-            {wrong}
-          </Banner>
-        )}
+        <ActionError text={wrong} />
         <p class="t2">{t`Added columns take the place of network, load, temperature and uptime on narrow screens. Filter by them too, as in reboot:yes or kernel:6.1.`}</p>
         <div class="halves">
           <fieldset class="choice">

@@ -8,11 +8,10 @@ import { pageUrl } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type SavedViewView } from "../../state/types";
 import { editViews } from "../../state/views";
-import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
+import { ActionError } from "../use-action";
 
 /** Restores a removed view at its former position, unless a view of the same name was saved since. */
 async function restoreView(before: readonly SavedViewView[], name: string): Promise<void> {
@@ -68,11 +67,7 @@ export function SavedViewsDialog(): VNode {
         }}
       >
         <div class="body">
-          {wrong && (
-            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-              {wrong}
-            </Banner>
-          )}
+          <ActionError text={wrong} />
           {query && (
             <TextField
               label={t`Name`}

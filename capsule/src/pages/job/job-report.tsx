@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { hasFollowUp, isLoss, rebootNeed, type RebootNeed } from "../../core/jobs/follow-up";
 import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
@@ -7,9 +7,10 @@ import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { jobs } from "../../state/jobs";
 import { loadPlan, loadReport } from "../../state/job-detail";
-import { ApiError, type JobView, type NodeView, type PlanView, type ReportView } from "../../state/types";
+import type { JobView, NodeView, PlanView, ReportView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Failure } from "../../ui/load-states";
+import { useAnswer } from "../use-answer";
 import { UnitHelp } from "../node/unit-help";
 import { PlanTable } from "./plan-table";
 
@@ -24,23 +25,15 @@ export interface JobReportProps {
 
 /** The plan of a job, and what the user should check after it. */
 export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
-  const [plan, setPlan] = useState<PlanView | null>(null);
-  const [report, setReport] = useState<ReportView | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const load = async (): Promise<void> => {
-    setFailure(null);
-    try {
-      if (job.plan_digest) setPlan(await loadPlan(job.id));
-      if (job.has_report) setReport(await loadReport(job.id));
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    }
-  };
-  useEffect(() => void load(), [job.id, job.plan_digest, job.has_report]);
+  const read = async (): Promise<[PlanView | null, ReportView | null]> => [
+    job.plan_digest ? await loadPlan(job.id) : null,
+    job.has_report ? await loadReport(job.id) : null,
+  ];
+  const { found, failure, load } = useAnswer(read, [job.id, job.plan_digest, job.has_report]);
+  const [plan, report] = found ?? [null, null];
   const need = report ? rebootNeed(report, job.ended_at, rest.view) : "no";
   useEffect(() => onNeed(need), [need]);
-  if (failure) return <Failure title={t`The plan and the report could not be read`} error={failure} onRetry={() => void load()} />;
+  if (failure) return <Failure title={t`The plan and the report could not be read`} error={failure} onRetry={load} />;
   return (
     <>
       {report && hasFollowUp(report) && <Report job={job} report={report} need={need} {...rest} />}

@@ -26,6 +26,7 @@ import { GridHead } from "../../ui/grid-head";
 import { lazy } from "../../ui/lazy";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
+import { ActionError } from "../use-action";
 import { RepeatOrder } from "../jobs/submit/repeat-order";
 import { startJob } from "../jobs/submit/start-job";
 import type { RunAction as RunActionButton } from "../node/action-help";
@@ -316,11 +317,7 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
       {asking && (
         <Dialog title={t`Stop this job?`} subtitle={`${jobLabel(job)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
-            {wrong && (
-              <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-                {wrong}
-              </Banner>
-            )}
+            <ActionError text={wrong} />
             <p class="t2">{STOP_HINT}</p>
           </div>
           <Foot out={t`Keep it running`} focused onClose={close}>
@@ -373,11 +370,7 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
       {asking && (
         <Dialog title={t`Force stop`} subtitle={`${jobLabel(job)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
-            {wrong && (
-              <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-                {wrong}
-              </Banner>
-            )}
+            <ActionError text={wrong} />
             <p class="t2">{stopStatusText(job)}</p>
             <Banner kind="crit" mark={<Glyph kind="crit" label="" />}>
               {FORCE_STOP_HINT}

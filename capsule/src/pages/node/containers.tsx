@@ -23,6 +23,7 @@ import type { NodeView, TableView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Time } from "../../ui/time";
+import { FactsTable } from "../../ui/facts-table";
 import { ConfirmRestart } from "./container-help";
 
 export interface ContainersProps {
@@ -68,54 +69,37 @@ export function Containers({ view, table }: ContainersProps): VNode {
       ) : !rows.length ? (
         <p class="pad t3">{t`None running.`}</p>
       ) : (
-        <div class="facts-scroll" role="region" aria-label={t`Containers, table`} tabIndex={0}>
-          <table class="facts-table">
-            <thead>
-              <tr>
-                <th scope="col">{t`Container`}</th>
-                <th scope="col">{t`State`}</th>
-                <th scope="col" class="num">{t`CPU`}</th>
-                <th scope="col" class="num">{t`Memory`}</th>
-                <th scope="col">{t`Started`}</th>
-                <th scope="col" class="num">{t`Restarts`}</th>
-                <th scope="col" class="num">{t`Killed for memory`}</th>
-                <th scope="col">{t`Engine`}</th>
-                <th scope="col">{t`Image`}</th>
-                {acts && (
-                  <th scope="col">
-                    <span class="hidden-text">{t`Actions`}</span>
-                  </th>
-                )}
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((row) => (
-                <tr key={`${row.engine} ${row.id} ${row.name}`}>
-                  <td title={row.id}>{row.name}</td>
-                  <td>
-                    <Glyph kind={markOf(row)} label="" /> {row.state}
-                  </td>
-                  <td class="num">{row.cpu === null ? UNKNOWN : formatValue(row.cpu, "percent")}</td>
-                  <td class="num">{row.memory === null ? UNKNOWN : formatValue(row.memory, "bytes")}</td>
-                  <td>{row.startedAt === null ? UNKNOWN : <Time at={row.startedAt}>{timeOrDate(row.startedAt, dayStart.value)}</Time>}</td>
-                  <td class="num">{row.restarts ?? UNKNOWN}</td>
-                  <td class="num">{row.oomKills ?? UNKNOWN}</td>
-                  <td>{row.engine}</td>
-                  <td title={row.image ?? undefined}>{row.image ?? UNKNOWN}</td>
-                  {acts && (
-                    <td>
-                      {isRestartable(row) && (
-                        <Button slim more={{ title: row.name }} onClick={() => setAsked(row.name)}>
-                          {restartPermission(view.policy, row.name).allowed ? t`Restart…` : t`Why not?`}
-                        </Button>
-                      )}
-                    </td>
+        <FactsTable
+          label={t`Containers, table`}
+          heads={[t`Container`, t`State`, t`CPU`, t`Memory`, t`Started`, t`Restarts`, t`Killed for memory`, t`Engine`, t`Image`]}
+          numbers={[2, 3, 5, 6]}
+          acts={acts}
+        >
+          {rows.map((row) => (
+            <tr key={`${row.engine} ${row.id} ${row.name}`}>
+              <td title={row.id}>{row.name}</td>
+              <td>
+                <Glyph kind={markOf(row)} label="" /> {row.state}
+              </td>
+              <td class="num">{row.cpu === null ? UNKNOWN : formatValue(row.cpu, "percent")}</td>
+              <td class="num">{row.memory === null ? UNKNOWN : formatValue(row.memory, "bytes")}</td>
+              <td>{row.startedAt === null ? UNKNOWN : <Time at={row.startedAt}>{timeOrDate(row.startedAt, dayStart.value)}</Time>}</td>
+              <td class="num">{row.restarts ?? UNKNOWN}</td>
+              <td class="num">{row.oomKills ?? UNKNOWN}</td>
+              <td>{row.engine}</td>
+              <td title={row.image ?? undefined}>{row.image ?? UNKNOWN}</td>
+              {acts && (
+                <td>
+                  {isRestartable(row) && (
+                    <Button slim more={{ title: row.name }} onClick={() => setAsked(row.name)}>
+                      {restartPermission(view.policy, row.name).allowed ? t`Restart…` : t`Why not?`}
+                    </Button>
                   )}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+                </td>
+              )}
+            </tr>
+          ))}
+        </FactsTable>
       )}
       {asked !== null && <ConfirmRestart view={view} name={asked} onClose={() => setAsked(null)} />}
     </section>

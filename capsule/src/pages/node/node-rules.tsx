@@ -7,6 +7,7 @@ import { nodeRules, type NodeRule } from "../../state/firing-rules";
 import { nodeLabel } from "../../state/node-label";
 import type { NodeView } from "../../state/types";
 import { Failure, Loading } from "../../ui/load-states";
+import { FactsTable } from "../../ui/facts-table";
 import { useAnswer } from "../use-answer";
 
 export function NodeRules({ view: { id, tags } }: { view: NodeView }): VNode {
@@ -15,22 +16,11 @@ export function NodeRules({ view: { id, tags } }: { view: NodeView }): VNode {
   if (!rules) return <Loading what={t`the rules`} onRetry={load} />;
   return (
     <section class="card" aria-label={t`Rules`}>
-      <div class="facts-scroll" tabIndex={0} role="region" aria-label={t`Rules of this node`}>
-        <table class="facts-table sentences">
-          <thead>
-            <tr>
-              <th scope="col">{t`Rule`}</th>
-              <th scope="col">{t`Condition`}</th>
-              <th scope="col">{t`From`}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rules.map((one) => (
-              <RuleRow key={one.rule.id} {...one} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <FactsTable label={t`Rules of this node`} heads={[t`Rule`, t`Condition`, t`From`]} sentences>
+        {rules.map((one) => (
+          <RuleRow key={one.rule.id} {...one} />
+        ))}
+      </FactsTable>
     </section>
   );
 }

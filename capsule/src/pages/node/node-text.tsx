@@ -3,10 +3,11 @@ import { useEffect, useId, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { patchNode } from "../../state/fleet";
 import { toast } from "../../state/toasts";
-import { ApiError, type NodeView } from "../../state/types";
+import type { NodeView } from "../../state/types";
 import type { NodePatch } from "../../wire/schema.gen";
 import { Button } from "../../ui/button";
 import { FieldNote, TextField } from "../../ui/field";
+import { useAction } from "../use-action";
 
 interface Props {
   view: NodeView;
@@ -26,25 +27,15 @@ function NodeText({ view, title, label, hint, save, stored: storedOf, patch, lon
   const stored = storedOf(view);
   const [seen, setSeen] = useState(stored);
   const [text, setText] = useState(stored);
-  const [wrong, setWrong] = useState("");
-  const [busy, setBusy] = useState(false);
+  const act = useAction();
   useEffect(() => {
     setSeen(stored);
     setText((typed) => (typed === seen ? stored : typed));
   }, [stored]);
   const same = text.trim() === stored;
   const send = async (): Promise<void> => {
-    setBusy(true);
-    setWrong("");
-    try {
-      setText(storedOf(await patchNode(view.id, patch(text.trim()))));
-      toast("done", t`Saved`, view.name);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setWrong(error.detail);
-    } finally {
-      setBusy(false);
-    }
+    setText(storedOf(await patchNode(view.id, patch(text.trim()))));
+    toast("done", t`Saved`, view.name);
   };
   return (
     <section class="card" aria-label={title}>
@@ -53,16 +44,16 @@ function NodeText({ view, title, label, hint, save, stored: storedOf, patch, lon
         class="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!busy && !same) void send();
+          if (!same) void act.run(send);
         }}
       >
         {long ? (
-          <LongField label={label} value={text} onText={setText} wrong={wrong} />
+          <LongField label={label} value={text} onText={setText} wrong={act.refusal} />
         ) : (
-          <TextField label={label} value={text} onText={setText} wrong={wrong} hint={hint} input={{ autocomplete: "off" }} />
+          <TextField label={label} value={text} onText={setText} wrong={act.refusal} hint={hint} input={{ autocomplete: "off" }} />
         )}
         <div>
-          <Button kind="primary" type="submit" busy={busy} disabled={same}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={same}>
             {save(text.trim())}
           </Button>
         </div>

@@ -14,6 +14,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
+import { FactsTable } from "../../ui/facts-table";
 import { usePaged } from "../use-paged";
 
 const SETTLE_MS = 250;
@@ -91,23 +92,13 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
 function Rows({ items }: { items: readonly InstalledPackageView[] }): VNode {
   if (!items.length) return <p class="pad t3">{t`No package name contains that.`}</p>;
   return (
-    <div class="facts-scroll" role="region" aria-label={t`Packages, table`} tabIndex={0}>
-      <table class="facts-table">
-        <thead>
-          <tr>
-            <th scope="col">{t`Package`}</th>
-            <th scope="col">{t`Version`}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {items.map((item) => (
-            <tr key={item.name}>
-              <td>{item.name}</td>
-              <td>{item.version}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <FactsTable label={t`Packages, table`} heads={[t`Package`, t`Version`]}>
+      {items.map((item) => (
+        <tr key={item.name}>
+          <td>{item.name}</td>
+          <td>{item.version}</td>
+        </tr>
+      ))}
+    </FactsTable>
   );
 }

@@ -13,6 +13,7 @@ import { ApiError, type PastProcessesView, type ProcessReadingView } from "../..
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Failure, Loading } from "../../ui/load-states";
+import { FactsTable } from "../../ui/facts-table";
 
 /** A moment is read when the pointer has rested on it this long. */
 const REST_MS = 300;
@@ -112,32 +113,22 @@ function Reading({ minute, when, reading }: { minute: number; when: string; read
     (_, row) => [reading.by_cpu[row], reading.by_memory[row]] as const,
   );
   return (
-    <div class="facts-scroll" role="region" aria-label={t`Past processes, table`} tabIndex={0}>
-      <table class="facts-table">
-        <caption class="hidden-text">{t`Read at ${clock(reading.taken_at)}. The busiest processes, and those with the most memory.`}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t`Most CPU`}</th>
-            <th scope="col">{t`User`}</th>
-            <th scope="col" class="num">{t`CPU`}</th>
-            <th scope="col">{t`Most memory`}</th>
-            <th scope="col">{t`User`}</th>
-            <th scope="col" class="num">{t`Memory`}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([busy, large], row) => (
-            <tr key={row}>
-              <td>{busy?.name}</td>
-              <td>{busy?.user}</td>
-              <td class="num">{busy && percent(busy.cpu, 1)}</td>
-              <td>{large?.name}</td>
-              <td>{large?.user}</td>
-              <td class="num">{large && size(large.memory)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <FactsTable
+      label={t`Past processes, table`}
+      caption={t`Read at ${clock(reading.taken_at)}. The busiest processes, and those with the most memory.`}
+      heads={[t`Most CPU`, t`User`, t`CPU`, t`Most memory`, t`User`, t`Memory`]}
+      numbers={[2, 5]}
+    >
+      {rows.map(([busy, large], row) => (
+        <tr key={row}>
+          <td>{busy?.name}</td>
+          <td>{busy?.user}</td>
+          <td class="num">{busy && percent(busy.cpu, 1)}</td>
+          <td>{large?.name}</td>
+          <td>{large?.user}</td>
+          <td class="num">{large && size(large.memory)}</td>
+        </tr>
+      ))}
+    </FactsTable>
   );
 }

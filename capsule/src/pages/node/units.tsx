@@ -16,6 +16,7 @@ import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { Time } from "../../ui/time";
+import { FactsTable } from "../../ui/facts-table";
 import { ConfirmUnits, submitUnitJob, UNIT_WORDS } from "./unit-help";
 import { UnitJournal } from "./unit-journal";
 
@@ -63,45 +64,31 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
       ) : !shown.length ? (
         <p class="pad t3">{wanted ? t`Nothing matches the search.` : t`No unit is loaded.`}</p>
       ) : (
-        <div class="facts-scroll" role="region" aria-label={t`Units, table`} tabIndex={0}>
-          <table class="facts-table">
-            <thead>
-              <tr>
-                <th scope="col">{t`Unit`}</th>
-                <th scope="col">{t`State`}</th>
-                <th scope="col">{t`Since`}</th>
-                <th scope="col" class="num">{t`Restarts`}</th>
-                <th scope="col" class="num">{t`CPU`}</th>
-                <th scope="col" class="num">{t`Memory`}</th>
-                {acts && (
-                  <th scope="col">
-                    <span class="hidden-text">{t`Actions`}</span>
-                  </th>
-                )}
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map((row) => (
-                <tr key={row.name}>
-                  <td title={row.description}>{row.name}</td>
-                  <td>
-                    <Glyph kind={markOf(row)} label="" /> {row.state}
-                    {row.result && row.result !== "success" && <span class="t3"> ({row.result})</span>}
-                  </td>
-                  <td>{row.since === null ? UNKNOWN : <Time at={row.since}>{timeOrDate(row.since, dayStart.value)}</Time>}</td>
-                  <td class="num">{row.restarts ?? UNKNOWN}</td>
-                  <td class="num">{row.cpu === null ? UNKNOWN : formatValue(row.cpu, "percent")}</td>
-                  <td class="num">{row.memory === null ? UNKNOWN : formatValue(row.memory, "bytes")}</td>
-                  {acts && (
-                    <td>
-                      <Actions row={row} view={view} journal={journal} onAsk={setOpenDialog} />
-                    </td>
-                  )}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <FactsTable
+          label={t`Units, table`}
+          heads={[t`Unit`, t`State`, t`Since`, t`Restarts`, t`CPU`, t`Memory`]}
+          numbers={[3, 4, 5]}
+          acts={acts}
+        >
+          {shown.map((row) => (
+            <tr key={row.name}>
+              <td title={row.description}>{row.name}</td>
+              <td>
+                <Glyph kind={markOf(row)} label="" /> {row.state}
+                {row.result && row.result !== "success" && <span class="t3"> ({row.result})</span>}
+              </td>
+              <td>{row.since === null ? UNKNOWN : <Time at={row.since}>{timeOrDate(row.since, dayStart.value)}</Time>}</td>
+              <td class="num">{row.restarts ?? UNKNOWN}</td>
+              <td class="num">{row.cpu === null ? UNKNOWN : formatValue(row.cpu, "percent")}</td>
+              <td class="num">{row.memory === null ? UNKNOWN : formatValue(row.memory, "bytes")}</td>
+              {acts && (
+                <td>
+                  <Actions row={row} view={view} journal={journal} onAsk={setOpenDialog} />
+                </td>
+              )}
+            </tr>
+          ))}
+        </FactsTable>
       )}
       {openDialog?.verb && <ConfirmUnits view={view} units={[openDialog.row.name]} verb={openDialog.verb} onClose={close} />}
       {openDialog && !openDialog.verb && <UnitJournal view={view} unit={openDialog.row.name} onClose={close} />}

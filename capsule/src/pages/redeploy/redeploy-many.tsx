@@ -17,10 +17,9 @@ import type { DeploymentView, NodeView, RedeployedView } from "../../state/types
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { SignInFields, useFocusFirstError } from "../add/connection-fields";
+import { SignInFields, useFocusFirstError, UserField } from "../add/connection-fields";
 import {
   EMPTY_CONNECTION,
   missingCredentialsReason,
@@ -163,13 +162,7 @@ export function RedeployManyDialog({ nodes, widening: begin = false }: { nodes: 
           {needs && (
             <>
               <p class="t2">{credentialsNeeded(widening, without, views.length)}</p>
-              <TextField
-                label={t`SSH user`}
-                value={entries.username}
-                onText={(username) => change({ username })}
-                wrong={wrong.username ?? ""}
-                input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }}
-              />
+              <UserField value={entries.username} wrong={wrong.username} onText={(username) => change({ username })} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
           )}

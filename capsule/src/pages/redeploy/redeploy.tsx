@@ -12,9 +12,9 @@ import type { NodeView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
-import { ServerFields, SignInFields } from "../add/connection-fields";
+import { ActionError } from "../use-action";
+import { ServerFields, SignInFields, UserField } from "../add/connection-fields";
 import {
   credentialsBody,
   formErrors,
@@ -98,11 +98,7 @@ function Ask({ view }: { view: NodeView }): VNode {
         }}
       >
         <div class={needs ? "deploy-form" : "body"}>
-          {refusal && (
-            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-              {refusal}
-            </Banner>
-          )}
+          <ActionError text={refusal} />
           <p class="t2">
             {t`Ground Control signs in over SSH and reinstalls the agent, replacing any agent already there. The node keeps its history, name, tags and policy. If this fails, the server stays as it was.`}
           </p>
@@ -133,13 +129,7 @@ function Ask({ view }: { view: NodeView }): VNode {
                 {t`Enter them again; they are used only for this deployment.`}
               </p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
-              <TextField
-                label={t`SSH user`}
-                value={entries.username}
-                onText={(username) => change({ username })}
-                wrong={wrong.username ?? ""}
-                input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }}
-              />
+              <UserField value={entries.username} wrong={wrong.username} onText={(username) => change({ username })} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
           )}

@@ -14,13 +14,11 @@ import { findDeployments } from "../../state/queries";
 import { go, pageUrl } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
-import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
 import { Check, ConfirmName } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
-import { ServerFields, SignInFields } from "../add/connection-fields";
+import { ActionError } from "../use-action";
+import { ServerFields, SignInFields, UserField } from "../add/connection-fields";
 import {
   credentialsBody,
   formErrors,
@@ -129,11 +127,7 @@ function Ask({
     <Dialog title={t`Remove ${view.name}`} subtitle={view.address} size={needs && !force ? "" : "narrow"} onClose={onClose}>
       <form noValidate onSubmit={(event) => event.preventDefault()}>
         <div class={needs && !force ? "deploy-form" : "body"}>
-          {refusal && (
-            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-              {refusal}
-            </Banner>
-          )}
+          <ActionError text={refusal} />
           <p class="t2">
             {force
               ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.`
@@ -151,13 +145,7 @@ function Ask({
                 {method === "ask" ? credentialsReason(view) : ""} {t`Enter them again; they are used only for the removal.`}
               </p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
-              <TextField
-                label={t`SSH user`}
-                value={entries.username}
-                onText={(username) => change({ username })}
-                wrong={wrong.username ?? ""}
-                input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }}
-              />
+              <UserField value={entries.username} wrong={wrong.username} onText={(username) => change({ username })} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
           )}

@@ -1,7 +1,7 @@
 /** The settings of how long samples are stored, and the space that they need. */
 
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { axisMark } from "../../core/charts/value-format";
 import {
   bytesWhenFull,
@@ -19,7 +19,7 @@ import { count, size } from "../../core/text/units";
 import { now } from "../../state/clock";
 import { loadSettings, patchSettings } from "../../state/users";
 import { toast } from "../../state/toasts";
-import { ApiError, type TierView } from "../../state/types";
+import type { TierView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
@@ -27,27 +27,17 @@ import { Glyph } from "../../ui/glyph";
 import { Failure, Loading } from "../../ui/load-states";
 import { RoleRefusal } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { useAnswer } from "../use-answer";
 import { Typed } from "./user-dialogs";
 
 type Wanted = Readonly<Partial<Record<Tier, number>>>;
 
 export function HistoryPage(): VNode {
-  const [tiers, setTiers] = useState<readonly TierView[] | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const load = async (): Promise<void> => {
-    setFailure(null);
-    try {
-      setTiers((await loadSettings()).retention);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    }
-  };
-  useEffect(() => void load(), []);
+  const { found: tiers, failure, load, set } = useAnswer<readonly TierView[]>(async () => (await loadSettings()).retention);
   if (failure?.status === 403) return <RoleRefusal what={t`Only admins can see how long samples are kept.`} />;
-  if (failure) return <Failure title={t`The settings could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!tiers) return <Loading rows={3} what={t`the settings`} onRetry={() => void load()} />;
-  return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={setTiers} />;
+  if (failure) return <Failure title={t`The settings could not be read`} error={failure} onRetry={load} />;
+  if (!tiers) return <Loading rows={3} what={t`the settings`} onRetry={load} />;
+  return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={set} />;
 }
 
 /** Saves only the values that this user changed, because another user may have changed the others. */

@@ -9,16 +9,17 @@ import { now } from "../../state/clock";
 import { chosen, manyOrganisations } from "../../state/organisation";
 import { addProvider, checkProvider, deleteProvider, loadAttempts, loadProviders, loadRule, saveProvider, saveRule } from "../../state/sso";
 import { toast } from "../../state/toasts";
-import { ApiError, type GroupRowBody, type ProviderView, type SignInAttemptView, type SsoRuleView } from "../../state/types";
+import type { GroupRowBody, ProviderView, SsoRuleView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
-import { Dialog, Foot } from "../../ui/dialog";
 import { SecretField, TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Empty } from "../../ui/load-states";
 import { SectionHead } from "../../ui/section-head";
+import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { useAnswer } from "../use-answer";
 import { Typed } from "./user-dialogs";
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete"; one: ProviderView };
@@ -202,20 +203,7 @@ function Groups({ one }: { one: ProviderView }): VNode {
 
 /** The last sign-ins, with the groups that came: names compare exactly, so this is what to copy into a row. */
 function Attempts({ one }: { one: ProviderView }): VNode {
-  const [found, setFound] = useState<readonly SignInAttemptView[] | null>(null);
-  const [failure, setFailure] = useState("");
-  const load = (): void =>
-    void loadAttempts(one.name).then(
-      (attempts) => {
-        setFound(attempts);
-        setFailure("");
-      },
-      (error: unknown) => {
-        if (!(error instanceof ApiError)) throw error;
-        setFailure(error.detail);
-      },
-    );
-  useEffect(load, [one.name]);
+  const { found, failure, load } = useAnswer(() => loadAttempts(one.name), [one.name]);
   return (
     <div>
       <div class="row">
@@ -224,7 +212,7 @@ function Attempts({ one }: { one: ProviderView }): VNode {
           {t`Reload`}
         </Button>
       </div>
-      <ActionError text={failure} />
+      <ActionError text={failure?.detail ?? ""} />
       {found && !found.length && <p class="t2">{t`None since the hub started.`}</p>}
       {!!found?.length && (
         <ul class="rows-card" aria-label={t`Last sign-ins`}>
@@ -274,142 +262,122 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
   const [enabled, setEnabled] = useState(one?.enabled ?? true);
   const [creates, setCreates] = useState(one?.create_accounts ?? false);
   const [rows, setRows] = useState<readonly GroupRowBody[]>(one?.groups ?? []);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const change = (at: number, part: Partial<GroupRowBody>): void => setRows(rows.map((row, no) => (no === at ? { ...row, ...part } : row)));
-  const submit = (): void =>
-    void act.run(async () => {
-      const body = {
-        name: name.trim(),
-        title: title.trim(),
-        issuer: issuer.trim(),
-        client_id: clientId.trim(),
-        enabled,
-        scopes: scopes.split(/\s+/).filter(Boolean),
-        ca_pem: ca.trim(),
-        create_accounts: creates,
-        groups: rows.map((row) => (row.role === "admin" ? { ...row, grants: null } : row)),
-        ...(secret ? { client_secret: secret } : {}),
-      };
-      await (one ? saveProvider(one.name, { version: one.version, ...body }) : addProvider(body));
-      onSaved();
-    });
+  const save = async (): Promise<void> => {
+    const body = {
+      name: name.trim(),
+      title: title.trim(),
+      issuer: issuer.trim(),
+      client_id: clientId.trim(),
+      enabled,
+      scopes: scopes.split(/\s+/).filter(Boolean),
+      ca_pem: ca.trim(),
+      create_accounts: creates,
+      groups: rows.map((row) => (row.role === "admin" ? { ...row, grants: null } : row)),
+      ...(secret ? { client_secret: secret } : {}),
+    };
+    await (one ? saveProvider(one.name, { version: one.version, ...body }) : addProvider(body));
+    onSaved();
+  };
   return (
-    <Dialog title={one ? t`Edit ${one.title}` : t`Add provider`} icon="lock" onClose={end.onClose}>
-      <form
-        autocomplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`Name`}
-            hint={t`In addresses, such as “company”.`}
-            value={name}
-            onText={setName}
-            input={{ required: true, maxLength: 32, spellcheck: false, autocapitalize: "off", autofocus: true }}
-          />
-          <TextField
-            label={t`Title`}
-            hint={t`On the button: “Sign in with …”.`}
-            value={title}
-            onText={setTitle}
-            input={{ required: true, maxLength: 60 }}
-          />
-          <TextField
-            label={t`Issuer`}
-            hint={t`Exactly as the provider writes it, with or without a slash at its end.`}
-            value={issuer}
-            onText={setIssuer}
-            input={{ required: true, type: "url", spellcheck: false }}
-          />
-          <TextField label={t`Client id`} value={clientId} onText={setClientId} input={{ required: true, spellcheck: false }} />
-          <SecretField
-            label={t`Client secret`}
-            hint={one?.has_secret ? t`One is sealed. Leave this empty to keep it.` : t`Empty: a public client.`}
-            value={secret}
-            onText={setSecret}
-            input={{ autocomplete: "new-password" }}
-          />
-          <TextField label={t`Scopes`} value={scopes} onText={setScopes} input={{ spellcheck: false }} />
-          <div class="field">
-            <label for="sso-ca">{t`Certificate authority`}</label>
-            <textarea
-              id="sso-ca"
-              class="input"
-              rows={3}
-              spellcheck={false}
-              value={ca}
-              onInput={(event) => setCa(event.currentTarget.value)}
-            />
-            <p class="hint">{t`Certificates in PEM form. Empty: those that this machine trusts. The check is never left out.`}</p>
+    <FormDialog
+      title={one ? t`Edit ${one.title}` : t`Add provider`}
+      icon="lock"
+      submit={one ? t`Save` : t`Add provider`}
+      onSave={save}
+      onClose={onClose}
+    >
+      <TextField
+        label={t`Name`}
+        hint={t`In addresses, such as “company”.`}
+        value={name}
+        onText={setName}
+        input={{ required: true, maxLength: 32, spellcheck: false, autocapitalize: "off", autofocus: true }}
+      />
+      <TextField
+        label={t`Title`}
+        hint={t`On the button: “Sign in with …”.`}
+        value={title}
+        onText={setTitle}
+        input={{ required: true, maxLength: 60 }}
+      />
+      <TextField
+        label={t`Issuer`}
+        hint={t`Exactly as the provider writes it, with or without a slash at its end.`}
+        value={issuer}
+        onText={setIssuer}
+        input={{ required: true, type: "url", spellcheck: false }}
+      />
+      <TextField label={t`Client id`} value={clientId} onText={setClientId} input={{ required: true, spellcheck: false }} />
+      <SecretField
+        label={t`Client secret`}
+        hint={one?.has_secret ? t`One is sealed. Leave this empty to keep it.` : t`Empty: a public client.`}
+        value={secret}
+        onText={setSecret}
+        input={{ autocomplete: "new-password" }}
+      />
+      <TextField label={t`Scopes`} value={scopes} onText={setScopes} input={{ spellcheck: false }} />
+      <div class="field">
+        <label for="sso-ca">{t`Certificate authority`}</label>
+        <textarea id="sso-ca" class="input" rows={3} spellcheck={false} value={ca} onInput={(event) => setCa(event.currentTarget.value)} />
+        <p class="hint">{t`Certificates in PEM form. Empty: those that this machine trusts. The check is never left out.`}</p>
+      </div>
+      <fieldset class="stack">
+        <legend class="label">{t`Groups that give rights`}</legend>
+        {rows.map((row, at) => (
+          <div class="row wrap" key={at}>
+            <TextField label={t`Claim`} value={row.claim} onText={(claim) => change(at, { claim })} input={{ required: true }} />
+            <TextField label={t`Value`} value={row.value} onText={(value) => change(at, { value })} input={{ required: true }} />
+            {manyOrganisations.value && (
+              <TextField
+                label={t`Organisation`}
+                value={row.organisation}
+                onText={(organisation) => change(at, { organisation })}
+                input={{ required: true }}
+              />
+            )}
+            <SelectField label={t`Role`} value={row.role} onPick={(role) => change(at, { role: role as Role })} options={ROLES} />
+            {row.role !== "admin" && (
+              <SelectField
+                label={t`Nodes`}
+                value={row.grants ? "some" : "all"}
+                onPick={(kind) => change(at, { grants: kind === "all" ? null : { nodes: [], tags: [] } })}
+                options={[
+                  ["all", t`Every node`],
+                  ["some", t`Only with tags`],
+                ]}
+              />
+            )}
+            {row.role !== "admin" && row.grants && (
+              <TagsField
+                label={t`Tags`}
+                tags={row.grants.tags ?? []}
+                onTags={(tags) => change(at, { grants: { nodes: row.grants?.nodes ?? [], tags } })}
+              />
+            )}
+            <Button
+              slim
+              kind="danger"
+              more={{ "aria-label": t`Remove row ${at + 1}` }}
+              onClick={() => setRows(rows.filter((_, no) => no !== at))}
+            >
+              {t`Remove`}
+            </Button>
           </div>
-          <fieldset class="stack">
-            <legend class="label">{t`Groups that give rights`}</legend>
-            {rows.map((row, at) => (
-              <div class="row wrap" key={at}>
-                <TextField label={t`Claim`} value={row.claim} onText={(claim) => change(at, { claim })} input={{ required: true }} />
-                <TextField label={t`Value`} value={row.value} onText={(value) => change(at, { value })} input={{ required: true }} />
-                {manyOrganisations.value && (
-                  <TextField
-                    label={t`Organisation`}
-                    value={row.organisation}
-                    onText={(organisation) => change(at, { organisation })}
-                    input={{ required: true }}
-                  />
-                )}
-                <SelectField label={t`Role`} value={row.role} onPick={(role) => change(at, { role: role as Role })} options={ROLES} />
-                {row.role !== "admin" && (
-                  <SelectField
-                    label={t`Nodes`}
-                    value={row.grants ? "some" : "all"}
-                    onPick={(kind) => change(at, { grants: kind === "all" ? null : { nodes: [], tags: [] } })}
-                    options={[
-                      ["all", t`Every node`],
-                      ["some", t`Only with tags`],
-                    ]}
-                  />
-                )}
-                {row.role !== "admin" && row.grants && (
-                  <TagsField
-                    label={t`Tags`}
-                    tags={row.grants.tags ?? []}
-                    onTags={(tags) => change(at, { grants: { nodes: row.grants?.nodes ?? [], tags } })}
-                  />
-                )}
-                <Button
-                  slim
-                  kind="danger"
-                  more={{ "aria-label": t`Remove row ${at + 1}` }}
-                  onClick={() => setRows(rows.filter((_, no) => no !== at))}
-                >
-                  {t`Remove`}
-                </Button>
-              </div>
-            ))}
-            <div>
-              <Button slim icon="plus" onClick={() => setRows([...rows, newRow()])}>
-                {t`Add row`}
-              </Button>
-            </div>
-            <p class="hint">{t`Read at each sign-in. With rows, a sign-in without the claim is refused.`}</p>
-          </fieldset>
-          <Check checked={creates} onCheck={setCreates}>
-            {t`Create an account for an unknown user whom a row gives rights`}
-          </Check>
-          <Check checked={enabled} onCheck={setEnabled}>
-            {t`Show its button`}
-          </Check>
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy}>
-            {one ? t`Save` : t`Add provider`}
+        ))}
+        <div>
+          <Button slim icon="plus" onClick={() => setRows([...rows, newRow()])}>
+            {t`Add row`}
           </Button>
-        </Foot>
-      </form>
-    </Dialog>
+        </div>
+        <p class="hint">{t`Read at each sign-in. With rows, a sign-in without the claim is refused.`}</p>
+      </fieldset>
+      <Check checked={creates} onCheck={setCreates}>
+        {t`Create an account for an unknown user whom a row gives rights`}
+      </Check>
+      <Check checked={enabled} onCheck={setEnabled}>
+        {t`Show its button`}
+      </Check>
+    </FormDialog>
   );
 }

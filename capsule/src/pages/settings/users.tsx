@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
@@ -8,7 +8,7 @@ import { now } from "../../state/clock";
 import { loadSettings, loadUsers, patchSettings, patchUser } from "../../state/users";
 import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type AccountView, type OneTimePasswordView, type SessionView, type SettingsView } from "../../state/types";
+import type { AccountView, OneTimePasswordView, SessionView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { RadioCards } from "../../ui/radio-cards";
@@ -20,6 +20,7 @@ import { MenuButton } from "../../ui/menu";
 import { SessionTable } from "./account";
 import { ListView, useList, pageOf } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { useAnswer } from "../use-answer";
 import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
 
@@ -184,31 +185,17 @@ const RULE_HINTS: Record<RuleKey, string> = {
 
 /** The form for the rule who must have a second factor. */
 function Rule(): VNode | null {
-  const [settings, setSettings] = useState<SettingsView | null>(null);
-  const [wanted, setWanted] = useState<RuleKey>("none");
-  const [failure, setFailure] = useState<ApiError | null>(null);
+  const { found: settings, failure, load, set } = useAnswer(loadSettings);
+  const [picked, setPicked] = useState<RuleKey | null>(null);
   const act = useAction();
-  const see = (view: SettingsView): void => {
-    setSettings(view);
-    setWanted(view.require_totp);
-  };
-  const load = async (): Promise<void> => {
-    setFailure(null);
-    try {
-      see(await loadSettings());
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    }
-  };
-  useEffect(() => void load(), []);
   if (failure?.status === 403) return null; // the list shows it already
-  if (failure) return <Failure title={t`The rule for second factors could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!settings) return <Loading rows={2} what={t`the rule for second factors`} onRetry={() => void load()} />;
+  if (failure) return <Failure title={t`The rule for second factors could not be read`} error={failure} onRetry={load} />;
+  if (!settings) return <Loading rows={2} what={t`the rule for second factors`} onRetry={load} />;
+  const wanted = picked ?? settings.require_totp;
   const least = RULES.indexOf(settings.require_totp_least);
   const changed = wanted !== settings.require_totp;
   const save = async (): Promise<void> => {
-    const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
+    const done = await act.run(async () => set(await patchSettings({ require_totp: wanted })));
     if (!done) return;
     toast(
       "done",
@@ -231,7 +218,7 @@ function Rule(): VNode | null {
         <RadioCards<RuleKey>
           label={t`Who must have a second factor`}
           value={wanted}
-          onPick={setWanted}
+          onPick={setPicked}
           options={RULES.map((key, index) => ({
             key,
             label: RULE_WORDS[key],

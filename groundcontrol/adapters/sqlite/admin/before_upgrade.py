@@ -59,12 +59,6 @@ def go_back(control: Path, earlier: Earlier, work: Path) -> list[Path]:
     return replace_databases(work / "control.db", control)
 
 
-def schema_of(path: Path) -> int:
-    """The number of the schema of a database. Raises: sqlite3.Error."""
-    with opened(path) as db:
-        return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
 def _newest_copy(path: Path) -> Path | None:
     found = [copy for copy in path.parent.glob(f"{glob.escape(path.name)}.before-[0-9][0-9][0-9][0-9]") if copy.is_file()]
     try:
