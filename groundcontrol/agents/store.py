@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from groundcontrol.core.ids import BootId, HubId, NodeId
-from groundcontrol.nodes.model import Owner, Session
+from groundcontrol.nodes.model import Session
 
 
 class HubInfo(NamedTuple):
@@ -45,7 +45,6 @@ class SessionStore(Protocol):
         """Start a session of the node, with a higher epoch than all before. NotFound: no such node, or deleted."""
         ...
 
-    async def owner(self, node: NodeId) -> Owner | None: ...
     async def release(self, session: Session) -> None:
         """End the session. No effect unless it is the current one."""
         ...

@@ -159,13 +159,6 @@ class Session(NamedTuple):
     """The organisation of the node."""
 
 
-class Owner(NamedTuple):
-    """The session that owns a node."""
-
-    session: Session
-    hub_alive: bool
-
-
 def adopted_name(node: NodeId) -> str:
     """The name of a node that was enrolled with the recovery key, until it reports its host's name."""
     return f"recovered {node[:8]}"

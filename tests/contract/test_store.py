@@ -16,7 +16,7 @@ from groundcontrol.core.scope import Grants
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
-from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, audited, connect, layout_row, new_job, new_node, pack, twice
+from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, audited, connect, is_current, layout_row, new_job, new_node, pack, twice
 from tests.support.store_backend import Backend
 
 
@@ -209,9 +209,8 @@ async def test_of_twenty_claims_each_has_its_own_epoch_and_the_last_owns(store: 
     sessions = await asyncio.gather(*(store.sessions.claim(node.id, BOOT, hub) for hub in hubs))
     epochs = sorted(session.epoch for session in sessions)
     assert epochs == list(range(epochs[0], epochs[0] + 20))
-    owner = await store.sessions.owner(node.id)
-    assert owner is not None
-    assert owner.session == max(sessions, key=lambda session: session.epoch)
+    current = [session for session in sessions if await is_current(store, session)]
+    assert current == [max(sessions, key=lambda session: session.epoch)]
 
 
 async def test_an_older_session_is_fenced_from_every_write(store: Store, clock: ManualClock) -> None:
@@ -231,18 +230,14 @@ async def test_an_older_session_is_fenced_from_every_write(store: Store, clock: 
         with pytest.raises(Fenced):
             await write()
     await store.sessions.release(old)
-    owner = await store.sessions.owner(node.id)
-    assert owner is not None
-    assert owner.session == new
+    assert await is_current(store, new)
 
 
 async def test_a_released_session_has_no_owner_and_the_epoch_continues(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await store.sessions.claim(node.id, BOOT, HUB)
     await twice(lambda: store.sessions.release(session))
-    assert await store.sessions.owner(node.id) is None
-    with pytest.raises(Fenced):
-        await store.nodes.save_updates(session, NodeUpdates())
+    assert not await is_current(store, session)
     assert (await store.sessions.claim(node.id, BOOT, HUB)).epoch == session.epoch + 1
 
 
@@ -252,14 +247,10 @@ async def test_a_hub_is_alive_while_it_sends_heartbeats(backend: Backend) -> Non
     await store.sessions.claim(node.id, BOOT, HUB)
     facts = HubInfo(HUB, "127.0.0.1:8933", "0.1.0")
     assert list(await twice(lambda: store.hubs.beat(HUB, facts, 15.0))) == [facts]
-    owner = await store.sessions.owner(node.id)
-    assert owner is not None
-    assert owner.hub_alive
-    clock.advance(16.0)
-    owner = await store.sessions.owner(node.id)
-    assert owner is not None
-    assert not owner.hub_alive
     other = HubInfo(HubId("other"), "", "")
+    assert await store.sessions.left_online(other.id) == frozenset()
+    clock.advance(16.0)
+    assert await store.sessions.left_online(other.id) == {node.id}
     assert list(await store.hubs.beat(other.id, other, 15.0)) == [other]
 
 
@@ -281,9 +272,7 @@ async def test_all_data_survives_a_restart(backend: Backend) -> None:
     await backend.store.metrics.append([pack(session, 0, layout_row(), 1_790_000_000_000)])
     store = await backend.reopen()
     assert (await store.nodes.node(SCOPE, node.id)).name == node.name
-    owner = await store.sessions.owner(node.id)
-    assert owner is not None
-    assert not owner.hub_alive, "no hub of before is alive"
+    assert await store.sessions.left_online(HubId("other")) == {node.id}, "no hub of before is alive"
     after = await connect(store, node.id)
     assert after.epoch == session.epoch + 1
     assert (await store.metrics.begin_session(after)).live == 0

@@ -28,7 +28,7 @@ from tests.support.store_backend import Backend
 
 FOR_THE_HUB: Final[dict[str, str]] = {
     "hubs": "beat lease ship_agent",
-    "sessions": "claim left_online owner release release_dead",
+    "sessions": "claim left_online release release_dead",
     "nodes": "find_node id_by_number organisations renew_keys save_identity save_seen save_updates sweep",
     "tables": "packages_digest save_events save_packages save_table",
     "metrics": "append begin_session check_chunks compact drop_node expire gaps hot_hours latest merge pending_merges read read_rollups save_schema sizes unreadable window",

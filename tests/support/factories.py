@@ -12,6 +12,7 @@ import msgpack
 from groundcontrol.access.model import ApiToken, LoginSession, User
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import Fenced
 from groundcontrol.core.ids import (
     BatchId,
     BootId,
@@ -64,6 +65,15 @@ def pack(session: Session, seq: int, layout: SeriesSchema, at_ms: int, rows: int
     """`rows` rows, a second apart; each value is the row's number within the pack plus the series' place."""
     made = [(at_ms + at * 1000, [at + place for place in range(len(layout.series))]) for at in range(rows)]
     return StoredPack(session, stream, seq, layout.schema_id, at_ms, made[-1][0], coding, pack_body(made, coding))
+
+
+async def is_current(store: Store, session: Session) -> bool:
+    """Whether a session may write for its node."""
+    try:
+        await store.jobs.unaccepted(session)
+    except Fenced:
+        return False
+    return True
 
 
 async def connect(store: Store, node: NodeId, hub: HubId = HUB, boot: BootId = BOOT) -> Session:

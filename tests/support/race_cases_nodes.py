@@ -12,6 +12,7 @@ from groundcontrol.nodes.model import LogBatch, LogLine, Node, NodeIdentity, Nod
 from tests.support.factories import (
     SCOPE,
     connect,
+    is_current,
     layout_row,
     new_event,
     pack,
@@ -34,10 +35,9 @@ async def _beat(ground: Ground) -> Race:
     facts = HubInfo(session.hub, "127.0.0.1:8933", "0.1.0")
 
     async def held() -> object:
-        owner = await ground.store.sessions.owner(session.node)
-        return owner and owner.hub_alive
+        return await ground.store.sessions.left_online(HubId("another"))
 
-    return Race(lambda: ground.store.hubs.beat(facts.id, facts, 15.0), held, True)
+    return Race(lambda: ground.store.hubs.beat(facts.id, facts, 15.0), held, frozenset())
 
 
 @CASES.of("hubs.ship_agent")
@@ -51,7 +51,7 @@ async def _ship_agent(ground: Ground) -> Race:
 @CASES.of("sessions.release")
 async def _release(ground: Ground) -> Race:
     session = await ground.session()
-    return Race(lambda: ground.store.sessions.release(session), lambda: ground.store.sessions.owner(session.node), None)
+    return Race(lambda: ground.store.sessions.release(session), lambda: is_current(ground.store, session), False)
 
 
 @CASES.of("sessions.release_dead")
@@ -69,12 +69,7 @@ async def _release_dead(ground: Ground) -> Race:
 async def _release_older(ground: Ground) -> Race:
     older = await ground.session()
     current = await connect(ground.store, older.node)
-
-    async def held() -> object:
-        owner = await ground.store.sessions.owner(older.node)
-        return owner and owner.session
-
-    return Race(lambda: ground.store.sessions.release(older), held, current)
+    return Race(lambda: ground.store.sessions.release(older), lambda: is_current(ground.store, current), True)
 
 
 # -- nodes -------------------------------------------------------------------------------------------------

@@ -7,15 +7,15 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.control_store import ControlStore
 from groundcontrol.adapters.sqlite.engine.facts import save_fact
-from groundcontrol.adapters.sqlite.engine.methods import command, query
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.methods import command
+from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.node_sessions import node_scope
 from groundcontrol.agents.store import HubInfo, Lease
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import BootId, EventId, HubId, NodeId
 from groundcontrol.events.making import new_event
-from groundcontrol.nodes.model import Owner, Session
+from groundcontrol.nodes.model import Session
 
 
 def unused_epoch(now: float) -> int:
@@ -92,18 +92,6 @@ class SqliteSessions(ControlStore):
             details: dict[str, object] = {"address": row["address"]}
             record_event(tx, new_event("node_registered", tx.now, details, node=node, name=row["name"], org=row["org"]))
         return session
-
-    @query
-    def owner(self, rows: Rows, node: NodeId) -> Owner | None:
-        row = rows.fetch_one(
-            "SELECT s.*, node.org, coalesce(h.alive_until, 0) AS alive_until FROM node JOIN node_session AS s ON s.node = node.no"
-            " LEFT JOIN hub AS h ON h.id = s.hub WHERE node.id = ? AND s.hub IS NOT NULL",
-            node,
-        )
-        if row is None:
-            return None
-        session = Session(node, row["node"], row["epoch"], HubId(row["hub"]), BootId(row["boot"]), row["org"])
-        return Owner(session, row["alive_until"] > self._clock.now())
 
     async def left_online(self, hub: HubId) -> Collection[NodeId]:
         sql = f"SELECT node.id FROM node_session AS s JOIN node ON node.no = s.node WHERE {_DEAD}"  # noqa: S608 - built from constants only
