@@ -71,8 +71,11 @@ class Run:
         body = {"name": name, "action": "upgrade", "packages": [PACKAGE], "select": nodes, "watch_s": 300, "reboot": "never", **fields}
         if body["action"] != "upgrade":
             del body["packages"]
+        if "policy_id" in fields:
+            body = fields
         self.id: str = self.first.call("POST", "rollouts", body)["id"]
-        self._accepted: set[int] = set()
+        self.accepted: set[int] = set()
+        """Waves whose nodes have no past to compare with."""
 
     def row(self) -> Any:
         return self.first.call("GET", f"rollouts/{self.id}")
@@ -99,11 +102,11 @@ class Run:
             assert found or row["state"] not in ENDED, (row["words"], seen)
             return found
 
-        first: Trial = self._wait(look, PATIENCE_S, "a host begins")[0]
+        first: Trial = self.wait(look, PATIENCE_S, "a host begins")[0]
         return first
 
     def start(self) -> None:
-        """Confirm the plans."""
+        """Confirm the plans of a one-off roll-out."""
         row = self.until("ready", *ENDED)
         assert row["state"] == "ready", (row, self.targets())
         self.first.call("POST", f"rollouts/{self.id}/start", {"confirm": row["confirm"], "version": row["version"]})
@@ -116,7 +119,7 @@ class Run:
             self._accept(row)
             return row if row["state"] in states else None
 
-        return self._wait(look, limit_s, str(states))
+        return self.wait(look, limit_s, str(states))
 
     def until_target(self, of: Trial, what: str, limit_s: float = PATIENCE_S, **fields: Any) -> Any:
         """Wait until the target of a host has these values. Raises: AssertionError: the roll-out has ended before."""
@@ -130,19 +133,20 @@ class Run:
             assert row["state"] not in ENDED, (what, row["words"], one)
             return None
 
-        return self._wait(look, limit_s, what)
+        return self.wait(look, limit_s, what)
 
     def end(self, limit_s: float = PATIENCE_S) -> Any:
         return self.until(*ENDED, limit_s=limit_s)
 
     def _accept(self, row: Any) -> None:
-        if not row["targets"]["held"] or row["wave"] in self._accepted or row["state"] in ENDED:
+        if not row["targets"]["held"] or row["wave"] in self.accepted or row["state"] in ENDED:
             return
         if any(one["state"] == "held" and one["why"] == "history" for one in self.targets().values()):
             self.first.call("POST", f"rollouts/{self.id}/go-on", {"gate": "history", "reason": "a fresh host has no past"})
-            self._accepted.add(row["wave"])
+            self.accepted.add(row["wave"])
 
-    def _wait(self, look: Any, limit_s: float, what: str) -> Any:
+    def wait(self, look: Any, limit_s: float, what: str) -> Any:
+        """Wait until `look` gives something true, and return it."""
         try:
             return wait_until(look, limit_s, what=what, poll_s=POLL_S)
         except TimeoutError:

@@ -9,10 +9,11 @@ import threading
 from types import TracebackType
 
 MOST_S = 120.0
+PACKAGES = (".rpm", ".deb")
 
 
 class SlowRepository:
-    """Serves the files of a tar archive while it is entered. Packages (`.rpm`) begin, then wait for `go`."""
+    """Serves the files of a tar archive while it is entered. Packages begin, then wait for `go`."""
 
     def __init__(self, archive: bytes) -> None:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
@@ -30,7 +31,7 @@ class SlowRepository:
             def do_GET(self) -> None:
                 content = self._answer()
                 try:
-                    if self.path.endswith(".rpm"):
+                    if self.path.endswith(PACKAGES):
                         self.wfile.write(content[:100])
                         repository.asked.set()
                         repository.go.wait(MOST_S)
@@ -40,7 +41,7 @@ class SlowRepository:
                     self.close_connection = True
 
             def _answer(self) -> bytes:
-                content = repository.files.get(self.path.split("?")[0].lstrip("/"))
+                content = repository.files.get(self.path.split("?")[0].lstrip("./"))
                 if content is None:
                     self.send_error(404)
                     return b""

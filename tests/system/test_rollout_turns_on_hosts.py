@@ -1,10 +1,11 @@
-"""What happens to a roll-out over real hosts: Stop, a sudden power loss, reboots, a lost network, freezes, a demoted owner, a killed hub.
+"""What happens to a roll-out over real hosts: Stop, power loss, reboots, a lost network, freezes, changed plans, hanging actions, a killed hub.
 
 The cases share one hub and its pairs of hosts: each takes a free pair, in factory state. The hub watches for a share of the usual time.
 """
 
 from __future__ import annotations
 
+import base64
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from tests.support.eventually import wait_until
 from tests.support.gate_trials import ENDED, PACKAGE, PATIENCE_S, POLL_S, Run, Trial
 from tests.support.hub import HubProcess
 from tests.support.running_rollout import DAYS
+from tests.support.slow_repository import SlowRepository
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -64,6 +66,29 @@ def stop_while_it_installs(trials: list[Trial]) -> None:
     assert canary.version(PACKAGE) == "ii 2.0"
     assert canary.host.sh("dpkg --audit") == ""
     run.untouched(canary)
+
+
+def stop_while_it_downloads(trials: list[Trial]) -> None:
+    for one in trials:
+        one.prepare()
+    archive = base64.b64decode(trials[0].host.sh("tar c -C /srv/lab-repo/apt/main . | base64"))
+    with SlowRepository(archive) as repository:
+        for one in trials:
+            one.put("/etc/apt/apt.conf.d/99direct", b'Acquire::http::Proxy "DIRECT";\n')
+            one.put("/etc/apt/sources.list.d/lab.sources", f"Types: deb\nURIs: {repository.url}\nSuites: ./\nTrusted: yes\n".encode())
+            one.host.sh("apt-get -q update")
+        run = Run(trials, "stop in download")
+        run.start()
+        canary = run.begun()
+        assert repository.asked.wait(PATIENCE_S), (run.row(), run.targets())
+        row = run.first.call("POST", f"rollouts/{run.id}/stop")
+        assert row["state"] in ("stopping", "stopped"), row["words"]
+        row = run.end()
+    assert (row["state"], row["stopped_by"]) == ("stopped", "person"), row["words"]
+    job = canary.job_row(run.target(canary)["job_id"])
+    assert (job["state"], job["error"]["code"]) == ("cancelled", "job.stopped"), job
+    assert canary.host.sh("dpkg --audit") == ""
+    run.untouched()
 
 
 def stop_while_it_is_watched(trials: list[Trial]) -> None:
@@ -167,6 +192,66 @@ def a_removal_appears_after_the_confirmation(trials: list[Trial]) -> None:
     assert canary.host.sh("dpkg-query -W -f='${db:Status-Abbrev}' lab-hello").strip() == "ii"
 
 
+def a_package_is_put_on_hold_after_the_confirmation(trials: list[Trial]) -> None:
+    for one in trials:
+        one.prepare()
+    run = Run(trials, "held package")
+    run.until("ready")
+    for one in trials:
+        one.host.sh(f"apt-mark hold {PACKAGE}")
+    run.start()
+    canary = run.canary()
+    held = run.until_target(canary, "the canary is held", state="held", why="package_held")
+    assert PACKAGE in held["words"], held
+    assert held["remedy"], held
+    run.first.call("POST", f"rollouts/{run.id}/stop")
+    run.end()
+    assert {run.target(one)["state"] for one in trials} == {"not_started"}
+    assert {one.version(PACKAGE) for one in trials} == {"hi 1.0"}
+
+
+def a_configuration_file_was_edited(trials: list[Trial]) -> None:
+    """Where apt would ask a person, the file of the administrator stays, and the job says where the new one is."""
+    run, canary = started(trials, "conffile", packages=["lab-conf"])
+    row = run.end()
+    assert row["state"] == "succeeded", (row["words"], run.targets())
+    for one in trials:
+        assert one.version("lab-conf") == "ii 2.0"
+        assert "# edited by the administrator" in one.host.sh("cat /etc/lab-conf.conf")
+        assert "level = 2" in one.host.sh("cat /etc/lab-conf.conf.dpkg-dist")
+    report = canary.call("GET", f"jobs/{run.target(canary)['job_id']}/report")
+    assert [one["path"] for one in report["config_files"]] == ["/etc/lab-conf.conf.dpkg-dist"], report
+
+
+def an_action_hangs_until_its_time_limit(trials: list[Trial]) -> None:
+    for one in trials:
+        one.host.sh("install -d -m 755 /etc/stardust/actions.d")
+        one.put("/etc/stardust/actions.d/drain", b"#!/bin/sh\nexec sleep 900\n", "0755")
+        one.prepare()
+        one.host.sh("sed -i 's/^version.*/version = 3\\nactions = drain/' /etc/stardust/policy.conf; systemctl restart stardust-spider")
+        wait_until(
+            lambda one=one: one.call("GET", f"nodes/{one.node}")["policy"]["actions"] == ["drain"],  # type: ignore[misc]  # bound now
+            PATIENCE_S, what="the node names its action", poll_s=POLL_S,
+        )  # fmt: skip
+        one.wait_row(one.submit("check"))
+    first = trials[0]
+    policy = first.call(
+        "POST", "patch-policies",
+        {
+            "name": "hanging action", "select": {"nodes": [one.node for one in trials]}, "when": {"weekly": DAYS}, "start": "02:30",
+            "length_s": 14_400, "zone": "UTC", "what": "all", "only": [PACKAGE], "order": {"canary": 1}, "watch_s": 300, "reboot": "never",
+            "before": [{"name": "drain", "timeout_s": 5}],
+        },
+    )  # fmt: skip
+    run = Run(trials, "", policy_id=policy["id"])
+    row = run.end()
+    assert (row["state"], row["stopped_by"]) == ("stopped", "gate"), row["words"]
+    assert "the action drain failed" in row["words"], row["words"]
+    for one in trials:
+        assert one.version(PACKAGE) == "ii 1.0", "it failed before anything was installed"
+    run.untouched(run.canary())
+
+
 def a_reboot_loses_a_unit_that_was_not_enabled(trials: list[Trial]) -> None:
     for one in trials:
         one.put("/etc/systemd/system/by-hand.service", b"[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n")
@@ -249,8 +334,9 @@ def the_network_stays_away(trials: list[Trial]) -> None:
 CASES: dict[str, Callable[[list[Trial]], None]] = {
     one.__name__: one
     for one in (
-        stop_while_it_installs, stop_while_it_is_watched, power_loss_while_it_installs, a_freeze_between_waves, too_little_time_is_left,
-        the_owner_is_demoted, a_removal_appears_after_the_confirmation, a_reboot_loses_a_unit_that_was_not_enabled, a_reboot_does_not_happen,
+        stop_while_it_downloads, stop_while_it_installs, stop_while_it_is_watched, power_loss_while_it_installs, a_freeze_between_waves, too_little_time_is_left,
+        the_owner_is_demoted, a_removal_appears_after_the_confirmation, a_package_is_put_on_hold_after_the_confirmation,
+        a_configuration_file_was_edited, an_action_hangs_until_its_time_limit, a_reboot_loses_a_unit_that_was_not_enabled, a_reboot_does_not_happen,
         the_network_is_lost_in_the_watch, the_network_stays_away, a_host_stays_off_after_its_reboot,
     )
 }  # fmt: skip
