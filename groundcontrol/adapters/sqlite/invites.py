@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Final
 
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
 from groundcontrol.adapters.sqlite.nodes import delete_loaded, insert_node, is_deleted, load_node
+from groundcontrol.adapters.sqlite.records import Columns
 from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may, rights_of_user, tags_of
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import fold
-from groundcontrol.deployments.model import MOST_OPEN, Invite, PolicyLines, named_lines, right_to_make
+from groundcontrol.deployments.model import MOST_OPEN, Invite, named_lines, right_to_make
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
@@ -32,6 +31,8 @@ _COUNT: Final = "SELECT count(*) AS n FROM invite WHERE org = ? AND revoked_at I
 _USE: Final = "UPDATE invite SET uses = uses + 1, node_id = ? WHERE id = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
 _NAMES: Final = 1000
 
+INVITES: Final = Columns(Invite, "invite")
+
 
 class SqliteInvites(ControlStore):
     """`InviteStore`."""
@@ -42,46 +43,33 @@ class SqliteInvites(ControlStore):
         if known is not None:
             if known["created_at"] != invite.created_at or known["org"] != scope.org:
                 raise Conflict("this invite id was used before")
-            return _to_invite(known)
+            return INVITES.read(known)
         tx.execute("DELETE FROM invite WHERE org = ? AND expires_at < ?", scope.org, tx.now - _RETENTION_S)
         count = tx.fetch_all(_COUNT, scope.org, tx.now)[0]["n"]
         if count >= MOST_OPEN:
             raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
-        tx.execute(
-            "INSERT INTO invite (org, id, kind, name, tags, policy, lines, approval, most_uses, uses, created_by, created_at, expires_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
-            *(
-                scope.org,
-                invite.id,
-                invite.kind,
-                invite.name,
-                to_json(invite.tags),
-                invite.policy,
-                record_to_json(invite.lines),
-                invite.approval,
-            ),
-            *(invite.most_uses, invite.created_by, invite.created_at, invite.expires_at),
-        )
+        stored = invite._replace(org=scope.org)
+        tx.execute(INVITES.insert, *INVITES.values(stored))
         detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy, **named_lines(invite.lines)}
         limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
         self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})
-        return _to_invite(tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite.id)[0])
+        return stored
 
     @query
     def invites(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
         at = place("invites", scope.org, limit, cursor)
         where = "WHERE org = ? AND no < ?" + admitted_by_tags(scope, "invite.tags") + " ORDER BY no DESC LIMIT ?"
-        return at.page(rows.fetch_all(_INVITE + where, scope.org, at.start, *grant_values(scope), at.most), _readable)
+        return at.page(rows.fetch_all(_INVITE + where, scope.org, at.start, *grant_values(scope), at.most), INVITES.or_none)
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite))
         if row is None or not scope.admits("", tags_of(row["tags"])):
             raise NotFound("there is no such invite")
-        return _to_invite(row)
+        return INVITES.read(row)
 
     async def find_invite(self, invite: InviteId, now: float) -> Invite | None:
         row = await self._reader.run(lambda rows: rows.fetch_one(_FIND, invite, now))
-        return None if row is None else _to_invite(row)
+        return None if row is None else INVITES.read(row)
 
     @command
     def revoke_invite(self, tx: Tx, scope: Scope, invite: InviteId) -> None:
@@ -150,30 +138,3 @@ def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:
         if tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", scope.org, fold(name)) is None:
             return name
     raise Conflict(f"there are {_NAMES} nodes named {wanted} already", field="name")
-
-
-def _readable(row: Row) -> Invite | None:
-    """None: the invite is damaged. It cannot be used, and the doctor reports it."""
-    with contextlib.suppress(StoreError):
-        return _to_invite(row)
-    return None
-
-
-def _to_invite(row: Row) -> Invite:
-    return Invite(
-        id=InviteId(row["id"]),
-        org=row["org"],
-        kind=row["kind"],
-        name=row["name"],
-        tags=texts_from_json(row["tags"]),
-        policy=row["policy"],
-        lines=record_from_json(PolicyLines, row["lines"]),
-        approval=bool(row["approval"]),
-        most_uses=row["most_uses"],
-        uses=row["uses"],
-        node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        revoked_at=row["revoked_at"],
-    )

@@ -20,10 +20,12 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_from_json,
     texts_from_json,
 )
+from groundcontrol.adapters.sqlite.invites import INVITES
+from groundcontrol.adapters.sqlite.maintenance import WINDOWS
 from groundcontrol.adapters.sqlite.records import record_stores
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
-from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, PolicyLines, Step
+from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, Step
 from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
@@ -31,8 +33,6 @@ from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.policies.model import Occurrence
 from groundcontrol.rollouts.model import Rollout, Target
 from groundcontrol.samples.model import Retention
-from groundcontrol.schedules.maintenance import Weekly
-from groundcontrol.schedules.model import Selector
 
 
 class DamagedRecord(NamedTuple):
@@ -83,6 +83,7 @@ RECORDS: Final = record_stores()
 
 COLUMNS: Final = (
     *(_Column(*column) for records in RECORDS for column in records.form.json_columns()),
+    *(_Column(*column) for columns in (INVITES.json_columns(), WINDOWS.json_columns()) for column in columns),
     _Column("node", "tags", texts_from_json, node="id"),
     _Column("node", "identity", partial(record_from_json, NodeIdentity), node="id"),
     _Column("node", "policy", partial(record_from_json, NodePolicy), node="id"),
@@ -107,10 +108,6 @@ COLUMNS: Final = (
     _Column("deployment", "steps", partial(records_from_json, Step), node="coalesce(node_id, '')"),
     _Column("deployment", "error", partial(record_from_json, DeploymentError), node="coalesce(node_id, '')"),
     _Column("deployment", "wishes", partial(record_from_json, DeploymentOptions), node="coalesce(node_id, '')"),
-    _Column("invite", "tags", texts_from_json),
-    _Column("invite", "lines", partial(record_from_json, PolicyLines)),
-    _Column("maintenance", "selector", partial(record_from_json, Selector)),
-    _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
     _Column("patch_occurrence", "record", partial(record_from_json, Occurrence), "policy || ' ' || due_at"),
     _Column("rollout", "record", partial(record_from_json, Rollout)),
     _Column("rollout_target", "record", partial(record_from_json, Target), "rollout || ' ' || node", "node"),

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.records import Columns
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.making import new_event
-from groundcontrol.schedules.maintenance import COVERED, MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
+from groundcontrol.schedules.maintenance import COVERED, MOST_WINDOWS, AutomaticWindow, Origin, Window, latest_end
 from groundcontrol.schedules.model import MaintenanceId, Selector
 
 _KEEP_S: Final = 7 * 86_400.0
@@ -34,6 +34,8 @@ _AUTOMATIC: Final = (
     " WHERE m.closed_at IS NULL AND m.origin <> 'user'"
 )
 
+WINDOWS: Final = Columns(Window, "maintenance", {"select": "selector"})
+
 
 class SqliteMaintenance(ControlStore):
     """`MaintenanceStore`."""
@@ -42,14 +44,14 @@ class SqliteMaintenance(ControlStore):
     def create_window(self, tx: Tx, scope: Scope, window: Window) -> Window:
         known = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window.id)
         if known is not None:
-            if _to_window(known) != window._replace(org=scope.org):
+            if WINDOWS.read(known) != window._replace(org=scope.org):
                 raise Conflict("this id of a window was used before")
-            return _to_window(known)
+            return WINDOWS.read(known)
         tx.execute(_EXPIRE, scope.org, tx.now - _KEEP_S)
         count = tx.fetch_all(_COUNT, scope.org, tx.now)
         if count[0]["n"] >= MOST_WINDOWS:
             raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: end some first")
-        _insert(tx, window._replace(org=scope.org))
+        tx.execute(WINDOWS.insert, *WINDOWS.values(window._replace(org=scope.org)))
         detail = {"select": window.select, "from_at": window.from_at, "until_at": window.until_at, "weekly": window.weekly}
         self._chain.write(tx, scope, "maintenance.create", window.id, detail)
         return window._replace(org=scope.org)
@@ -58,22 +60,22 @@ class SqliteMaintenance(ControlStore):
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window))
         if row is None:
             raise NotFound("there is no such maintenance window")
-        return _to_window(row)
+        return WINDOWS.read(row)
 
     async def windows(self, scope: Scope) -> Sequence[Window]:
         since = self._clock.now() - _KEEP_S
-        return _readable(await self._reader.run(lambda rows: rows.fetch_all(_LIST, scope.org, since)))
+        return WINDOWS.readable(await self._reader.run(lambda rows: rows.fetch_all(_LIST, scope.org, since)))
 
     async def open_windows(self) -> Sequence[Window]:
         now = self._clock.now()
-        return _readable(await self._reader.run(lambda rows: rows.fetch_all(_OPEN, now)))
+        return WINDOWS.readable(await self._reader.run(lambda rows: rows.fetch_all(_OPEN, now)))
 
     async def automatic(self) -> Sequence[AutomaticWindow]:
-        found: list[AutomaticWindow] = []
-        for row in await self._reader.run(lambda rows: rows.fetch_all(_AUTOMATIC)):
-            windows = [one for one in _readable([row]) if one.select.nodes]
-            found += [AutomaticWindow(one, one.select.nodes[0], bool(row["gone"]), row["ended_at"]) for one in windows]
-        return found
+        return [
+            AutomaticWindow(window, window.select.nodes[0], bool(row["gone"]), row["ended_at"])
+            for row in await self._reader.run(lambda rows: rows.fetch_all(_AUTOMATIC))
+            if (window := WINDOWS.or_none(row)) is not None and window.select.nodes
+        ]
 
     @command
     def end_window(self, tx: Tx, scope: Scope, window: MaintenanceId) -> None:
@@ -93,7 +95,7 @@ class SqliteMaintenance(ControlStore):
         tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
         tx.execute(_EXPIRE, org, tx.now - _KEEP_S)
         if overran:
-            _record(tx, _to_window(row), "maintenance_overran", tx.now)
+            _record(tx, WINDOWS.read(row), "maintenance_overran", tx.now)
         _record_end(tx, row, tx.now)
         return True
 
@@ -129,7 +131,7 @@ def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason
     tx.execute("DELETE FROM maintenance WHERE org = ? AND id = ?", org, source)
     until = latest_end(tx.now)
     window = Window(MaintenanceId(source), org, Selector(nodes=(node,)), tx.now, until, reason, origin, by, tx.now)
-    _insert(tx, window)
+    tx.execute(WINDOWS.insert, *WINDOWS.values(window))
     tx.execute("UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ?", tx.now, until, org, source)
     _record(tx, window, "maintenance_opened", tx.now)
 
@@ -140,7 +142,7 @@ def _record_end(tx: Tx, row: Row, at: float) -> None:
         return
     tx.execute("UPDATE maintenance SET opened_at = NULL, opened_until = NULL WHERE org = ? AND id = ?", row["org"], row["id"])
     with contextlib.suppress(StoreError):  # a damaged window, which the doctor reports
-        _record(tx, _to_window(row), "maintenance_closed", at)
+        _record(tx, WINDOWS.read(row), "maintenance_closed", at)
 
 
 def _record(tx: Tx, window: Window, kind: str, at: float) -> None:
@@ -161,38 +163,3 @@ def _servers(select: Selector) -> str:
     named = f"{count} server{'s' * (count > 1)}" if count else ""
     tagged = f"servers with the tag {' or '.join(select.tags)}" if select.tags else ""
     return " and ".join(filter(None, (named, tagged)))
-
-
-def _insert(tx: Tx, window: Window) -> None:
-    tx.execute(
-        "INSERT INTO maintenance (org, id, selector, from_at, until_at, reason, origin, created_by, created_at, weekly, zone)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        *(window.org, window.id, record_to_json(window.select), window.from_at, window.until_at, window.reason, window.origin),
-        *(window.created_by, window.created_at, None if window.weekly is None else record_to_json(window.weekly), window.zone),
-    )
-
-
-def _readable(rows: Sequence[Row]) -> list[Window]:
-    """The readable windows. A damaged window must not stop the others; the doctor reports it."""
-    found = []
-    for row in rows:
-        with contextlib.suppress(StoreError):
-            found.append(_to_window(row))
-    return found
-
-
-def _to_window(row: Row) -> Window:
-    return Window(
-        id=MaintenanceId(row["id"]),
-        org=row["org"],
-        select=record_from_json(Selector, row["selector"]),
-        from_at=row["from_at"],
-        until_at=row["until_at"],
-        reason=row["reason"],
-        origin=row["origin"],
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        weekly=None if row["weekly"] is None else record_from_json(Weekly, row["weekly"]),
-        zone=row["zone"],
-        closed_at=row["closed_at"],
-    )

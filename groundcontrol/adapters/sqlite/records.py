@@ -38,6 +38,38 @@ class _Field(NamedTuple):
     """Reads the column if it is JSON; raises StoreError."""
 
 
+class Columns(Generic[R]):
+    """Both ways between a model and the columns of its table, for a subject with commands of its own."""
+
+    def __init__(self, model: type[R], table: str, columns: Mapping[str, str | tuple[str, ...]] | None = None) -> None:
+        """Args: columns: as in `Record`."""
+        self._model = model
+        self._table = table
+        self._fields = [_field(name, kind, columns or {}) for name, kind in get_type_hints(model).items()]
+        names = [column for one in self._fields for column in one.columns]
+        self.insert: Final = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - built from constants only
+
+    def read(self, row: Row) -> R:
+        """Raises: StoreError: the row is damaged."""
+        return self._model(*(one.read([row[column] for column in one.columns]) for one in self._fields))
+
+    def or_none(self, row: Row) -> R | None:
+        """None: the row is damaged. It must not hide the others; the doctor reports it."""
+        with contextlib.suppress(StoreError):
+            return self.read(row)
+        return None
+
+    def readable(self, rows: Sequence[Row]) -> list[R]:
+        return [record for row in rows if (record := self.or_none(row)) is not None]
+
+    def values(self, record: R) -> list[Value]:
+        return [value for one in self._fields for value in one.write(getattr(record, one.name))]
+
+    def json_columns(self) -> Iterator[tuple[str, str, Callable[[bytes], object]]]:
+        """As `Form.json_columns`."""
+        return ((self._table, one.columns[0], one.json) for one in self._fields if one.json is not None)
+
+
 class Form(Generic[R]):
     """The rows of one kind: their statements, and both ways between row and record."""
 
@@ -46,7 +78,7 @@ class Form(Generic[R]):
         model: Any = declared.model
         hints = {name: kind for name, kind in get_type_hints(model).items() if not declared.body or name in declared.columns}
         self._listed: msgspec.json.Decoder[R] = msgspec.json.Decoder(declared.model)
-        self._fields = [_field(name, kind, declared) for name, kind in hints.items()]
+        self._fields = [_field(name, kind, declared.columns) for name, kind in hints.items()]
         self._has_org = "org" in model._fields
         edited = {column for one in self._fields if one.name in declared.edited for column in one.columns}
         body = [declared.body] if declared.body else []
@@ -244,10 +276,10 @@ def _replaced(record: Any, **fields: object) -> Any:
     return record._replace(**fields)
 
 
-def _field(name: str, kind: Any, declared: Record[Any]) -> _Field:
-    column = declared.columns.get(name, name)
+def _field(name: str, kind: Any, columns: Mapping[str, str | tuple[str, ...]]) -> _Field:
+    column = columns.get(name, name)
     if get_args(kind) and NoneType in get_args(kind):
-        inner = _field(name, next(each for each in get_args(kind) if each is not NoneType), declared)
+        inner = _field(name, next(each for each in get_args(kind) if each is not NoneType), columns)
         return inner._replace(
             write=lambda value: [None] if value is None else inner.write(value),
             read=lambda values: None if values[0] is None else inner.read(values),
