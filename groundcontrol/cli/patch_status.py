@@ -41,7 +41,7 @@ def _release(one: Any) -> list[str]:
 
 def _notes(one: Any) -> str:
     notes = [
-        one["held"], one["kept_back"], "" if one["reboot_due_since_at"] is None else f"reboot due for {age(one['reboot_due_since_at'])}",
+        one["held"], one["kept_back"], "" if one["reboot_due_since_at"] is None else f"reboot due since {age(one['reboot_due_since_at'])}",
         f"also patched by {one['other_patcher']}" if one["other_patcher"] else "", "" if one["policies"] else "under no patch policy",
     ]  # fmt: skip
     return "; ".join(filter(None, notes))

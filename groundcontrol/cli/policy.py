@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
-from groundcontrol.cli.formatting import MISSING
+from groundcontrol.cli.formatting import MISSING, moment
 from groundcontrol.cli.hub_file import HubFile
 from groundcontrol.cli.options import add_act, add_acts
 
@@ -90,6 +90,30 @@ COLUMNS: Final[Columns] = {
 }  # fmt: skip
 
 
+PAUSES: Final = {
+    "owner": "its owner may no longer act: `stardust policy take-over`",
+    "restored": "the hub was restored from a backup: `stardust policy resume`",
+    "suspended": "the organisation was suspended: `stardust policy resume`",
+    "stopped": "its last roll-out was stopped: look at it, then save the policy again",
+}
+MOST_LINES: Final = 20
+
+
+def _few(lines: list[str]) -> list[str]:
+    """The first of these lines, and how many more there are."""
+    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES} more"]
+
+
+def _ripe(each: Any) -> str:
+    return "(never old enough: each version is replaced before)" if each["superseded"] else f"until {moment(each['ripe_at'])}"
+
+
+def _of_node(row: Any) -> list[str]:
+    """The patch policies of a node, when the first of them is due, and what keeps it from them."""
+    due = f"; next {moment(row['next_at'])}" if row["next_at"] is not None else ""
+    return [f"{row['name']}: {', '.join(row['policies']) or 'under no patch policy'}{due}", *filter(None, (row["held"], row["kept_back"]))]
+
+
 async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     if args.policy is None and args.node is None:
         raise CliError("name a patch policy, or a node with --node", "command.usage")
@@ -97,7 +121,7 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
         rows = [row for row in (await hub.get("/patch-status"))["nodes"] if args.node in (row["node_id"], row["name"])]
         if not rows:
             raise CliError(f"there is no node {args.node}", "selector.nothing")
-        return print_answer(args, rows[0], shown(f"{rows[0]['name']}: {', '.join(rows[0]['policies']) or 'under no patch policy'}"))
+        return print_answer(args, rows[0], "\n".join(map(shown, _of_node(rows[0]))))
     one = _find(policies, args.policy)
     body = {name: value for name, value in one.items() if name not in ("id", "owner", "paused", "next_at", "version")}
     answer = await hub.post("/patch-policies/preview", {"policy": body, "id": one["id"]})
@@ -110,17 +134,20 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     if args.json:
         print(json.dumps(answer))
         return 0
-    lines = [f"{one['name']}: {one['what']}, {_when(one)} ({one['zone']}), {len(answer['nodes'])} nodes in waves of {answer['waves']}"]
+    waves = f"in waves of {', '.join(map(str, answer['waves']))}" if answer["waves"] else "can take part"
+    lines = [f"{one['name']}: {one['what']}, {_when(one)} ({one['zone']}), {len(answer['nodes']) or 'no'} nodes {waves}"]
+    if not one["enabled"] or one["paused"]:
+        lines.append(f"does not run: {PAUSES[one['paused']] if one['enabled'] else 'it is off'}")
     lines += [f"next: {each['local']} {each['zone']} {each['shifted']}".rstrip() for each in answer["next"]]
-    lines += [f"takes: {each['package']} {each['version']} on {each['nodes']}" for each in answer["packages"][:20]]
-    lines += [f"waits for its age: {each['package']} {each['version']}" for each in answer["waiting_for_age"][:20]]
+    lines += _few([f"takes: {each['package']} {each['version']} on {each['nodes']}" for each in answer["packages"]])
+    lines += _few([f"waits for its age: {each['package']} {each['version']} {_ripe(each)}" for each in answer["waiting_for_age"]])
     names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")} if answer["held"] else {}
-    lines += [f"left out: {words}" for words in sorted({each["kept_back"] for each in answer["nodes"]} - {""})[:20]]
-    lines += [
-        f"held: {names.get(each['node_id'], each['node_id'])}: {each['words']}"
-        + (f"; what helps: {each['remedy']}" if each["remedy"] else "")
-        for each in answer["held"][:50]
-    ]
+    lines += _few([f"left out: {words}" for words in sorted({each["kept_back"] for each in answer["nodes"]} - {""})])
+    held: dict[str, list[str]] = {}
+    for each in answer["held"]:
+        why = each["words"] + (f"; what helps: {each['remedy']}" if each["remedy"] else "")
+        held.setdefault(why, []).append(names.get(each["node_id"], each["node_id"]))
+    lines += [f"held: {', '.join(found)}: {why}" for why, found in held.items()]
     lines += [f"warning: {each['words']}" for each in answer["warnings"]]
     print("\n".join(map(shown, lines)))
     return 0

@@ -178,7 +178,10 @@ async def _show(hub: Hub, args: argparse.Namespace) -> int:
         print(json.dumps({"rollout": one, "targets": targets}))
         return 0
     print(shown(_line(one)))
-    rows = [[_wave(each["wave"]), each["name"], each["state"], each["step"], each["words"], each["remedy"]] for each in targets]
+    rows = [
+        [_wave(each["wave"]), each["name"], each["state"].replace("_", " "), each["step"], each["words"], each["remedy"]]
+        for each in targets
+    ]
     print(table(("WAVE", "NODE", "STATE", "STEP", "WHY", "REMEDY"), rows))
     phases = [[phase["state"], _wave(phase["wave"]), moment(phase["from_at"]), moment(phase["to_at"])] for phase in one["phases"]]
     print(table(("STATE", "WAVE", "FROM", "TO"), phases))

@@ -107,6 +107,7 @@ def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
     ]
     firm = {one.node_id for one in held if one.reason not in ("offline", "list_unknown")}
     targets = [node for node in chosen if node.id not in firm]
+    of_targets = {node.id: choices[node.id] for node in targets}  # nothing is done on the others
     candidates = [candidate_of(policy, node, node.id in fleet.online, fleet.own_machine) for node in targets]
     waves = waves_of(policy.order, candidates)
     wave_of = {node: index for index, wave in enumerate(waves) for node in wave}
@@ -114,8 +115,8 @@ def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
     job_s = _job_s(policy, targets, choices, fleet)
     return PatchPreviewView(
         nodes=[_node_view(node, wave_of[node.id], choices[node.id], fleet) for node in targets[:MOST_NODES]],
-        packages=_packages(choices),
-        waiting_for_age=_waiting(policy, choices, fleet.seen, now),
+        packages=_packages(of_targets),
+        waiting_for_age=_waiting(policy, of_targets, fleet.seen, now),
         held=held,
         next=next_dates(policy, now, fleet.decided),
         expected_s=expected_s(policy.order, sizes, policy.watch_s, job_s),

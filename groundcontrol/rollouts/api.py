@@ -97,11 +97,12 @@ async def get_rollout(call: ApiRequest) -> RolloutView:
 
 
 async def list_targets(call: ApiRequest) -> TargetsView:
-    """The targets of a roll-out: state, reason with its remedy, job and gates."""
+    """The targets of a roll-out by wave: state, reason with its remedy, job and gates."""
     call.query()
     one, seen = await _rollout(call), await seen_nodes(call)
     jobs = {key: str(job.id) for key, job in (await call.services[RolloutStore].jobs_of(one)).items()}
-    return TargetsView(targets=[target_view(one, target, jobs) for target in one.targets if seen is None or target.node in seen])
+    targets = sorted(one.targets, key=lambda target: target.wave)  # a canary that is held changes places with another node
+    return TargetsView(targets=[target_view(one, target, jobs) for target in targets if seen is None or target.node in seen])
 
 
 async def list_gates(call: ApiRequest) -> GatesView:

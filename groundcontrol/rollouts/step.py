@@ -382,7 +382,7 @@ class _Draft(TargetLife):
                 continue
             node = self._node(one)
             if not node.looked:
-                self._set(one, words="what it shows before the work is being read")
+                self._set(one, words="its state before the work is being read")
                 continue
             begun = one._replace(
                 wave=max(one.wave, late),  # one that was held joins the present wave, so that the next one waits for it

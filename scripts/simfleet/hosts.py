@@ -190,6 +190,16 @@ class SimulatedUpdates:
         return Reading([tuple(one) for one in self.planned], self.total)
 
 
+class SimulatedServices:
+    """The table of failed services of a simulated host: there are none."""
+
+    subject = "services"
+
+    def read(self, now: float) -> Reading:
+        del now
+        return Reading([], 0)
+
+
 def install(host: Host, root: Path) -> None:
     """Write the package database of a simulated host below `root`, in apk's format, which is the simplest."""
     database = root / "lib/apk/db/installed"

@@ -28,7 +28,7 @@ import msgspec
 from groundcontrol.samples.chunks.pack_codec import unpack
 from scripts.dev.state_files import write
 from scripts.dev.terminal import reason_of
-from scripts.simfleet.hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedUpdates, install
+from scripts.simfleet.hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedServices, SimulatedUpdates, install
 from scripts.simfleet.jobs import SimulatedLauncher
 from spider.clock import Clock, SystemClock
 from spider.config import Config, parse_url
@@ -168,7 +168,7 @@ class Server:
         self._inventory = PackageSync(self._link.send, str(root))
         self._link.on_joined(self._inventory.joined)
         self._link.on_message(PackagesHeld, self._inventory.acknowledge)
-        self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
+        self._tables = Tables([SimulatedProcesses(self.host), SimulatedServices(), self._newer], clock, self._link.send)
         self._link.on_joined(self._tables.joined)
         self._link.on_message(Watch, self._tables.watch)
         collectors = [SimulatedCollector(self.host, family) for family in ("pulse", "breathe")]

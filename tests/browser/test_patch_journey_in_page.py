@@ -114,6 +114,7 @@ def test_a_policy_is_made_stopped_by_its_canary_repaired_and_tried_again_in_the_
             one.host.sh("rm /srv/broken; dpkg --configure -a >/dev/null 2>&1 || true")
             one.wait_row(one.submit("check"))
         again.click()
+        page.get_by_role("button", name="Try again now").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("rest of Shop by night")
         follow(page, page.get_by_role("paragraph").filter(has_text=re.compile("^Succeeded:")))
         pictures(seen, "4-succeeded")

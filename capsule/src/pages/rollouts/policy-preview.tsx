@@ -18,8 +18,19 @@ interface Props {
   stale: boolean;
 }
 
+/** The reason with what helps -> the servers that it holds: many are often held for one reason. */
+function heldByReason(held: PatchPreviewView["held"]): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { node_id, words, remedy } of held) {
+    const why = remedy ? t`${words}. What helps: ${remedy}.` : words;
+    found.set(why, [...(found.get(why) ?? []), node_id]);
+  }
+  return found;
+}
+
 export function PolicyPreview({ preview, zone, stale }: Props): VNode {
   const { nodes, packages, waiting_for_age: waiting, held, next, warnings, waves } = preview;
+  const reasons = [...heldByReason(held)];
   const kept = [...new Set(nodes.map(({ kept_back }) => kept_back))].filter(Boolean);
   const more = (all: number): VNode | null => (all > MOST ? <li class="t3">{t`and ${all - MOST} more`}</li> : null);
   return (
@@ -29,6 +40,26 @@ export function PolicyPreview({ preview, zone, stale }: Props): VNode {
           <Glyph kind="warn" label="" /> <span class="anywhere">{words}</span>
         </p>
       ))}
+      <div>
+        <p class="label">{t`Next dates`}</p>
+        {next.length ? (
+          <ol class="plain-list">
+            {next.map((one) => (
+              <li key={one.due_at}>
+                {one.zone === ZONE_OF_NODE ? one.local : t`${beginWords(one.due_at, one.local, one.zone, dayStart.value)} here`}
+                <span class="t3">
+                  {" "}
+                  {one.zone === ZONE_OF_NODE ? t`in ${zoneWords(one.zone)}` : t`${one.local} in ${zoneWords(one.zone)}`}
+                  {one.shifted === "skipped" && ` · ${t`this time is skipped by the clock change: it runs once, right after`}`}
+                  {one.shifted === "repeated" && ` · ${t`this time comes twice: it runs once`}`}
+                </span>
+              </li>
+            ))}
+          </ol>
+        ) : (
+          <p class="wrong">{t`It would never run, in ${zoneWords(zone)}.`}</p>
+        )}
+      </div>
       <p>
         <b>{t`${plural(packages.length, "package")} on ${plural(nodes.filter(({ take }) => take > 0).length, "server")}, as of today`}</b>
         {waves.length > 0 && <span class="t3"> {t`in waves of ${waves.join(", ")}, about ${shortDuration(preview.expected_s)}`}</span>}
@@ -79,36 +110,20 @@ export function PolicyPreview({ preview, zone, stale }: Props): VNode {
         <div>
           <p class="label">{t`${plural(held.length, "server")} held`}</p>
           <ul class="plain-list">
-            {held.slice(0, MOST).map((one) => (
-              <li key={one.node_id} class="anywhere">
-                <a href={`/n/${one.node_id}`}>{nodeLabel(one.node_id)}</a>{" "}
-                <span class="t3">{one.remedy ? t`${one.words}. What helps: ${one.remedy}.` : one.words}</span>
+            {reasons.slice(0, MOST).map(([why, ids]) => (
+              <li key={why} class="anywhere">
+                {ids.slice(0, MOST).map((id) => (
+                  <a key={id} href={`/n/${id}`}>
+                    {nodeLabel(id)}{" "}
+                  </a>
+                ))}
+                {ids.length > MOST && t`and ${ids.length - MOST} more`} <span class="t3">{why}</span>
               </li>
             ))}
-            {more(held.length)}
+            {more(reasons.length)}
           </ul>
         </div>
       )}
-      <div>
-        <p class="label">{t`Next dates`}</p>
-        {next.length ? (
-          <ol class="plain-list">
-            {next.map((one) => (
-              <li key={one.due_at}>
-                {one.zone === ZONE_OF_NODE ? one.local : t`${beginWords(one.due_at, one.local, one.zone, dayStart.value)} here`}
-                <span class="t3">
-                  {" "}
-                  {one.zone === ZONE_OF_NODE ? t`in ${zoneWords(one.zone)}` : t`${one.local} in ${zoneWords(one.zone)}`}
-                  {one.shifted === "skipped" && ` · ${t`this time is skipped by the clock change: it runs once, right after`}`}
-                  {one.shifted === "repeated" && ` · ${t`this time comes twice: it runs once`}`}
-                </span>
-              </li>
-            ))}
-          </ol>
-        ) : (
-          <p class="wrong">{t`It would never run, in ${zoneWords(zone)}.`}</p>
-        )}
-      </div>
     </div>
   );
 }

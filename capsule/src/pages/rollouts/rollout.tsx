@@ -104,7 +104,9 @@ interface Acting {
 function Head({ rollout, onChange }: Acting): VNode {
   const act = useAction();
   const [stopping, setStopping] = useState(false);
+  const [retrying, setRetrying] = useState(false);
   const phase = rolloutPhase(rollout.state);
+  const retry = (): void => void act.run(async () => go(`/rollout/${(await retryRest(rollout.id)).id}`));
   const run = (doing: () => Promise<RolloutView>): void => void act.run(async () => onChange(await doing()));
   const left = rollout.targets.total - rollout.targets.passed;
   const tone = rolloutTone(rollout.state, rollout.targets.failed + rollout.targets.unknown);
@@ -143,7 +145,7 @@ function Head({ rollout, onChange }: Acting): VNode {
               <Button kind="danger" icon="square" onClick={() => setStopping(true)}>{t`Stop…`}</Button>
             )}
             {phase === "over" && left > 0 && (
-              <Button busy={act.busy} onClick={() => void act.run(async () => go(`/rollout/${(await retryRest(rollout.id)).id}`))}>
+              <Button busy={act.busy} onClick={() => (rollout.policy_id === null ? retry() : setRetrying(true))}>
                 {t`Try the other ${left} again…`}
               </Button>
             )}
@@ -160,8 +162,29 @@ function Head({ rollout, onChange }: Acting): VNode {
         </Banner>
       )}
       {rollout.observes && <p class="meta t3">{t`Its gates only observe: they are shown and stop nothing.`}</p>}
+      {retrying && <RetryDialog left={left} rollout={rollout} onClose={() => setRetrying(false)} />}
       {stopping && <StopDialog rollout={rollout} onChange={onChange} onClose={() => setStopping(false)} />}
     </>
+  );
+}
+
+/** The rest of a one-off roll-out is planned first, and asks then. That of a patch policy begins at once. */
+function RetryDialog({ rollout, left, onClose }: { rollout: RolloutView; left: number; onClose: () => void }): VNode {
+  const act = useAction(t`Not started`);
+  const end = act.dialogProps(onClose);
+  const retry = async (): Promise<void> => {
+    await act.run(async () => go(`/rollout/${(await retryRest(rollout.id)).id}`));
+  };
+  return (
+    <Dialog title={t`Try the other ${left} now?`} icon="send" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{t`It begins at once, within the limits of its patch policy. Windows and freezes hold.`}</p>
+      </div>
+      <Foot {...end}>
+        <Button kind="primary" busy={act.busy} onClick={() => void retry()}>{t`Try again now`}</Button>
+      </Foot>
+    </Dialog>
   );
 }
 

@@ -169,17 +169,20 @@ async def test_a_preview_holds_nodes_whose_agents_are_too_old(hub: TestHub, monk
     await hub.store.nodes.save_identity(session, NodeIdentity(), "1", NodePolicy("managed"), "no", 1.0)
     hub.nodes.connected.add(node.id)
     monkeypatch.setattr(hub.services[FleetReader]._looks, "state", lambda _: "too_old")
-    updates = SubjectTable("updates", hub.clock.now(), 0, ("package",), ())
+    columns = ("package", "installed", "candidate", "security", "repository")
+    updates = SubjectTable("updates", hub.clock.now(), 1, columns, ("nginx", "1", "2", "yes", "debian"))
+    await hub.store.tables.save_table(session, updates)
     monkeypatch.setattr(hub.services[FleetReader]._tables, "tables", lambda _: {"updates": updates})
     answer = (await admin.post("patch-policies/preview", {"policy": {**POLICY, "when": {"weekly": ["sun"]}}})).json
     assert [(one["reason"], one["words"]) for one in answer["held"]] == [AGENT_TOO_OLD]
     assert answer["held"][0]["remedy"] == REMEDIES["agent_too_old"]
-    assert answer["nodes"] == []
+    assert (answer["nodes"], answer["packages"]) == ([], []), "nothing is done on it"
     monkeypatch.setattr(hub.services[FleetReader]._looks, "state", lambda _: "asked")
     for tables, codes in (({"updates": updates}, ["no_units"]), ({}, []), ({"updates": updates, "services": updates}, [])):
         monkeypatch.setattr(hub.services[FleetReader]._tables, "tables", lambda _, tables=tables: tables)
         answer = (await admin.post("patch-policies/preview", {"policy": {**POLICY, "when": {"weekly": ["sun"]}}})).json
         assert [one["code"] for one in answer["warnings"] if one["code"] == "no_units"] == codes
+    assert [(one["package"], one["nodes"]) for one in answer["packages"]] == [("nginx", 1)]
 
 
 async def test_a_date_that_was_skipped_is_not_among_the_next(hub: TestHub) -> None:
