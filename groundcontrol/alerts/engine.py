@@ -177,6 +177,12 @@ class Engine:
         self._inspect(None, self._nodes[None], now)
         return self.take()
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether `tick` would find nothing now: all facts were judged, no condition is present, and nothing waits for `take`."""
+        unsettled = any(node.instances or node.facts is not node.judged[0] for node in self._nodes.values())
+        return bool(self._now) and not self._out and not unsettled
+
     def take(self) -> list[Transition]:
         """The transitions since the last call of `tick` or `take`, in order."""
         out, self._out = self._out, []

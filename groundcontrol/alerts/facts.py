@@ -160,6 +160,10 @@ class FactReader:
         elif job.state in TERMINAL:
             self._failed_at.pop(job.node_id, None)
 
+    def has_turn(self, turn: int) -> bool:
+        """Whether `read` gives facts in this turn. The first turn is also that of what belongs to no node."""
+        return turn < max(1, len(self._nodes))
+
     def read(self, turn: int, turns: int) -> Iterator[NodeFacts]:
         """The facts of one part of all nodes. Args: turn: the number of the part, from 0. turns: how many parts there are."""
         for index, node in enumerate(list(self._nodes.values())):

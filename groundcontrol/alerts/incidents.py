@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.model import RANK, Alert, AlertId, Incident, IncidentId, InstanceKey, Rule, RuleId, Transition
 from groundcontrol.alerts.states import CHANNEL_BROKEN, HUB_STATES
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from spider.wire.ids import new_time_id
 
@@ -109,6 +110,11 @@ class Book:
                 self._settling.setdefault(alert.id)
             else:
                 self._settling.pop(alert.id, None)
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether `settled` has to be called."""
+        return bool(self._settling)
 
     def settled(self, now: float, known_at: Callable[[InstanceKey], float | None]) -> list[Alert]:
         """The episodes that have settled, with `suppressed_by` empty. Each call counts whether an episode has a new value.
@@ -378,7 +384,11 @@ def is_of_event(rule: Rule) -> bool:
 
 def is_about_the_hub(rule: Rule) -> bool:
     """Whether a rule is about the hub itself, which all organisations share. A broken channel is its organisation's own."""
-    match parse(rule.expr):
+    try:
+        expression = parse(rule.expr)
+    except BadRequest:  # another version of the hub stored it
+        return False
+    match expression:
         case State(kind=kind):
             return kind in HUB_STATES and kind != CHANNEL_BROKEN
         case EventOf(type=type_):

@@ -41,10 +41,9 @@ from spider.wire.sample_messages import Row
 
 log = logging.getLogger(__name__)
 
-TICK_S: Final = 1.0
+RETRY_S: Final = 1.0
 ROUND_TICKS: Final = 10
 """Each node is evaluated once in this number of ticks."""
-SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
 NO_NODE: Final = "an unnamed server"
 """The name of the server in texts about events that a program reported without a server."""
@@ -108,6 +107,8 @@ class AlertService:
         self._event_at = clock.now()
         """The time of the newest event that the bus announced."""
         self._jumps = JumpWatch(clock, STEADY_S)
+        self._wake = asyncio.Event()
+        """Set while changes wait for the store."""
         self._changing = asyncio.Lock()
         """Held from the making of a plan until the book has accepted it, while rules change, and during `load`. Each change of the book or
         the rules builds on the one before."""
@@ -194,35 +195,40 @@ class AlertService:
                     break
                 except StoreError as exc:
                     event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
-                    await self._clock.sleep(TICK_S)
+                    await self._clock.sleep(RETRY_S)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._tick_forever(), name="alert engine")
+                group.create_task(self._store_forever(), name="changes of alerts")
                 group.create_task(self._follow_nodes(changes), name="facts of alerts")
                 group.create_task(self._replay.run(self._engine), name="samples before the start")
                 group.create_task(self._minutes(), name="minutes of alerts")
 
-    async def _tick_forever(self) -> None:
-        saved_at = self._clock.monotonic()
-        turn = 0
+    async def _store_forever(self) -> None:
         while True:
-            await self._clock.sleep(TICK_S)
+            await self._wake.wait()
+            self._wake.clear()
             try:
-                await self.tick(turn)
-                if self._clock.monotonic() - saved_at >= SAVE_EVERY_S:
-                    saved_at = self._clock.monotonic()
-                    await self._store.save_engine(self._book.org, self._engine.snapshot())
+                await self._store_found()
             except HubError as exc:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=len(self._unstored))
             except Exception:  # the boundary: a bug that one alert hits must not end the hub
                 event(log, "alerts_failed", logging.ERROR, exc_info=True)
-            turn = (turn + 1) % ROUND_TICKS
 
     async def tick(self, turn: int) -> None:
-        """Evaluate the nodes of one turn, and store the changes.
+        """Evaluate the nodes of one turn, and store the changes. The hub does these separately (`ticker.py`).
 
         Raises: StoreError: the next tick stores the changes that could not be stored now.
         """
-        if len(self._unstored) < MOST_UNSTORED:
+        self.evaluate(turn)
+        await self._store_found()
+
+    def evaluate(self, turn: int) -> None:
+        """Evaluate the nodes of one turn, if anything is due. What changes is stored a moment later.
+
+        An organisation pays for its nodes: one with few of them has turns without any, in which nothing is due unless a condition is present.
+        """
+        if not self.is_loaded:
+            return
+        if len(self._unstored) < MOST_UNSTORED and (self._facts.has_turn(turn) or not self._engine.is_calm):
             for facts in self._facts.read(turn, ROUND_TICKS):
                 self._engine.set_node(facts, self._clock.now())
             self._engine.is_clock_steady = self._jumps.is_steady()
@@ -230,9 +236,17 @@ class AlertService:
             began = time.perf_counter()
             self._unstored += self._engine.tick(self._clock.now())
             self.evaluated_s += time.perf_counter() - began
+        if self._unstored or self._book.is_settling:
+            self._wake.set()
+        else:
+            self._ticked_at = self._clock.monotonic()
+
+    async def _store_found(self) -> None:
+        """Store the changes that evaluations found. Raises: StoreError: the next call stores what could not be stored now."""
         if self._unstored:
             await self._store_all()
-        await self._notify_settled()
+        if self._book.is_settling:
+            await self._notify_settled()
         self._ticked_at = self._clock.monotonic()
 
     async def _store_all(self) -> None:
@@ -374,6 +388,8 @@ class AlertService:
         while True:
             await self._clock.sleep(MINUTE_S)
             try:
+                await self._store_found()  # the snapshot shows as firing what has a stored alert
+                await self._store.save_engine(self._book.org, self._engine.snapshot())
                 await self.minute()
             except HubError as exc:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
@@ -389,8 +405,11 @@ class AlertService:
         """
         await self._catch_up()
         await self._look_back()
-        self._engine.set_hub(await self._hub_facts.read(self._book.org))
+        hub = await self._hub_facts.read(self._book.org)
+        self._engine.set_hub(hub)
         await self._renew_flags()
+        if not hub.channels:
+            return  # nobody is notified
         async with self._changing:
             repeats = await self._intents.repeats(self._clock.now())
             new, again = await self._intents.missing()

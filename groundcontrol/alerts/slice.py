@@ -28,6 +28,7 @@ from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.store import AlertStore, RuleStore
+from groundcontrol.alerts.ticker import Ticker
 from groundcontrol.config import Config
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.steady_clock import SteadyClock
@@ -154,6 +155,7 @@ SLICE: Final = Slice(
         provide(Book)(lambda services: Book(services.org)),
         provide(Intents)(_intents),
         provide(AlertService)(_alerts),
+        provide(Ticker)(lambda services: Ticker(services.clock, lambda: [services.of(org)[AlertService] for org in services.orgs])),
         provide(RowSink)(lambda services: services[AlertService]),
         provide(Previews)(lambda _: Previews()),
         provide(RulePreviews)(
@@ -163,7 +165,7 @@ SLICE: Final = Slice(
         provide(AlertHandler)(lambda services: services[AlertService]),
         provide(NodeHealth)(_health),
     ),
-    tasks=(Heartbeat, HubFactReader, AlertService, *NOTIFY_TASKS),
+    tasks=(Heartbeat, HubFactReader, Ticker, AlertService, *NOTIFY_TASKS),
     per_org=(Book, Rules, Engine, FactReader, RulePreviews, Intents, AlertService, RowSink, AlertHandler),
     expires=(*NOTIFY_EXPIRES, Expiry("alerts", KEEP_S, lambda stores, before: stores[AlertStore].expire_alerts(before))),
 )

@@ -25,7 +25,7 @@ from tests.support.hub import ROOT, HubProcess
 SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
 """Numbers of nodes. Larger fleets are compared with the second size."""
 ORGANISATIONS = int(os.environ.get("STARDUST_FLEET_ORGANISATIONS", "1"))
-"""Over how many organisations the nodes are spread. The page that watches sees those of the first."""
+"""Over how many organisations the nodes are spread. While they are watched, a page of each follows its fleet."""
 OF_THE_WHOLE_HUB = "of-the-whole-hub-0123"
 """The token of `/metrics`, with which a hub of several organisations shows the figures of all."""
 SETTLE_S = 20.0
@@ -91,25 +91,32 @@ def a_fleet(
         fleet = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
             wait_online(hub, count * (0.9 if flags else 1.0))
-            if ORGANISATIONS > 1:
-                hub.end()
-                _spread(hub.folder)
-                hub.launch()
-                wait_online(hub, count * (0.9 if flags else 1.0))
             yield hub, fleet
         finally:
             fleet.terminate()
             fleet.wait(60)
 
 
-def _spread(folder: Path) -> None:
-    """Give each organisation its share of the nodes, while the hub is stopped."""
+def _spread(hub: HubProcess, count: int) -> None:
+    """Give each organisation its share of the nodes, while the hub is stopped. With one organisation it restarts too, to be comparable."""
+    hub.end()
+    _add_organisations(hub.folder)
+    hub.launch()
+    wait_online(hub, count)
+
+
+def _add_organisations(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / "stardust.db")) as db, db:
         for number in range(2, ORGANISATIONS + 1):
             db.execute(
                 "INSERT INTO organisation (no, id, slug, name, state, sso_only, require_totp, created_at, version)"
                 " VALUES (?, ?, ?, ?, 'active', 0, 'none', 1.0, 0)",
                 (number, f"{number:026d}", f"org-{number}", f"Organisation {number}"),
+            )
+            db.execute(
+                "INSERT INTO membership (org, account, role, source, reason, created_at)"
+                " SELECT ?, no, 'admin', 'local', '', 1.0 FROM account WHERE username = 'admin'",
+                (number,),
             )
         db.execute("UPDATE node SET org = no % ? + 1", (ORGANISATIONS,))
 
@@ -124,13 +131,15 @@ def wait_online(hub: HubProcess, count: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def live_clients(hub: HubProcess, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
-    """This many clients that follow the topic `fleet`."""
+async def live_clients(
+    hub: HubProcess, count: int, organisations: Sequence[str] = ("default",)
+) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
+    """This many clients for each organisation that follow its topic `fleet`."""
     token = (await asyncio.to_thread(hub.login)).token
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, connector=aiohttp.TCPConnector(limit=0)) as http:
         sockets = []
-        for _ in range(count):
-            socket = await http.ws_connect(f"{hub.url}/api/v1/live", max_msg_size=0)
+        for slug in [*organisations] * count:
+            socket = await http.ws_connect(f"{hub.url}/api/v1/live?organisation={slug}", max_msg_size=0)
             await socket.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": "fleet"}]))
             sockets.append(socket)
         yield sockets
@@ -142,17 +151,19 @@ async def _drain(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 
 async def _watched(hub: HubProcess) -> tuple[float, float]:
-    """Percent of a core that the hub takes while one page follows the fleet, and rows received in a second."""
-    async with live_clients(hub, 1) as [page]:
-        reading = asyncio.create_task(_drain(page))
+    """Percent of a core that the hub takes while a page of each organisation follows its fleet, and rows received in a second."""
+    slugs = ["default", *(f"org-{number}" for number in range(2, ORGANISATIONS + 1))]
+    async with live_clients(hub, 1, slugs) as pages:
+        reading = [asyncio.create_task(_drain(page)) for page in pages]
         await asyncio.sleep(SETTLE_S)
         began, before, rows_before = time.monotonic(), cpu_s(hub.pid), await asyncio.to_thread(figure, hub, "rows_total")
         await asyncio.sleep(MEASURE_S)
         took = time.monotonic() - began
         share = (cpu_s(hub.pid) - before) / took * 100
         rows = (await asyncio.to_thread(figure, hub, "rows_total") - rows_before) / took
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        for one in reading:
+            one.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
         return share, rows
 
 
@@ -178,6 +189,7 @@ def crowd() -> Results:
     for size in SIZES:
         # The servers connect over the length of a pack, so that their packs do not arrive in the same seconds.
         with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size, pack_s=PACK_S, come_within_s=PACK_S) as (hub, _):
+            _spread(hub, size)
             time.sleep(SETTLE_S)
             before, disk_before, rows_before = cpu_s(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
             held_mb = _least_resident_mb(hub.pid, UNWATCHED_S)

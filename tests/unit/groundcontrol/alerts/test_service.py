@@ -599,3 +599,21 @@ async def test_a_new_alert_of_a_snoozed_node_is_notified_before_the_snooze_ends(
 
 
 # -- what channels are notified of, and what explain says ---------------------------------------------------------
+
+
+async def test_a_calm_organisation_is_evaluated_in_the_turns_of_its_nodes_alone(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So what an organisation costs follows from its nodes. While a condition is present, each second counts."""
+    ticks: list[float] = []
+    tick = trial.engine.tick
+
+    def counted(now: float) -> list[Transition]:
+        ticks.append(now)
+        return tick(now)
+
+    monkeypatch.setattr(trial.engine, "tick", counted)
+    await trial.pass_s(6 * ROUND_TICKS)
+    assert len(ticks) == 6
+    await fires(trial, trial.nodes[0], 1.0)
+    ticks.clear()
+    await trial.pass_s(ROUND_TICKS)
+    assert len(ticks) == ROUND_TICKS

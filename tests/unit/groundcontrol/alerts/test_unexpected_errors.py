@@ -14,6 +14,8 @@ from groundcontrol.alerts.heartbeat import Heartbeat
 from groundcontrol.alerts.hub_facts import AUDIT_AGAIN_S, HubFactReader
 from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.alerts.replay import Replay
+from groundcontrol.alerts.service import AlertService
+from groundcontrol.alerts.ticker import Ticker
 from groundcontrol.core.bus import SessionChanged
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.samples.model import SeriesSchema
@@ -69,16 +71,25 @@ async def test_the_alerts_go_on_after_an_unexpected_error(
     async def nothing() -> None:
         """The state is loaded already."""
 
+    def breaks(_turn: int) -> None:
+        raise RuntimeError("a bug")
+
+    evaluated: list[int] = []
+    beside = SimpleNamespace(evaluate=evaluated.append)
     monkeypatch.setattr(trial.service, "load", nothing)
-    for part, name in ((trial.service, "tick"), (trial.service, "minute"), (trial.service._facts, "reload")):
+    monkeypatch.setattr(trial.service, "evaluate", breaks)
+    for part, name in ((trial.service, "minute"), (trial.service, "_store_found"), (trial.service._facts, "reload")):
         monkeypatch.setattr(part, name, fails)
-    running = asyncio.create_task(trial.service.run())
+    ticker = Ticker(trial.clock, lambda: [trial.service, cast("AlertService", beside)])
+    running = asyncio.gather(trial.service.run(), ticker.run())
     await settle()
+    trial.service._wake.set()
     trial.service._bus.publish(SessionChanged(trial.nodes[0], 1, HubId("hub"), online=True, org=1))
     await trial.clock.elapse(61)
     assert not running.done()
     assert set(logged(caplog)) == {"alerts_failed", "alert_facts_failed"}
-    assert logged(caplog).count("alerts_failed") > 2
+    assert logged(caplog).count("alerts_failed") > 60, "each second tries again"
+    assert len(evaluated) >= 60, "other organisations are evaluated"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
