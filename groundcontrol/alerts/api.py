@@ -11,7 +11,8 @@ from groundcontrol.alerts.channels_api import deliveries_with_attempts
 from groundcontrol.alerts.channels_views import DeliveriesView
 from groundcontrol.alerts.explaining_views import ExplainView, explanation_view
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.incidents import NOTICES, Names
+from groundcontrol.alerts.hub_facts import may_change_rules_of_the_hub
+from groundcontrol.alerts.incidents import NOTICES, Names, is_about_the_hub
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, AlertId, DeliveryId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.reading import seen_place, seen_rule, title_for
@@ -50,7 +51,7 @@ from groundcontrol.alerts.views import (
     rule_of,
     rule_view,
 )
-from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.errors import BadRequest, Forbidden, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.store import LogStore
@@ -254,9 +255,22 @@ async def edit_rule(call: ApiRequest, patch: RulePatch) -> RuleView:
 
 async def _save(call: ApiRequest, rule: Rule) -> RuleView:
     checked = checked_rule(rule)
+    _check_not_of_the_hub(call, [checked])
     await _check_servers(call, [checked])
     [saved] = await call.services[AlertService].save_rules(call.scope, [checked])
     return rule_view(saved, call.services[Rules].unit(saved))
+
+
+def _check_not_of_the_hub(call: ApiRequest, after: Sequence[Rule]) -> None:
+    """Nobody else changes when the hub's own alerts fire.
+
+    Args: after: rules as they would be; those before them count as well. Raises: Forbidden.
+    """
+    if may_change_rules_of_the_hub(call.scope):
+        return
+    before = (call.services[Rules].get(rule.id) for rule in after)
+    if any(is_about_the_hub(rule) for rule in (*after, *before) if rule is not None):
+        raise Forbidden("a rule about the hub itself: only an admin of this hub may change it")
 
 
 async def _check_servers(call: ApiRequest, after: Sequence[Rule]) -> None:
@@ -289,6 +303,7 @@ async def apply_rules(call: ApiRequest, body: RulesBody) -> AppliedRulesView:
     left = [rule.id for rule in rules.all() if rule.id not in named]
     changed = [one.after for one in plan if one.act != "keep"]
     rules.check_names(changed)
+    _check_not_of_the_hub(call, changed)
     await _check_servers(call, changed)
     if changed and not body.dry_run:
         call.services.auth.require_step_up(call.caller)
@@ -305,7 +320,9 @@ def _applied(one: Planned, *, dry_run: bool) -> AppliedRule:
 async def delete_rule(call: ApiRequest) -> None:
     """Delete a rule of a user, or restore the values of a default rule. Alerts of a deleted rule end as `rule_deleted`."""
     call.query()
-    await call.services[AlertService].delete_rule(call.scope, call.services[Rules].find(_rule_id(call)).id)
+    rule = call.services[Rules].find(_rule_id(call))
+    _check_not_of_the_hub(call, [rule])
+    await call.services[AlertService].delete_rule(call.scope, rule.id)
 
 
 async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:

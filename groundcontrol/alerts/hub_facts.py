@@ -60,6 +60,11 @@ def may_tell_of_the_hub(scope: Scope) -> bool:
     return scope.org == DEFAULT_ORG and scope.actor.instance_admin
 
 
+def may_change_rules_of_the_hub(scope: Scope) -> bool:
+    """Whether the caller may change rules about the hub itself: an admin of the hub. In other organisations such rules have no effect."""
+    return scope.org != DEFAULT_ORG or scope.actor.instance_admin
+
+
 class HubFactReader:
     """Reads facts of the data folder, the channels, the bus, the event loop, the clock and the audit log."""
 

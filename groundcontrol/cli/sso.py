@@ -46,12 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grant.add_argument("claim", metavar="CLAIM", help="such as groups or realm_access.roles")
     grant.add_argument("value", metavar="VALUE", help="the group, exactly")
     grant.add_argument("role", choices=ROLES)
-    grant.add_argument("--organisation", metavar="NAME", help="where they become members [the one of --org, or the only one]")
     add_grants(grant)
-    ungrant = add_act(acts, "unmap", help="remove the rows of a group")
+    ungrant = add_act(acts, "unmap", help="remove the rows of a group for one organisation")
     ungrant.add_argument("name")
     ungrant.add_argument("claim", metavar="CLAIM")
     ungrant.add_argument("value", metavar="VALUE")
+    for one in (grant, ungrant):
+        one.add_argument("--organisation", metavar="NAME", help="where they are members by it [the one of --org, or the only one]")
     only = add_act(acts, "only", help="let members log in through providers only, but one admin; off: with passwords too")
     only.add_argument("state", choices=("on", "off"))
     only.add_argument("--local-admin", metavar="USER", help="the admin who may still use a password")
@@ -118,7 +119,10 @@ async def _edited(hub: Hub, args: argparse.Namespace, path: str) -> Any:
         }
         change["groups"] = [*before["groups"], row]
     else:
-        change["groups"] = [row for row in before["groups"] if (row["claim"], row["value"]) != (args.claim, args.value)]
+        gone = (args.claim, args.value, await _organisation(hub, args))
+        change["groups"] = [row for row in before["groups"] if (row["claim"], row["value"], row["organisation"]) != gone]
+        if len(change["groups"]) == len(before["groups"]):
+            raise CliError(f"no row gives {shown(args.value)} a membership in {gone[2]}: stardust sso show {args.name}")
     return await hub.patch(path, change)
 
 

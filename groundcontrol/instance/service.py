@@ -17,6 +17,7 @@ from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import is_visible
 from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PolicyStore
@@ -138,8 +139,8 @@ class OrganisationService:
         return saved
 
     async def set_state(self, scope: Scope, organisation: Organisation, state: OrganisationState) -> Organisation:
-        """Suspend or resume. Suspended: users get 403, roll-outs and policies pause, and nobody is told of anything; running jobs end, and
-        samples are recorded. Resuming starts nothing by itself: its users resume what they want.
+        """Suspend or resume. Suspended: users get 403, roll-outs and policies pause, queued jobs fail, and nobody is told of anything; running jobs
+        end, and samples are recorded. Resuming starts nothing by itself: its users resume what they want.
 
         Raises: Conflict: it was changed meanwhile.
         """
@@ -149,6 +150,7 @@ class OrganisationService:
         return saved
 
     async def _pause(self, scope: Scope, organisation: Organisation) -> None:
+        await self._services[JobTracker].cancel_unauthorized()
         service = self._services[RolloutService]
         for policy in await self._stores[PolicyStore].of_every_org():
             if policy.org == organisation.no and not policy.paused:

@@ -264,6 +264,7 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
         assert files_with(hub.folder, CANARIES)
         settings(page, "Organisations")
         act(page, "Blue Team", "Delete…")
+        expect(dialog).to_contain_text("Backups keep them until they age out")
         button = dialog.get_by_role("button", name="Delete organisation")
         expect(button).to_be_disabled()
         dialog.get_by_role("textbox").fill("blue-team")

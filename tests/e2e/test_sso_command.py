@@ -34,7 +34,10 @@ def test_a_provider_is_set_up_and_checked_from_the_console(tmp_path: Path) -> No
         ]  # fmt: skip
         after = run("set", "company", "--title", "Our company", "--create-accounts", "yes")
         assert (after["title"], after["has_secret"], after["create_accounts"]) == ("Our company", True, True)
-        assert [row["value"] for row in run("unmap", "company", "groups", "ops")["groups"]] == ["dev"]
+        run("map", "company", "groups", "ops", "viewer", "--org", "blue")
+        assert "default, blue" in run("unmap", "company", "groups", "ops", status=1)["message"]
+        unmapped = run("unmap", "company", "groups", "ops", "--organisation", "default")
+        assert [(row["value"], row["organisation"]) for row in unmapped["groups"]] == [("dev", "blue"), ("ops", "blue")]
         assert "back-channel" in said_by(hub, "sso", "show", "company")
         assert run("check", "company", status=1)["code"] == "oidc.unavailable"
         assert "does not answer" in run("list")["providers"][0]["failure"]

@@ -62,8 +62,9 @@ class SqliteApiTokens(ControlStore):
             raise NotFound("there is no such user")
         if password_version not in (None, owner["password_version"]):  # a reset has ended the owner's tokens: none may come after it
             raise Conflict("the password has changed meanwhile: log in again")
-        source = tx.fetch_all("SELECT source FROM membership WHERE org = ? AND account = ?", scope.org, owner["no"])[0]["source"]
-        if source != "local" and token.expires_at - token.created_at > GROUP_TOKEN_S:
+        member = tx.fetch_all("SELECT source, until FROM membership WHERE org = ? AND account = ?", scope.org, owner["no"])[0]
+        expires_at = token.expires_at if member["until"] is None else min(token.expires_at, member["until"])
+        if member["source"] != "local" and token.expires_at - token.created_at > GROUP_TOKEN_S:
             days = f"{GROUP_TOKEN_S / 86400.0:.0f}"
             raise BadRequest(f"a token whose owner's rights come from a group lives at most {days} days", field="days")
         before = tx.now - _RETENTION_S
@@ -75,9 +76,9 @@ class SqliteApiTokens(ControlStore):
             "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
             *(scope.org, token.id, owner["no"], token.name, token.hash, token.role),
-            *(grants_to_json(token.grants), token.sensitive, token.created_at, token.expires_at),
+            *(grants_to_json(token.grants), token.sensitive, token.created_at, expires_at),
         )
-        detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": token.expires_at}
+        detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": expires_at}
         limits = {"sensitive": token.sensitive, "grants": None if token.grants is None else token.grants._asdict()}
         self._chain.write(tx, scope, "token.create", token.id, {**detail, **limits})
         return _to_token(tx.fetch_all(_TOKEN + "WHERE api_token.id = ?", token.id)[0])

@@ -62,7 +62,7 @@ _QUEUED: Final = (
     " FROM job JOIN node ON node.no = job.node WHERE job.state = 'queued' ORDER BY job.no"
 )
 _NOT_ALLOWED: Final = (
-    "the user who ordered this job is no longer allowed to (disabled, another role, other nodes, an expired token), or has another password since:"
+    "the user who ordered this job is no longer allowed to (disabled, suspended, another role, other nodes, an expired token), or has another password since:"
     " the job did not begin"
 )
 

@@ -86,10 +86,12 @@ _OWNER = StoredRights("admin")
 
 
 def may_still_run(rows: Rows, job: Row, now: float) -> bool:
-    """Whether the actor of this job may still order it.
+    """Whether the actor of this job may still order it. In a suspended organisation nobody may, also not the hub's own user.
 
     Args: job: a row with `org`, `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
     """
+    if rows.fetch_one("SELECT 1 FROM organisation WHERE no = ? AND state = 'suspended'", job["org"]) is not None:
+        return False
     rights = rights_of(rows, job["org"], job["actor"], now)
     return may(rights, job_action(job["action"]), job["node_id"], job["tags"], job["created_at"], now)
 

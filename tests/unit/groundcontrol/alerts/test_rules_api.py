@@ -186,3 +186,24 @@ async def test_a_preview_reports_an_incomplete_history(hub: TestHub) -> None:
     now = hub.clock.now()
     found = await admin.post("rules/preview", {"rule": BUSY, "from": now - 7 * 86_400, "to": now})
     assert (found.status, found.json["would_fire"], found.json["complete"]) == (200, [], False)
+
+
+async def test_only_an_admin_of_the_hub_changes_rules_about_the_hub(hub: TestHub) -> None:
+    """When the hub's own alerts fire is not up to an admin of its first organisation."""
+    await hub.second()
+    boss, other = await hub.logged_in("admin"), await hub.logged_in("admin")
+    assert other.user is not None
+    await hub.sql("UPDATE account SET instance_admin = 0 WHERE id = ?", other.user.id)
+    off = {"version": 0, "enabled": False}
+    mine = {
+        "name": "disk",
+        "expr": "state(hub_disk_free_percent)",
+        "select": {"all": True},
+        "when": "below",
+        "warn": {"trigger": 1, "clear": 2},
+    }
+    assert (await other.request("PATCH", "rules/hub.disk", off)).status == 403
+    assert (await other.post("rules", mine)).status == 403
+    assert (await other.request("DELETE", "rules/hub.disk")).status == 403
+    assert (await other.request("PATCH", "rules/hub.channel", off)).status == 200, "its channels are its own"
+    assert (await boss.request("PATCH", "rules/hub.disk", off)).status == 200

@@ -11,6 +11,8 @@ from groundcontrol.adapters.sqlite.organisations import TOMBSTONES, owned
 from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
+from groundcontrol.jobs.model import JobRequest
+from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.enrolment import re_adopt
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.factories import new_node
@@ -252,6 +254,10 @@ async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(
     assert (await boss.post(path, {"reason": "again"})).status == 409
     second = At(boss, "second")
     assert (await second("GET", "nodes")).status == 200
+    token = await second("POST", "tokens", {"name": "mine", "role": "viewer", "days": 30})
+    assert (token.status, token.json["info"]["expires_at"]) == (201, made.json["until"]), (
+        "no token outlives the membership that it was made in"
+    )
     assert (await second("POST", "users", {"username": "mole", "role": "viewer"})).status == 403  # nothing may stay
     eve = hub.anonymous()
     eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
@@ -368,6 +374,20 @@ async def test_a_suspension_pauses_the_rollouts_and_resuming_moves_none(hub: Tes
     assert (await boss.post("organisations/default/resume")).status == 200
     for one in (running, waiting):
         assert (await boss.get(f"rollouts/{one.id}")).json["state"] == "paused", "its users resume what they want"
+
+
+async def test_a_queued_job_fails_at_the_suspension_and_does_not_begin_at_the_resumption(hub: TestHub) -> None:
+    """Whoever ordered it: a user, or the hub itself."""
+    boss, node = await hub.logged_in("admin"), await hub.node("web-1")
+    await created(boss, "second")
+    mine = await boss.post(f"nodes/{node.id}/jobs", {"action": "check"})
+    assert mine.json["state"] == "queued", mine.body
+    of_the_hub = await hub.services[JobService].submit(hub_scope(DEFAULT_ORG), node.id, JobRequest("check"), None)
+    assert (await boss.post("organisations/default/suspend")).status == 200
+    assert (await boss.post("organisations/default/resume")).status == 200
+    for job in (mine.json["id"], of_the_hub.id):
+        seen = (await boss.get(f"jobs/{job}")).json
+        assert (seen["state"], seen["error"]["code"]) == ("failed", "job.not_allowed")
 
 
 async def test_the_agents_of_an_organisation_can_be_removed_before_it_is_deleted(hub: TestHub) -> None:
