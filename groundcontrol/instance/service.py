@@ -10,14 +10,14 @@ from typing import Final, Literal, NamedTuple
 from groundcontrol.access.model import Organisation, OrganisationState
 from groundcontrol.access.store import MembershipStore, OrganisationStore, UserStore
 from groundcontrol.access.users import ALL_USERS, UserAdmin
-from groundcontrol.core.bus import Bus, Revoked
+from groundcontrol.core.bus import Bus, Changed, Revoked
 from groundcontrol.core.errors import BadRequest, Conflict, HasNodes, HubError
 from groundcontrol.core.ids import NodeId, UserId
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import is_visible
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.jobs.tracker import JobTracker
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PolicyStore
@@ -150,7 +150,8 @@ class OrganisationService:
         return saved
 
     async def _pause(self, scope: Scope, organisation: Organisation) -> None:
-        await self._services[JobTracker].cancel_unauthorized()
+        for job in await self._stores[JobStore].cancel_unauthorized(self._clock.now()):
+            self._bus.publish(Changed("job", job.id, job.version, job.org))
         service = self._services[RolloutService]
         for policy in await self._stores[PolicyStore].of_every_org():
             if policy.org == organisation.no and not policy.paused:

@@ -52,7 +52,7 @@ class JobStore(Protocol):
         ...
 
     async def cancel_unauthorized(self, now: float) -> Sequence[Job]:
-        """End queued jobs as failed if their creator is no longer authorized: disabled, a lower role, no access to the node, an expired token.
+        """End queued jobs as failed if their creator is no longer authorized: disabled, suspended, a lower role, no access to the node, an expired token.
 
         `take` claims none of them: it checks the rights in its own transaction.
         """

@@ -123,7 +123,7 @@ class JobTracker:
 
     async def _sweep_once(self) -> None:
         if await self._store[JobStore].any_open():  # without open jobs, the steps would only cost queries
-            for step in (self.cancel_unauthorized, self._take, self._send_again, self._stop, self._expire):
+            for step in (self._cancel_unauthorized, self._take, self._send_again, self._stop, self._expire):
                 await self._log_errors(step())
 
     async def _log_errors(self, work: Awaitable[None]) -> None:
@@ -137,8 +137,7 @@ class JobTracker:
 
     # -- queued: claim and send --------------------------------------------------------------------
 
-    async def cancel_unauthorized(self) -> None:
-        """End queued jobs whose user may no longer order them, or whose organisation is suspended. Raises: StoreError."""
+    async def _cancel_unauthorized(self) -> None:
         for job in await self._store[JobStore].cancel_unauthorized(self._clock.now()):
             self._publish_ended(job)
 
