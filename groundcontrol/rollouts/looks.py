@@ -8,10 +8,12 @@ from typing import Final, NamedTuple
 
 from groundcontrol.agents.registry import Registry
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.steady_clock import JumpWatch
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
 from groundcontrol.nodes.looks import LookRun, LooksState, LookWish, ReceivedLooks
 from groundcontrol.rollouts.gates import Look, Run
+from spider.clock import Clock
 
 _MOUNTED: Final = re.compile(r"filesystem\.used\{mount=(.+)\}\Z")
 
@@ -22,6 +24,12 @@ OF_SERVICES: Final = ("service.cpu{", "service.memory{", "container.cpu{", "cont
 MOST_SERVICES: Final = 180
 
 
+STEP_S: Final = 1.0
+"""A change of the hub's clock that counts as set. Both of its clocks are slewed alike."""
+STEPPED_S: Final = 86_400.0
+"""So long after that, no node's clock is compared with what it was. A roll-out rarely lasts longer."""
+
+
 class HostState(NamedTuple):
     """What the hub knows of a connected node without looks."""
 
@@ -30,6 +38,7 @@ class HostState(NamedTuple):
     boot: str
     broken_packages: tuple[str, ...] | None
     clock_s: float | None
+    """How far its clock is from the hub's; None: not measured, or the hub's own clock was set."""
     full_percent: Mapping[str, float]
     disks: tuple[str, ...] = ()
     """The series of its disks: how long each was busy."""
@@ -40,12 +49,15 @@ class HostState(NamedTuple):
 class Looks:
     """The source of looks."""
 
-    def __init__(self, registry: Registry, tables: ReceivedTables, newest: NewestValues, presence: Presence, looks: ReceivedLooks) -> None:
+    def __init__(
+        self, registry: Registry, tables: ReceivedTables, newest: NewestValues, presence: Presence, looks: ReceivedLooks, clock: Clock
+    ) -> None:
         self._registry = registry
         self._tables = tables
         self._newest = newest
         self._presence = presence
         self._looks = looks
+        self._steady = JumpWatch(clock, STEPPED_S, STEP_S)
 
     def host(self, node: NodeId) -> HostState | None:
         """None: it is not connected, or has sent no sample yet."""
@@ -57,7 +69,7 @@ class Looks:
             max(at for _, at in latest.values()),
             session.boot,
             _broken(self._tables.tables(node).get("package_faults")),
-            self._presence.skew(node),
+            self._presence.skew(node) if self._steady.is_steady() else None,  # it would seem that the clock of each node had moved
             dict(_full(latest)),
             tuple(sorted(name for name in latest if name.startswith(DISK_BUSY))[:MOST_DISKS]),
             tuple(sorted(name for name in latest if name.startswith(OF_SERVICES))[:MOST_SERVICES]),

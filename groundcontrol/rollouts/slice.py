@@ -22,7 +22,9 @@ from groundcontrol.web.services import Services, provide
 
 
 def _evidence(services: Services) -> Evidence:
-    looks = Looks(services[Registry], services[ReceivedTables], services[NewestValues], services[Presence], services[ReceivedLooks])
+    looks = Looks(
+        services[Registry], services[ReceivedTables], services[NewestValues], services[Presence], services[ReceivedLooks], services.clock
+    )
     return Evidence(services, services.clock, looks)
 
 
