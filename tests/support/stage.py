@@ -241,7 +241,7 @@ def tables(star: Star, at: float) -> list[Table]:
               for place, (name, old, new) in enumerate(UPDATES[: star.updates[0]])),
             total=star.updates[0],
         ),
-        table("held", at, ("vim", "2:9.0.1378-2")),
+        table("held", at, ("vim", "2:9.0.1378-2", "held")),
     ]  # fmt: skip
 
 
