@@ -1,4 +1,7 @@
-"""Waits by polling for state that has no event of its own."""
+"""Waits by polling for state that has no event of its own.
+
+Each look takes processor time from what is waited for, so the longer a wait lasts, the rarer its looks are.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from typing import TypeVar
 
 LIMIT_S = 120.0
 """Long enough for a busy machine: only a test that fails waits for so long."""
-POLL_S = 0.02
+POLL_S, RAREST_S = 0.02, 0.25
+"""The first pause between two looks, and the longest."""
+SHARE = 0.1
+"""A pause is this part of the time already waited: so much longer may a wait become."""
 
 T = TypeVar("T")
 What = str | Callable[[], str]
@@ -22,11 +28,9 @@ def wait_until(read: Callable[[], T], limit_s: float = LIMIT_S, what: What = "",
 
     Raises: TimeoutError.
     """
-    ends_at = time.monotonic() + limit_s
+    began_at = time.monotonic()
     while not (found := read()):
-        if time.monotonic() > ends_at:
-            raise _too_late(limit_s, what)
-        time.sleep(poll_s)
+        time.sleep(_pause_s(began_at, limit_s, what, poll_s))
     return found
 
 
@@ -35,11 +39,9 @@ async def eventually(read: Callable[[], T], limit_s: float = LIMIT_S, what: What
 
     Raises: TimeoutError.
     """
-    ends_at = time.monotonic() + limit_s
-    while not (found := await asyncio.to_thread(read)):
-        if time.monotonic() > ends_at:
-            raise _too_late(limit_s, what)
-        await asyncio.sleep(POLL_S)
+    began_at = time.monotonic()
+    while not (found := await asyncio.to_thread(read)):  # noqa: ASYNC110  # what is waited for has no event
+        await asyncio.sleep(_pause_s(began_at, limit_s, what))
     return found
 
 
@@ -48,13 +50,15 @@ async def ask_until(ask: Callable[[], Awaitable[T]], limit_s: float = LIMIT_S, w
 
     Raises: TimeoutError.
     """
-    ends_at = time.monotonic() + limit_s
-    while not (found := await ask()):
-        if time.monotonic() > ends_at:
-            raise _too_late(limit_s, what)
-        await asyncio.sleep(poll_s)
+    began_at = time.monotonic()
+    while not (found := await ask()):  # noqa: ASYNC110  # nor has this
+        await asyncio.sleep(_pause_s(began_at, limit_s, what, poll_s))
     return found
 
 
-def _too_late(limit_s: float, what: What) -> TimeoutError:
-    return TimeoutError(f"not within {limit_s:g} s: {what if isinstance(what, str) else what()}")
+def _pause_s(began_at: float, limit_s: float, what: What, poll_s: float = POLL_S) -> float:
+    """The pause after a look that found nothing. Raises: TimeoutError: the wait has lasted for more than `limit_s`."""
+    waited_s = time.monotonic() - began_at
+    if waited_s > limit_s:
+        raise TimeoutError(f"not within {limit_s:g} s: {what if isinstance(what, str) else what()}")
+    return max(poll_s, min(SHARE * waited_s, RAREST_S))
