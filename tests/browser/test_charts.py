@@ -63,7 +63,7 @@ def test_charts_show_any_window_and_never_hide_a_gap(page: Page, hub: HubProcess
         # a job becomes a mark; the hole is over by the time that it is there
         token = hub.login().token
         assert hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=token).status == 202
-        expect(page.get_by_role("region", name="Recent events").get_by_text("succeeded").first).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("region", name="Recent events").get_by_text("succeeded").first).to_be_visible()
         page.wait_for_function("() => document.querySelectorAll('.u-over').length >= 5")
         assert large.speaks_again.wait(30)
 
@@ -286,7 +286,7 @@ def test_a_node_page_shows_its_issues_failures_and_offline_reason(page: Page, hu
     [node] = hub.enrol("large")
     with Large(hub, [node], full=True):
         sign_in(page, hub, at=f"/n/{node.node_id}")
-        expect(page.get_by_role("status").filter(has_text="traffic (eth0)")).to_be_visible(timeout=45_000)
+        expect(page.get_by_role("status").filter(has_text="traffic (eth0)")).to_be_visible()
 
         # a part that fails says so where it is, and tries again; the rest goes on
         page.route(
@@ -331,5 +331,5 @@ def test_a_node_page_shows_its_issues_failures_and_offline_reason(page: Page, hu
         page.get_by_role("radio", name="Live").click()
     offline = page.get_by_role("status").filter(has_text="large is offline.")
     expect(offline).to_contain_text("Last contact")
-    expect(offline).to_contain_text("It closed the connection itself", timeout=30_000)
+    expect(offline).to_contain_text("It closed the connection itself")
     expect(page.get_by_role("tabpanel")).to_have_class("dimmed")

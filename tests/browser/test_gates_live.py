@@ -21,7 +21,7 @@ from tests.support.page.rules import quick_rules
 from tests.support.page.waits import stop_clock, try_now, until
 from tests.support.stage import Stage
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 NODES = ("web-01", "web-02", "web-03", "db-01", "edge-ams")
 QUIET_MS = 3_500
@@ -29,9 +29,6 @@ QUIET_MS = 3_500
 SILENT_MS, LOST_MS = 7_500, 30_000
 """When the page says that the hub is silent, and when it has given it up."""
 OLD = re.compile(r"\d\s(s|min)\sold")
-BANNER_MS = 15_000
-"""The page says after three seconds that it has lost the hub; the rest is room for a busy machine, and less than the page takes to
-find that a socket is silent."""
 WATCH_SHIFTS = """
 window.__shifts = [];
 new PerformanceObserver((list) => {
@@ -74,12 +71,12 @@ def names_in_order(page: Page) -> list[str]:
     return found
 
 
-def next_value(page: Page, series: str, *, limit_ms: int = 30_000) -> float:
+def next_value(page: Page, series: str) -> float:
     """Wait for a newer sample of a series; returns its moment."""
     cell = page.locator(f'[data-series="{series}"]').first
     expect(cell).to_be_visible()
     at = float(cell.get_attribute("data-at") or "nan")
-    page.wait_for_function(NEXT_VALUE, arg=[series, at], timeout=limit_ms)
+    page.wait_for_function(NEXT_VALUE, arg=[series, at])
     return float(cell.get_attribute("data-at") or "nan")
 
 
@@ -144,7 +141,7 @@ def test_a_silent_node_is_stale_then_offline_then_online(browser: Browser, hub: 
         expect(row).to_contain_text(re.compile(r"\d\ss\sold"))
         expect(row).to_have_class(re.compile("dimmed"))
         stage.leave("web-02")
-        expect(row).to_contain_text(re.compile(r"offline \d+\ss: stopped or shut down"), timeout=45_000)
+        expect(row).to_contain_text(re.compile(r"offline \d+\ss: stopped or shut down"))
         stage.hush("web-02", on=False)
         stage.come_back("web-02")
         expect(row).not_to_have_class(re.compile("dimmed"))
@@ -207,7 +204,7 @@ def test_a_lost_hub_is_shown_values_are_dimmed_and_the_gap_is_filled(browser: Br
         banner = page.get_by_text("No connection to Ground Control")
         hub.slay()
         try:
-            expect(banner).to_be_visible(timeout=BANNER_MS)
+            expect(banner).to_be_visible()
             expect(page.get_by_role("tabpanel")).to_have_class(re.compile("dimmed"))
             expect(page.get_by_text(re.compile(r"Values are from \d\d:\d\d"))).to_be_visible()
             expect(page.get_by_text(re.compile(r"Trying (again in \d+\ss|now)"))).to_be_visible()

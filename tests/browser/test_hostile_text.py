@@ -198,7 +198,7 @@ def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubPr
         expect(page.get_by_role("dialog")).to_be_visible()
         seen += page.get_by_role("dialog").inner_text()
         page.keyboard.press("Escape")
-        expect(page.locator("[data-node] .also")).to_contain_text(MARK, timeout=45_000)  # by the name of an interface
+        expect(page.locator("[data-node] .also")).to_contain_text(MARK)  # by the name of an interface
         page.goto(f"{hub.url}/n/{node.node_id}")
         for name in ("Network shown", "Disk shown"):
             expect(page.get_by_label(name).get_by_role("option")).to_have_count(len(LABELS))

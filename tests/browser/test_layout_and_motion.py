@@ -80,7 +80,7 @@ def each_screen(seen: Gate, stage: Stage) -> Iterator[str]:
 def settled(seen: Gate, how: str) -> int:
     """By how many pixels it is too wide, after the layout has followed the window."""
     with contextlib.suppress(TooLate):
-        seen.page.wait_for_function(f"() => ({how})() <= 0", timeout=30_000)
+        seen.page.wait_for_function(f"() => ({how})() <= 0")
     over: int = seen.page.evaluate(how)
     return over
 

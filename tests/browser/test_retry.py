@@ -32,7 +32,7 @@ def test_a_retry_at_another_port_asks_for_credentials_again(page: Page, hub: Hub
         taken.recv(4096)
         taken.close()
     failure = dialog.locator(".failure")
-    expect(failure).to_be_visible(timeout=30_000)
+    expect(failure).to_be_visible()
     expect(failure.get_by_role("button", name="Paste key")).to_have_count(0)
     expect(failure.get_by_label("Port")).to_have_value(str(port))
     failure.get_by_label("Port").fill(str(free_port()))
@@ -48,7 +48,7 @@ def test_a_retry_at_another_port_asks_for_credentials_again(page: Page, hub: Hub
     sent = answer.value.request.post_data_json
     assert sent is not None
     assert sent["password"] == "second server's"
-    expect(dialog.locator(".failure")).to_be_visible(timeout=30_000)
+    expect(dialog.locator(".failure")).to_be_visible()
     expect(
         dialog.get_by_text("Attempt 2. The previous one ended at “Reach the server”: it had changed nothing on the server")
     ).to_be_visible()
@@ -69,8 +69,8 @@ def test_the_retry_form_shows_the_last_values(page: Page, hub: HubProcess) -> No
     failure.get_by_label("Port").fill(other)
     with page.expect_response(lambda answer: answer.url.endswith("/retry")):
         failure.get_by_role("button", name="Retry").click()
-    expect(dialog.get_by_text("Attempt 2.")).to_be_visible(timeout=30_000)
-    expect(failure).to_be_visible(timeout=30_000)
+    expect(dialog.get_by_text("Attempt 2.")).to_be_visible()
+    expect(failure).to_be_visible()
     dialog.get_by_role("button", name="Edit connection").click()
     expect(dialog.get_by_label("Port", exact=True)).to_have_value(other)
     expect(dialog.get_by_label("SSH password", exact=True)).to_have_value("typed once")
