@@ -17,7 +17,8 @@ NOW_POINTS: Final = 18
 LEAST_POINTS: Final = 12
 COVERAGE: Final = 0.8
 SETTLE_S: Final = 120.0
-HELD_S: Final = 180.0
+HELD_S: Final = 240.0
+"""The work that a good upgrade leaves behind, four minutes at most, has then left the median of the last three."""
 HELD_ALONE_S: Final = 300.0
 """Without peers the rise must last longer."""
 LEAST_PEERS: Final = 2

@@ -32,6 +32,8 @@ CLEAR_S: Final = 180.0
 """A hold ends after so long without a gate that is not clear."""
 WORSE_S: Final = 600.0
 """One canary that is worse for so long stops the roll-out."""
+SOON_S: Final = 300.0
+"""... if its rise began within so long after its work. What begins later is as likely a burst, and a person decides."""
 ALONE_S: Final = 600.0
 """One node alone holds the roll-out once it has been worse, and its watch has grown, for so long. Until then its watch is what is waited for."""
 CONFIRM_S: Final = 30.0
@@ -267,7 +269,7 @@ class _Draft(TargetLife):
                 self._state("holding", "evidence" if blind and not worse else gate.gate, words)
             elif not self.r.words:
                 self.r = self.r._replace(words=f"nothing starts until this is clear: {words}")
-            self._ask_if_it_lasts(words, any(one.state == "worse" for one, _ in worse))
+            self._ask_if_it_lasts(words, worse)
         elif self.r.hold_since is not None:
             self._clear()
 
@@ -300,20 +302,22 @@ class _Draft(TargetLife):
         working = [one for one in self._in("running") if one.step != "watch" or one.watched_s < self._needed_s(one) + grown_s]
         return bool(waiting) and not working
 
-    def _ask_if_it_lasts(self, words: str, seen_to_its_end: bool) -> None:
+    def _ask_if_it_lasts(self, words: str, worse: Sequence[tuple[Target, Gate]]) -> None:
         if self.r.worse_since is not None:
-            started = [one for one in self.targets.values() if one.started_at is not None and one.wave == self.r.wave]
-            if len(started) == 1 and self.now - self.r.worse_since >= WORSE_S:
+            canaries = [one for one in self.targets.values() if one.started_at is not None and one.wave == 0]
+            alone = self.r.wave == 0 and len(canaries) == 1
+            soon = any(gate.since_at - (one.settled_at or 0.0) <= SOON_S for one, gate in worse)
+            if alone and soon and self.now - self.r.worse_since >= WORSE_S:
                 self.stop("gate", words)
-            elif seen_to_its_end and self._in("pending", "held"):
+            elif any(one.state == "worse" for one, _ in worse) and self._in("pending", "held"):
                 self._state("paused", "worse", f"{words}; one witness is not enough to stop: decide")
         elif self.r.hold_since is not None and self.now - self.r.hold_since >= BLIND_S:
             self._state("paused", "evidence", f"{words}; it has been missing for {BLIND_S / 60:.0f} minutes: decide")
 
     def _quorum(self, worse: Sequence[tuple[Target, Gate]]) -> str:
-        """Two witnesses of the same metric at once stop the wave."""
+        """More than a third of the wave, two at least, that are worse in the same metric at once stop it."""
         in_wave = [one for one in self.targets.values() if one.wave == self.r.wave and one.started_at is not None]
-        need = max(2, -(-len(in_wave) * 30 // 100))
+        need = max(2, len(in_wave) // 3 + 1)
         by_gate: dict[str, list[Target]] = {}
         for target, gate in worse:
             by_gate.setdefault(gate.gate, []).append(target)

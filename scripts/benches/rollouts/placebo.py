@@ -13,6 +13,7 @@ import random
 import time
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from groundcontrol.core.ids import NodeId
@@ -22,8 +23,9 @@ from groundcontrol.policies.waves import Candidate, waves_of
 from groundcontrol.rollouts.evidence import is_peer
 from groundcontrol.rollouts.gates import Look, Run, over_looks
 from groundcontrol.rollouts.model import ENDED, Facts, Gate, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, Target
-from groundcontrol.rollouts.soft import SETTLE_S, STEP_S, Past, soft_gate
+from groundcontrol.rollouts.soft import SETTLE_S, STEP_S, Past, is_above, soft_gate
 from groundcontrol.rollouts.step import step
+from groundcontrol.rollouts.target_life import SETTLE_S as HARD_SETTLE_S
 from groundcontrol.schedules.model import Selector
 
 NODES: Final = 10
@@ -49,12 +51,29 @@ class Kind(NamedTuple):
     harm: float = 0.0
     """Points of CPU by which each upgraded node rises."""
     harmed: int = NODES
-    """So many nodes rise, the first canary first."""
+    """So many nodes are harmed, the first canary first."""
     leak: float = 0.0
     """Points of memory by which each upgraded node rises in a minute."""
+    fault: str = ""
+    """What each upgraded node shows in its looks, one of FAULTS."""
     canaries: int | None = None
+    nodes: int = NODES
     flicker: float = 0.0005
     """The share of looks in which a service is away, as when it restarts by itself: once in three hours."""
+
+
+FAULTS: Final[dict[str, Callable[[Look, float], Look]]] = {
+    "a unit fails": lambda look, _: look._replace(failed_units=("shop.service",), running_units=("nginx.service",)),
+    "a unit is gone": lambda look, _: look._replace(running_units=("nginx.service",)),
+    "a unit restarts every three seconds": lambda look, s: look._replace(
+        restarting_units=("shop.service",), running_units=("nginx.service",), restarts={"shop.service": int(s / 3)}
+    ),
+    "a port is gone": lambda look, _: look._replace(ports=()),
+    "a mount is gone": lambda look, _: look._replace(mounts=()),
+    "a file system fills within a minute": lambda look, s: look._replace(full_percent={"/": min(100.0, 40.0 + s)}),
+    "a process is killed for want of memory": lambda look, _: look._replace(oom_kills=1.0),
+}
+"""What a look shows so many seconds after the upgrade."""
 
 
 class _Node:
@@ -121,7 +140,7 @@ def rollout(seed: int, kind: Kind) -> Outcome:
     for at in range(length):
         traffic = 0.98 * traffic + dice.gauss(0, 0.1)
         shared.append(traffic + math.sin(at / 8640 * 2 * math.pi))
-    names = [NodeId(f"n{number}") for number in range(NODES)]
+    names = [NodeId(f"n{number}") for number in range(kind.nodes)]
     nodes = {name: _Node(random.Random(dice.random()), kind, shared, length) for name in names}
     policy = PatchPolicy(
         PolicyId("p"), 1, "p", PolicySelect(Selector(all=True)), Times(When(weekly=("tue",)), "02:30", 10_800, "UTC"), what="all",
@@ -141,8 +160,8 @@ def rollout(seed: int, kind: Kind) -> Outcome:
         for target in one.targets:
             gates: tuple[Gate, ...] = ()
             if target.step == "watch" and target.settled_at is not None:
-                looks = looked.setdefault((target.node, target.settled_at + 60.0), [])
-                _look(looks, f"{seed} {target.node}", target.settled_at + 60.0, now, kind.flicker)
+                looks = looked.setdefault((target.node, target.settled_at), [])
+                _look(looks, f"{seed} {target.node}", target.settled_at, now, kind)
                 began = time.thread_time()
                 gates = _gates(one, target, nodes, place, now, looks)
                 cost += time.thread_time() - began
@@ -174,9 +193,10 @@ def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int,
         begun = place - int((now - (target.started_at or now)) / STEP_S)
         peers = [nodes[each.node].series for each in one.targets if is_peer(each) and each.node != target.node]
         own = nodes[target.node].series
-        for metric in METRICS:
-            past = Past(own[metric][place - 18 : place], own[metric][begun - HOUR - 12 : begun - 12])
-            others = [Past(each[metric][place - 18 : place], each[metric][begun - HOUR - 12 : begun - 12]) for each in peers]
+        pasts = {metric: Past(own[metric][place - 18 : place], own[metric][begun - HOUR - 12 : begun - 12]) for metric in METRICS}
+        risen = any(is_above(metric, past) for metric, past in pasts.items())  # as the hub, which reads peers only then
+        for metric, past in pasts.items():
+            others = [Past(each[metric][place - 18 : place], each[metric][begun - HOUR - 12 : begun - 12]) for each in peers if risen]
             since = next((gate.since_at for gate in target.gates if gate.gate == metric and gate.verdict in ("worse", "already")), None)
             gate = soft_gate(metric, past, others, since, now)
             if gate is not None:
@@ -184,12 +204,14 @@ def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int,
     return (*found, *over_looks(GOOD, looks))
 
 
-def _look(runs: list[Run], who: str, start: float, end: float, flicker: float) -> None:
-    """Adds the looks up to a time, one every five seconds, as runs of equal ones."""
-    at = runs[-1].to_at + 5.0 if runs else start
+def _look(runs: list[Run], who: str, upgraded_at: float, end: float, kind: Kind) -> None:
+    """Adds the looks up to a time, one every five seconds once the node has settled, as runs of equal ones."""
+    at = runs[-1].to_at + 5.0 if runs else upgraded_at + HARD_SETTLE_S
     while at < end:
-        away = zlib.crc32(f"{who} {at}".encode()) % 100_000 < flicker * 100_000
+        away = zlib.crc32(f"{who} {at}".encode()) % 100_000 < kind.flicker * 100_000
         look = GOOD._replace(at=at, running_units=("nginx.service",)) if away else GOOD._replace(at=at)
+        if kind.fault:
+            look = FAULTS[kind.fault](look, at - upgraded_at)
         if runs and runs[-1].look[1:] == look[1:]:
             runs[-1] = runs[-1]._replace(looks=runs[-1].looks + 1, to_at=at)
         else:
@@ -202,7 +224,8 @@ QUIET: Final = 15 * 3600.0
 SCENES: Final = {
     "harmless, two canaries": (200, Kind(BUSY)),
     "harmless and quiet, two canaries": (60, Kind(QUIET)),
-    "harmless, one canary": (100, Kind(BUSY, canaries=1)),
+    "harmless, one canary": (200, Kind(BUSY, canaries=1)),
+    "harmless, four servers and the usual one canary": (200, Kind(BUSY, nodes=4)),
     "all nodes rise by 25 points while canaries are watched": (60, Kind(BUSY, surge=25.0)),
     "the upgrade adds 25 points of CPU": (60, Kind(BUSY, harm=25.0)),
     "the same, on one of two canaries only": (60, Kind(BUSY, harm=25.0, harmed=1)),
@@ -210,6 +233,8 @@ SCENES: Final = {
     "the upgrade leaks 2 % of memory a minute": (60, Kind(BUSY, leak=2.0)),
 }
 """How many roll-outs, and what happens in them."""
+FAULT_TIMES: Final = 20
+"""Roll-outs of each fault."""
 
 
 def placebo() -> Results:
@@ -237,6 +262,18 @@ def placebo() -> Results:
             }
         )
         cost, count = cost + sum(one.gate_cpu_s for one in ends), count + sum(one.gates for one in ends)
+    for fault in FAULTS:
+        ends = [rollout(seed + number, Kind(BUSY, fault=fault)) for number in range(min(FAULT_TIMES, most))]
+        after = sorted(one.seconds - HARD_SETTLE_S for one in ends if one.state == "stopped" and one.wave == 0)
+        rows.append(
+            {
+                "bench": "rollouts.placebo",
+                "scene": fault,
+                "rollouts": len(ends),
+                "stopped_at_canaries_percent": _share(len(after), len(ends)),
+                "worst_after_settling_s": max(after, default=None),
+            }
+        )
     rows.append({"bench": "rollouts.placebo", "scene": "gates of 500 targets", "cpu_ms": round(500_000 * cost / count, 1)})
     return rows
 

@@ -138,12 +138,12 @@ def test_a_rise_above_the_past_is_explained_by_peers_that_rise_too() -> None:
     assert soft_gate("cpu", own, surge, None, 1000.0) is None
     first = soft_gate("cpu", own, quiet, None, 1000.0)
     assert first is not None
-    assert first.verdict == "already", "it has not lasted three minutes"
-    later = soft_gate("cpu", own, quiet, 1000.0, 1180.0, "shop.service")
+    assert first.verdict == "already", "it has not lasted four minutes"
+    later = soft_gate("cpu", own, quiet, 1000.0, 1240.0, "shop.service")
     assert later is not None
     assert (later.verdict, later.limit) == ("worse", 10.0)
     assert "shop.service" in later.words
-    alone = soft_gate("cpu", own, [], 1000.0, 1180.0)
+    alone = soft_gate("cpu", own, [], 1000.0, 1240.0)
     assert alone is not None
     assert alone.verdict == "already", "without peers it must last five minutes"
 

@@ -367,6 +367,38 @@ def test_two_witnesses_stop_within_a_watch() -> None:
     assert (trial.rollout.stopped_by, trial.of("c").state) == ("gate", "not_started")
 
 
+@pytest.mark.parametrize(("size", "need"), [(2, 2), (3, 2), (5, 2), (6, 3), (9, 4), (25, 9)])
+def test_more_than_a_third_of_a_wave_and_two_at_least_stop_it(size: int, need: int) -> None:
+    names = [f"n{number}" for number in range(size)]
+    trial = Trial(*names, order=Order(canary=0, percent=100, at_once=100), watch_s=900)
+    trial.look()
+    for name in names:
+        trial.patched(name)
+    trial.look(100)
+    worse = (Gate("cpu", "", "worse", "CPU is 25.0 points above its past and its peers, limit 10", trial.now, 25.0, 10.0, soft=True),)
+    for count, name in enumerate(names[:need], 1):
+        trial.set(name, gates=worse)
+        trial.look(10)
+        assert (trial.rollout.stopped_by == "gate") == (count == need)
+
+
+@pytest.mark.parametrize(("after_s", "state"), [(120.0, "stopping"), (400.0, "paused")])
+def test_one_canary_stops_by_itself_only_if_it_rose_soon_after_its_work(after_s: float, state: str) -> None:
+    """A burst that begins later is as likely as harm that shows so late: a person decides."""
+    trial = Trial("a", "b", watch_s=900)
+    trial.look()
+    trial.patched("a")
+    risen_at = trial.now + after_s
+    trial.look(after_s + 240)
+    trial.set("a", gates=(Gate("cpu", "", "worse", "CPU is 25.0 points above", risen_at, 25.0, 10.0, soft=True),))
+    for _ in range(36):
+        trial.look(50)
+        if trial.rollout.state in ("stopping", "stopped", "paused"):
+            break
+    assert trial.rollout.state in (state, state.replace("ping", "ped")), trial.rollout
+    assert trial.of("b").state in ("pending", "not_started")
+
+
 def test_a_hard_gate_counts_at_its_second_look_and_not_in_observe_mode() -> None:
     for mode, state in (("stop", "stopped"), ("observe", "running")):
         trial = Trial("a", "b", gates=mode)
