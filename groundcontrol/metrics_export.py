@@ -12,11 +12,11 @@ from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.alerts.machine import LEVELS
-from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.core.database import WriterCounts
 from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.lifecycle import LoopLag
+from groundcontrol.notifications.outbox import Outbox
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.schedules.model import Level
 from groundcontrol.web.connections import HubRunner

@@ -17,6 +17,7 @@ ORDER: Final = (
     "deployments",
     "schedules",
     "alerts",
+    "notifications",
     "policies",
     "rollouts",
     "instance",

@@ -1,4 +1,4 @@
-"""Rules, alerts and notifications. `groundcontrol/alerts/channels/` has a folder for each kind of channel."""
+"""Rules, alerts and incidents."""
 
-OPEN = ("channel_store", "model")
+OPEN = ("hub_facts", "incident_reader", "incident_views", "incidents", "interfaces", "model", "service", "store", "views")
 """The modules that other slices may import."""

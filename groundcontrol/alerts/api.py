@@ -6,22 +6,17 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
-from groundcontrol.alerts.channels_api import deliveries_with_attempts
-from groundcontrol.alerts.channels_views import DeliveriesView
-from groundcontrol.alerts.explaining_views import ExplainView, explanation_view
-from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import may_change_rules_of_the_hub
-from groundcontrol.alerts.incidents import NOTICES, Names, is_about_the_hub
-from groundcontrol.alerts.intents import Intents
-from groundcontrol.alerts.model import Alert, AlertId, DeliveryId, Incident, IncidentId, Rule, RuleId
-from groundcontrol.alerts.reading import seen_place, seen_rule, title_for
+from groundcontrol.alerts.incident_reader import IncidentReader
+from groundcontrol.alerts.incident_views import incident_views
+from groundcontrol.alerts.incidents import is_about_the_hub
+from groundcontrol.alerts.model import Alert, AlertId, Rule, RuleId
+from groundcontrol.alerts.reading import seen_place, seen_rule
 from groundcontrol.alerts.rule_file import Planned, planned
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.store import AlertFilter, AlertStore, Handling
-from groundcontrol.alerts.timeline import EPISODES, MOST, span_of, timeline_of
 from groundcontrol.alerts.views import (
     AcknowledgeBody,
     AcknowledgeManyBody,
@@ -31,9 +26,7 @@ from groundcontrol.alerts.views import (
     AppliedRulesView,
     EffectiveRulesView,
     EffectiveRuleView,
-    IncidentDetailView,
     IncidentsView,
-    IncidentView,
     PreviewBody,
     PreviewEpisode,
     PreviewView,
@@ -45,16 +38,12 @@ from groundcontrol.alerts.views import (
     SnoozeBody,
     alert_view,
     changes_of,
-    incident_detail_view,
-    incident_view,
     patched,
     rule_of,
     rule_view,
 )
 from groundcontrol.core.errors import BadRequest, Forbidden, NotFound
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import Scope
-from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.checks import checked_note
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import current_retention
@@ -62,14 +51,11 @@ from groundcontrol.schedules.selecting import VisibleNodes
 from groundcontrol.web.costs import BudgetLimiter
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
-from groundcontrol.web.services import Services
 from spider.wire.ids import is_id, new_time_id
 
 MAX_SNOOZE_S: Final = 30 * 86_400.0
 MAX_TOKEN_SNOOZE_S: Final = 86_400.0
 """The limit for API tokens, as for links and maintenance windows. So a stolen token delays messages by at most a day."""
-MAX_ALERTS_OF_INCIDENT: Final = 500
-"""An incident shows its newest alerts; `alerts_cut` says that it has more."""
 MAX_PREVIEWS: Final = 4
 MAX_PREVIEWS_OF_A_USER: Final = 2
 """The most previews at the same time. One may read a month of 50 servers. That takes a processor for seconds."""
@@ -108,7 +94,7 @@ def _one_of(text: str, *known: str) -> str:
 
 
 def _view(call: ApiRequest, alert: Alert) -> AlertView:
-    return alert_view(alert, call.services[Rules], call.services[Intents])
+    return alert_view(alert, call.services[Rules], call.services[IncidentReader])
 
 
 async def get_alert(call: ApiRequest) -> AlertView:
@@ -155,21 +141,6 @@ async def unsnooze(call: ApiRequest) -> AlertView:
     return _view(call, await call.services[AlertService].snooze(call.scope, _alert_id(call), 0.0))
 
 
-async def explain_alert(call: ApiRequest) -> ExplainView:
-    """For each channel: when it was notified of this alert, or why it was not."""
-    call.query()
-    found = await call.services[Intents].explain(call.scope, await _alert(call))
-    return ExplainView(channels=[explanation_view(one) for one in found])
-
-
-async def deliveries_of_alert(call: ApiRequest) -> DeliveriesView:
-    """The decisions about the incident of an alert, newest first: messages with their attempts, and reasons why none was sent."""
-    limit, cursor = call.page()
-    only = DeliveryFilter(incident=(await _alert(call)).incident_id)
-    page = await call.services[DeliveryStore].deliveries(call.scope, limit, cursor, only)
-    return DeliveriesView(deliveries=await deliveries_with_attempts(call, list(page.items)), next=page.next)
-
-
 # -- incidents ---------------------------------------------------------------------------------------
 
 
@@ -181,40 +152,11 @@ async def list_incidents(call: ApiRequest) -> IncidentsView:
     return IncidentsView(incidents=await incident_views(call.services, call.scope, page.items), next=page.next)
 
 
-async def incident_views(services: Services, scope: Scope, incidents: Sequence[Incident]) -> list[IncidentView]:
-    """Views of incidents, with the alerts that the caller may see."""
-    found = await services[AlertStore].alerts_of(scope, [one.id for one in incidents], MAX_ALERTS_OF_INCIDENT + 1)
-    return [_incident_view(services, scope, one, found.get(one.id, ())) for one in incidents]
-
-
-def _incident_view(services: Services, scope: Scope, incident: Incident, alerts: Sequence[Alert]) -> IncidentView:
-    rules, facts, intents, first = services[Rules], services[FactReader], services[Intents], alerts[:MAX_ALERTS_OF_INCIDENT]
-    incident = incident._replace(title=title_for(scope, incident, alerts, Names(facts.name, rules.get)))
-    return incident_view(incident, [alert_view(alert, rules, intents) for alert in first], cut=len(first) < len(alerts))
-
-
 async def _rule_views(call: ApiRequest, rules: Iterable[Rule]) -> list[RuleView]:
     """Views of rules, with the nodes and tags that the caller may see. Rules that select none of these nodes are left out."""
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
     seen = (seen_rule(rule, visible) for rule in rules)
     return [rule_view(rule, call.services[Rules].unit(rule)) for rule in seen if rule is not None]
-
-
-async def get_incident(call: ApiRequest) -> IncidentDetailView:
-    """One incident with its alerts and its timeline."""
-    call.query()
-    incident = await call.services[AlertStore].incident(call.scope, IncidentId(call.id_of("incident")))
-    found = await call.services[AlertStore].alerts_of(call.scope, [incident.id], MAX_ALERTS_OF_INCIDENT + 1)
-    shown = _incident_view(call.services, call.scope, incident, found.get(incident.id, ()))
-    alerts = found.get(incident.id, ())[:MAX_ALERTS_OF_INCIDENT]
-    nodes = [alert.node_id for alert in alerts if alert.node_id is not None]
-    span = span_of(incident, call.services.clock.now())
-    fleet = not incident.group.startswith(("node:", f"{NOTICES}:"))
-    events = await call.services[LogStore].events_of(call.scope, nodes, span, MOST + 1, without=EPISODES, fleet=fleet)
-    page = await call.services[DeliveryStore].deliveries(call.scope, MOST + 1, None, DeliveryFilter(incident=incident.id))
-    entries, cut = timeline_of(alerts, events, page.items)
-    views = await deliveries_with_attempts(call, [one.delivery for one in entries if one.delivery is not None])
-    return incident_detail_view(shown, entries, {DeliveryId(one.id): one for one in views}, cut=cut)
 
 
 # -- rules -------------------------------------------------------------------------------------------
@@ -361,15 +303,10 @@ ALERT_ROUTES: Final = (
     ),
     Route("POST", "/alerts/{id}/snooze", "alert.handle", snooze, AlertView, SnoozeBody),
     Route("POST", "/alerts/{id}/unsnooze", "alert.handle", unsnooze, AlertView),
-    Route("GET", "/alerts/{id}/explain", "alert.read", explain_alert, ExplainView, cost="page"),
-    Route(
-        "GET", "/alerts/{id}/deliveries", "alert.read", deliveries_of_alert, DeliveriesView, cost="page", query=(LIMIT, CURSOR),
-    ),
     Route(
         "GET", "/incidents", "alert.read", list_incidents, IncidentsView, cost="scan",
         query=(LIMIT, CURSOR, Parameter("state", "open or resolved")),
     ),
-    Route("GET", "/incidents/{id}", "alert.read", get_incident, IncidentDetailView, cost="scan"),
     Route("GET", "/rules", "alert.read", list_rules, RulesView, cost="page", whose="hub"),
     Route("POST", "/rules", "alert.manage", create_rule, RuleView, RuleBody, status=201, step_up=True, whose="hub"),
     Route("POST", "/rules/apply", "alert.manage", apply_rules, AppliedRulesView, RulesBody, cost="page", whose="hub"),

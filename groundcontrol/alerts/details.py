@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.messages import MOST_LINES, missing_words
 from groundcontrol.alerts.model import Alert, AlertId
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.states import DEADLINE_MISSED
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.scope import hub_scope
 from groundcontrol.events.catalogue import known_type, words
 from groundcontrol.events.making import AHEAD_S
 from groundcontrol.events.model import Event
 from groundcontrol.events.store import LogStore
+from groundcontrol.schedules.deadlines import Unmet
+from groundcontrol.schedules.wall_clock import zone_of
 from spider.clock import Clock
 
 MOST_EVENTS: Final = 100
@@ -34,8 +37,8 @@ class Details:
         self._clock = clock
 
     async def of(self, alerts: Sequence[Alert]) -> Mapping[AlertId, str]:
-        """The details of firing alerts among the first `MOST_LINES`, which is all that a message shows. Raises: StoreError."""
-        return {alert.id: await self._of(alert) for alert in alerts[:MOST_LINES] if alert.state == "firing"}
+        """The details of the firing ones among these alerts. Raises: StoreError."""
+        return {alert.id: await self._of(alert) for alert in alerts if alert.state == "firing"}
 
     async def _of(self, alert: Alert) -> str:
         rule = self._rules.get(alert.rule_id)
@@ -58,3 +61,12 @@ class Details:
     def _standard_text(self, event: Event) -> str:
         name = "" if event.node_id is None else self._facts.name(event.node_id)
         return words(known_type(event.type), event.details, name)
+
+
+def missing_words(unmet: Unmet) -> str:
+    """Such as `backup_completed did not arrive by 2026-11-26 05:00 (Europe/Budapest)`."""
+    try:
+        by = f"{datetime.fromtimestamp(unmet.by_at, zone_of(unmet.zone)):%Y-%m-%d %H:%M} ({unmet.zone})"
+    except BadRequest:  # this machine no longer has the zone
+        by = f"{datetime.fromtimestamp(unmet.by_at, UTC):%Y-%m-%d %H:%M UTC}"
+    return f"{unmet.event} did not arrive by {by}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from groundcontrol.alerts.api import incident_views
-from groundcontrol.alerts.intents import Intents
+from groundcontrol.alerts.incident_reader import IncidentReader
+from groundcontrol.alerts.incident_views import incident_views
 from groundcontrol.alerts.model import Alert, AlertId, IncidentId
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.store import AlertFilter, AlertStore
@@ -37,7 +37,7 @@ class AlertsFeed(Feed):
         return AlertsView([self._view(alert) for alert in page.items], self.services[Cursors].seal(page.next))
 
     def _view(self, alert: Alert) -> AlertView:
-        return alert_view(alert, self.services[Rules], self.services[Intents])
+        return alert_view(alert, self.services[Rules], self.services[IncidentReader])
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "alert":

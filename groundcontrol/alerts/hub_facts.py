@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from groundcontrol.alerts.channel_store import ChannelStore
+from groundcontrol.alerts.interfaces import Receivers
 from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.errors import StoreError
@@ -71,7 +71,7 @@ class HubFactReader:
     def __init__(
         self,
         data_dir: Path,
-        channels: ChannelStore,
+        channels: Receivers,
         logs: LogStore,
         bus: Bus,
         lag_s: Callable[[], float],

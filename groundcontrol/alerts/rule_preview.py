@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.deciding import COOL_DOWN_S
 from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.model import Rule
+from groundcontrol.alerts.model import COOL_DOWN_S, Rule
 from groundcontrol.alerts.preview import Episode, replay, replay_events
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal
 
@@ -17,8 +17,8 @@ from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, is_of_event, key_of, last_title
-from groundcontrol.alerts.intents import Intents, OpenWindows
-from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident, IncidentId, Reason, Rule, RuleId, Transition
+from groundcontrol.alerts.interfaces import Notifier, OpenWindows
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import Backlog, RetroEpisodes
 from groundcontrol.alerts.rules import Rules
@@ -74,17 +74,14 @@ class AlertService:
     """Owns the engine and the book of the alerts of one organisation."""
 
     def __init__(
-        self, *, book: Book, store: AlertStore, rule_store: RuleStore, log: LogStore, intents: Intents, rules: Rules, engine: Engine, facts: FactReader,
+        self, *, book: Book, store: AlertStore, rule_store: RuleStore, log: LogStore, notifier: Notifier, rules: Rules, engine: Engine, facts: FactReader,
         hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows, bus: Bus, clock: Clock,
-        poke: Callable[[], None],
     ) -> None:  # fmt: skip
-        """Args: poke: called after a commit, so that the outbox looks for new messages."""
         self._book = book
         self._store = store
         self._rule_store = rule_store
         self._log = log
-        self._intents = intents
-        self._poke = poke
+        self._notifier = notifier
         self._rules = rules
         self._engine = engine
         self._facts = facts
@@ -124,9 +121,7 @@ class AlertService:
     def would_notify(self) -> bool:
         """Whether an alert fires that is no notice, and that nobody acknowledged."""
         alerts = self._book.alerts.values()
-        return any(
-            alert.acknowledged_at is None and ((rule := self._rules.get(alert.rule_id)) is None or not rule.notice) for alert in alerts
-        )
+        return any(alert.acknowledged_at is None and not self._rules.is_notice(alert.rule_id) for alert in alerts)
 
     def counts(self) -> Counter[tuple[Level, str]]:
         """(Level, state) -> number of firing episodes. The states are `suppressed`, `acknowledged` and `firing` (neither)."""
@@ -290,22 +285,22 @@ class AlertService:
             await self._commit(plan)
         self._publish(plan)
 
-    async def _commit(self, plan: Plan, hastened: Sequence[Delivery] = ()) -> None:
-        """Store a plan with its events and the decision for each channel. Args: hastened: waiting messages with an earlier time."""
+    async def _commit(self, plan: Plan, eased: Collection[IncidentId] = ()) -> None:
+        """Store a plan with its events and the decisions whom to tell. Args: eased: as in `Notifier.of_changes`."""
         plan = await self._with_last_titles(self._with_flags(plan))
-        deliveries, earlier = list[Delivery](), list(hastened)
-        for incident in plan.incidents.values():
-            before = self._book.incidents.get(incident.id)
-            if before is None or incident.revision > before.revision:
-                new, sooner_ones = await self._intents.of_change(incident, plan.alerts)
-                deliveries += new
-                earlier += sooner_ones
+        revised = [one for one in plan.incidents.values() if self._is_revised(one)]
+        decisions = await self._notifier.of_changes(revised, plan.alerts, eased)
         events = [self._event_of(transition, alert) for transition, alert in plan.transitions if transition.kind in ("fired", "resolved")]
         events += [
             self._event_of_mass(one, plan) for one in plan.incidents.values() if one.group == MASS and one.id not in self._book.incidents
         ]
-        await self._store.commit(AlertChange(list(plan.alerts.values()), list(plan.incidents.values()), events, deliveries, earlier))
+        await self._store.commit(AlertChange(list(plan.alerts.values()), list(plan.incidents.values()), events, decisions))
         self._book.accept(plan)
+
+    def _is_revised(self, incident: Incident) -> bool:
+        """Whether an incident is new, or has a revision that is not in the book yet."""
+        before = self._book.incidents.get(incident.id)
+        return before is None or incident.revision > before.revision
 
     def _with_flags(self, plan: Plan) -> Plan:
         """Set in each episode of the plan whether it flaps, and which maintenance window covers it."""
@@ -358,8 +353,7 @@ class AlertService:
 
     def _severity(self, alert: Alert) -> Severity:
         """The severity of the event about an alert: `info` for a notice."""
-        rule = self._rules.get(alert.rule_id)
-        if rule is not None and rule.notice:
+        if self._rules.is_notice(alert.rule_id):
             return "info"
         return "error" if alert.level == "critical" else "warning"
 
@@ -380,7 +374,7 @@ class AlertService:
             self._bus.publish(Changed("incident", incident.id, incident.revision, self._book.org))
         for node in {alert.node_id for alert in plan.alerts.values() if alert.node_id is not None}:
             self._bus.publish(Changed("node", node, 0, self._book.org))
-        self._poke()
+        self._notifier.wake()
 
     # -- each minute ---------------------------------------------------------------------------------
 
@@ -399,7 +393,7 @@ class AlertService:
     async def minute(self) -> None:
         """Catch up with missed changes and late samples, read the facts of the hub, and renew the flags of episodes.
 
-        Then queue repeated messages, and those that new or recovered channels have missed.
+        Then let the notifier decide what is due by the passing of time.
 
         Raises: StoreError: the next minute tries again.
         """
@@ -411,12 +405,7 @@ class AlertService:
         if not hub.channels:
             return  # nobody is notified
         async with self._changing:
-            repeats = await self._intents.repeats(self._clock.now())
-            new, again = await self._intents.missing()
-            earlier = await self._intents.after_maintenance()
-            if repeats or new or again or earlier:
-                await self._store.commit(AlertChange(deliveries=[*repeats, *new], sooner=earlier, again=again))
-                self._poke()
+            await self._notifier.review()
 
     async def _look_back(self) -> None:
         """Store the episodes that are over and that only late samples show. No message is sent about them."""
@@ -446,7 +435,7 @@ class AlertService:
             if not changed:
                 return
             plan = self._book.renew([renewed for _, renewed in changed], {alert.incident_id for alert, _ in changed if alert.flapping})
-            await self._commit(plan, await self._intents.sooner({alert.incident_id for alert, _ in changed}))
+            await self._commit(plan, {alert.incident_id for alert, _ in changed})
         self._publish(plan)
 
     # -- what users do -------------------------------------------------------------------------------
@@ -463,14 +452,8 @@ class AlertService:
             for alert in handled:
                 self._bus.publish(Changed("alert", alert.id, 0, self._book.org))
             if handling.snooze_until is not None:
-                await self._follow_snooze({alert.incident_id for alert in handled})
+                await self._notifier.follow_snooze({alert.incident_id for alert in handled})
         return handled
-
-    async def _follow_snooze(self, incidents: Collection[IncidentId]) -> None:
-        change = AlertChange(deliveries=await self._intents.reminders(incidents), sooner=await self._intents.sooner(incidents))
-        if change.deliveries or change.sooner:
-            await self._store.commit(change)
-            self._poke()
 
     async def acknowledge(self, scope: Scope, alert: AlertId, note: str = "") -> Alert:
         """Raises: as `handle`."""

@@ -7,21 +7,14 @@ from typing import Final
 from groundcontrol.agents.interfaces import RowSink
 from groundcontrol.agents.store import HubStore
 from groundcontrol.alerts.api import ALERT_ROUTES, Previews
-from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
-from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.feed import alerts_feed, incidents_feed
 from groundcontrol.alerts.health import AlertHealth
-from groundcontrol.alerts.heartbeat import Heartbeat
 from groundcontrol.alerts.hub_facts import HubFactReader
+from groundcontrol.alerts.incident_reader import IncidentReader
 from groundcontrol.alerts.incidents import Book
-from groundcontrol.alerts.intents import Intents
-from groundcontrol.alerts.links import AlertHandler
-from groundcontrol.alerts.messages import MessageContent, Withheld
-from groundcontrol.alerts.model import Delivery
-from groundcontrol.alerts.notify import NOTIFY_EXPIRES, NOTIFY_PROVIDES, NOTIFY_ROUTES, NOTIFY_TASKS
-from groundcontrol.alerts.outbox import ContentSource, Outbox
+from groundcontrol.alerts.interfaces import Notifier, Receivers
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rule_preview import RulePreviews
@@ -54,17 +47,6 @@ def _heard_at(services: Services) -> HeardAt:
     return heard_at
 
 
-def _heartbeat(services: Services) -> Heartbeat:
-    url = services[Config].heartbeat_url
-    return Heartbeat(
-        services.clock,
-        services[Egress],
-        None if url is None else url.reveal(),
-        services[DeliveryStore].next_due,
-        lambda: all(services.of(org)[AlertService].evaluates for org in services.orgs),
-    )
-
-
 def _facts(services: Services) -> FactReader:
     return FactReader(
         services.org, services[NodeStore], services[JobStore], services[Presence], services[ReceivedTables], services[DeadMan], services[DeadlineChecker],
@@ -74,17 +56,15 @@ def _facts(services: Services) -> FactReader:
 
 def _hub_facts(services: Services) -> HubFactReader:
     return HubFactReader(
-        services[Config].data_dir, services[ChannelStore], services[LogStore], services.bus, lambda: services[LoopLag].worst_s,
+        services[Config].data_dir, services[Receivers], services[LogStore], services.bus, lambda: services[LoopLag].worst_s,
         services[SteadyClock], services.clock,
     )  # fmt: skip
 
 
-def _intents(services: Services) -> Intents:
-    return Intents(
+def _reader(services: Services) -> IncidentReader:
+    return IncidentReader(
         book=services[Book],
         store=services[AlertStore],
-        channels=services[ChannelStore],
-        deliveries=services[DeliveryStore],
         rules=services[Rules],
         engine=services[Engine],
         facts=services[FactReader],
@@ -101,7 +81,7 @@ def _alerts(services: Services) -> AlertService:
         store=services[AlertStore],
         rule_store=services[RuleStore],
         log=services[LogStore],
-        intents=services[Intents],
+        notifier=services[Notifier],
         rules=services[Rules],
         engine=services[Engine],
         facts=facts,
@@ -111,21 +91,7 @@ def _alerts(services: Services) -> AlertService:
         windows=services[WindowCloser].windows,
         bus=services.bus,
         clock=services.clock,
-        poke=lambda: services[Outbox].wake(),  # noqa: PLW0108  the outbox needs this service, so it is looked up at each call
     )
-
-
-class _Contents:
-    """`ContentSource`: each message is made by the alerts of its organisation."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        return await self._services.of(delivery.org)[Intents].content(delivery)
-
-    async def again(self, delivery: Delivery) -> MessageContent | Withheld:
-        return await self._services.of(delivery.org)[Intents].again(delivery)
 
 
 def _health(services: Services) -> AlertHealth:
@@ -138,22 +104,20 @@ def _health(services: Services) -> AlertHealth:
 
 SLICE: Final = Slice(
     "alerts",
-    (*ALERT_ROUTES, *NOTIFY_ROUTES),
+    ALERT_ROUTES,
     topics=(
         LiveTopic("alerts", "alert.read", "fleet", "alert", feed=alerts_feed),
         LiveTopic("incidents", "alert.read", "fleet", "incident", feed=incidents_feed),
     ),
     provides=(
         provide(HeardAt)(_heard_at),
-        provide(Heartbeat)(_heartbeat),
-        *NOTIFY_PROVIDES,
         provide(Rules)(lambda _: Rules()),
         provide(Engine)(lambda _: Engine()),
         provide(FactReader)(_facts),
         provide(SteadyClock)(lambda services: SteadyClock(services.clock)),
         provide(HubFactReader)(_hub_facts),
         provide(Book)(lambda services: Book(services.org)),
-        provide(Intents)(_intents),
+        provide(IncidentReader)(_reader),
         provide(AlertService)(_alerts),
         provide(Ticker)(lambda services: Ticker(services.clock, lambda: [services.of(org)[AlertService] for org in services.orgs])),
         provide(RowSink)(lambda services: services[AlertService]),
@@ -161,11 +125,9 @@ SLICE: Final = Slice(
         provide(RulePreviews)(
             lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader], services[LogStore])
         ),
-        provide(ContentSource)(_Contents),
-        provide(AlertHandler)(lambda services: services[AlertService]),
         provide(NodeHealth)(_health),
     ),
-    tasks=(Heartbeat, HubFactReader, Ticker, AlertService, *NOTIFY_TASKS),
-    per_org=(Book, Rules, Engine, FactReader, RulePreviews, Intents, AlertService, RowSink, AlertHandler),
-    expires=(*NOTIFY_EXPIRES, Expiry("alerts", KEEP_S, lambda stores, before: stores[AlertStore].expire_alerts(before))),
+    tasks=(HubFactReader, Ticker, AlertService),
+    per_org=(Book, Rules, Engine, FactReader, RulePreviews, IncidentReader, AlertService, RowSink),
+    expires=(Expiry("alerts", KEEP_S, lambda stores, before: stores[AlertStore].expire_alerts(before)),),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Delivery, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.interfaces import Decisions
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
@@ -30,12 +31,8 @@ class AlertChange(NamedTuple):
     """New episodes, and the new state of stored ones."""
     incidents: Sequence[Incident] = ()
     events: Sequence[Event] = ()
-    deliveries: Sequence[Delivery] = ()
-    """New decisions: to send, to defer or to skip."""
-    sooner: Sequence[Delivery] = ()
-    """Deferred messages with an earlier time and its reason. Those that are not deferred any more stay unchanged."""
-    again: Sequence[Delivery] = ()
-    """New decisions about messages that were not sent, since the channel did not work. They replace the stored decisions."""
+    decisions: Decisions | None = None
+    """Whom the changes are told; None: nobody."""
 
 
 class Handling(NamedTuple):
@@ -120,13 +117,6 @@ class AlertStore(Protocol):
 
     async def incident(self, scope: Scope, incident: IncidentId) -> Incident:
         """Raises: NotFound."""
-        ...
-
-    async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
-        """Channel -> when it last got a message about an incident with an alert of this rule and node. Messages about ends do not count.
-
-        Args: since: earlier messages are left out. Times are in Unix seconds.
-        """
         ...
 
     async def expire_alerts(self, before: float) -> int:

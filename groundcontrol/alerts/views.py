@@ -7,14 +7,11 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from groundcontrol.alerts.channels_views import DeliveryView
 from groundcontrol.alerts.expression import MOST_TEXT
-from groundcontrol.alerts.intents import Intents
-from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Threshold
+from groundcontrol.alerts.incident_reader import IncidentReader
+from groundcontrol.alerts.model import Alert, Incident, Override, Rule, RuleId, Threshold
 from groundcontrol.alerts.rules import Rules
-from groundcontrol.alerts.timeline import Entry, EntryKind
 from groundcontrol.core.ids import NodeId
-from groundcontrol.events.views import EventView, event_view
 from groundcontrol.schedules.deadlines_views import SelectBody, SelectView
 from groundcontrol.schedules.model import Selector
 from groundcontrol.web.answer import Answer, Body, patch_of, view_of
@@ -86,22 +83,6 @@ class IncidentView(Answer):
     alerts: list[AlertView]
     alerts_cut: bool
     """Whether there are more than 500 alerts. Then only the newest are listed."""
-
-
-class TimelineEntry(Answer):
-    at: float
-    kind: EntryKind
-    """`fired` and `resolved`: of an alert. `event`: also of jobs and users. `delivery`: a message, or the reason why none was sent."""
-    alert_id: str | None
-    event: EventView | None
-    delivery: DeliveryView | None
-
-
-class IncidentDetailView(IncidentView):
-    timeline: list[TimelineEntry]
-    """Entries from ten minutes before the incident until its end, oldest first."""
-    timeline_cut: bool
-    """Whether there are more than 200 entries. Then only the first and the newest are listed."""
 
 
 class IncidentsView(Answer):
@@ -283,7 +264,7 @@ class PreviewView(Answer):
     """False: there were more servers, events or episodes than a preview reads, or the samples of a server begin later."""
 
 
-def alert_view(alert: Alert, rules: Rules, intents: Intents) -> AlertView:
+def alert_view(alert: Alert, rules: Rules, reader: IncidentReader) -> AlertView:
     flags = AlertFlags(
         acknowledged=alert.acknowledged_at is not None,
         snoozed_until=alert.snoozed_until,
@@ -298,29 +279,13 @@ def alert_view(alert: Alert, rules: Rules, intents: Intents) -> AlertView:
         flags=flags,
         rule_name=rules.name(alert.rule_id),
         notice=rules.is_notice(alert.rule_id),
-        present=intents.present_value(alert, rules.get(alert.rule_id)),
+        present=reader.present_value(alert, rules.get(alert.rule_id)),
     )
 
 
 def incident_view(incident: Incident, alerts: Sequence[AlertView], *, cut: bool) -> IncidentView:
     nodes = list(dict.fromkeys(alert.node_id for alert in alerts if alert.node_id is not None))
     return view_of(IncidentView, incident, nodes=nodes, alerts=list(alerts), alerts_cut=cut)
-
-
-def incident_detail_view(
-    incident: IncidentView, entries: Sequence[Entry], deliveries: Mapping[DeliveryId, DeliveryView], *, cut: bool
-) -> IncidentDetailView:
-    timeline = [
-        TimelineEntry(
-            at=one.at,
-            kind=one.kind,
-            alert_id=one.alert,
-            event=None if one.event is None else event_view(one.event),
-            delivery=None if one.delivery is None else deliveries[one.delivery.id],
-        )
-        for one in entries
-    ]
-    return IncidentDetailView(**msgspec.structs.asdict(incident), timeline=timeline, timeline_cut=cut)
 
 
 def rule_view(rule: Rule, unit: str) -> RuleView:

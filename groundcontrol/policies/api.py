@@ -9,12 +9,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from groundcontrol.alerts.channel_store import ChannelStore
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.notifications.store import ChannelStore
 from groundcontrol.policies.bodies import (
     NextTimes,
     body_of,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.alerts.channel_store import ChannelStore
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError, NotFound
 from groundcontrol.core.ids import NodeId
@@ -14,6 +13,7 @@ from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.notifications.store import ChannelStore
 from groundcontrol.policies.bodies import body_of, policy_of, select_of
 from groundcontrol.policies.model import MAX_NAME_CHARS, Occurrence, PatchPolicy, PolicyId
 from groundcontrol.policies.model import check_policy as check_limits

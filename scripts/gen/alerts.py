@@ -20,7 +20,7 @@ from groundcontrol.alerts.expression import EventOf, parse  # noqa: E402
 from groundcontrol.alerts.model import Rule, Threshold  # noqa: E402
 from groundcontrol.alerts.rules import unit_of  # noqa: E402
 from groundcontrol.alerts.states import STATES  # noqa: E402
-from groundcontrol.alerts.values import value_text  # noqa: E402
+from groundcontrol.notifications.values import value_text  # noqa: E402
 from groundcontrol.samples.derived import DERIVED  # noqa: E402
 from scripts.gen import target  # noqa: E402
 

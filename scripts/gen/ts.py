@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "capsule" / "src"
 sys.path.insert(0, str(ROOT))
 
-from groundcontrol.alerts.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS  # noqa: E402  # the checkout is put on the path first
 from groundcontrol.core import errors, verbs  # noqa: E402
 from groundcontrol.events import catalogue  # noqa: E402
 from groundcontrol.nodes import summary  # noqa: E402
+from groundcontrol.notifications.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS  # noqa: E402  # the checkout is put on the path first
 from groundcontrol.slices import ROUTES  # noqa: E402, F401  # imports the errors of each slice
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from scripts.gen import target  # noqa: E402
@@ -60,7 +60,7 @@ type Words = (field: (name: string) => string) => string;
 
 export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words?: Words]>> = {
 """
-REASONS_HEAD = """// Made by scripts/gen/ts.py from groundcontrol/alerts/explaining.py: never edited by hand.
+REASONS_HEAD = """// Made by scripts/gen/ts.py from groundcontrol/notifications/explaining.py: never edited by hand.
 
 import { t } from "../text/i18n";
 

@@ -24,8 +24,9 @@ from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, make_database
 from groundcontrol.adapters.sqlite.engine.dialect import POSTGRES_FUNCTIONS, to_postgres
 from groundcontrol.adapters.sqlite.engine.organisation import owned_tables
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
-from groundcontrol.alerts.model import DeliveryId, IncidentId, RuleId
+from groundcontrol.alerts.model import IncidentId, RuleId
 from groundcontrol.core.ids import EventId
+from groundcontrol.notifications.model import DeliveryId
 from spider.wire.ids import new_time_id
 from tests.support.case_files import case_files
 from tests.support.factories import SCOPE, new_batch, new_event
@@ -157,7 +158,7 @@ async def _read(ground: Ground) -> None:
     some, since = new_time_id(now), now - 3600
     await store.alerts.alerts_of(SCOPE, [IncidentId(some)], 5)
     await store.alerts.ended_since(1, since)
-    await store.alerts.last_notified(1, RuleId(some), node, since)
+    await store.deliveries.last_notified(1, RuleId(some), node, since)
     await store.alerts.expire_alerts(since)
     made = await store.batches.create_batch(SCOPE, new_batch([node], now), "a key")
     await store.batches.batches(SCOPE, 5)

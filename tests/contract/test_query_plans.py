@@ -11,11 +11,11 @@ import pytest
 import groundcontrol
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.alerts.channel_store import DeliveryFilter
 from groundcontrol.alerts.store import AlertFilter
 from groundcontrol.core.scope import Grants
 from groundcontrol.events.model import EventFilter
 from groundcontrol.jobs.model import JobFilter
+from groundcontrol.notifications.store import DeliveryFilter
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, new_event, new_job, new_node
 from tests.support.store_backend import Backend

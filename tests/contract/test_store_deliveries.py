@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
-from groundcontrol.alerts.channel_store import Delivered
-from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.notifications.model import ChannelId, DeliveryId
+from groundcontrol.notifications.store import Delivered
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE

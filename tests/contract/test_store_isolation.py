@@ -52,7 +52,7 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "invites": "find_invite settle_joining unsettled",
     "maintenance": "automatic open_windows record_begin record_ends",
     "channels": "target",
-    "deliveries": "claim correct_times expire_deliveries extend finish next_due note_repetition parts usage",
+    "deliveries": "claim correct_times decide expire_deliveries extend finish next_due note_repetition parts usage",
     "expectations": "expire_days first_reports missed_days save_judgements undecided unmet",
     "silence": "absences known_nodes save_recovery save_stage",
     "rollouts": "busy_elsewhere expire_rollouts jobs_of live_rollouts role_reboots",

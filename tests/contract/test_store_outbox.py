@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from groundcontrol.alerts import outbox as outboxes
-from groundcontrol.alerts.channel_service import ChannelEdit
-from groundcontrol.alerts.channel_store import Delivered, Failed
-from groundcontrol.alerts.channels.kind import Outcome, Sent
-from groundcontrol.alerts.egress import Egress
-from groundcontrol.alerts.messages import Message, Withheld
-from groundcontrol.alerts.model import Caps, Channel
-from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.core.errors import Conflict, TooManyRequests
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.notifications import outbox as outboxes
+from groundcontrol.notifications.channels.kind import Outcome, Sent
+from groundcontrol.notifications.egress import Egress
+from groundcontrol.notifications.messages import Message, Withheld
+from groundcontrol.notifications.model import Caps, Channel
+from groundcontrol.notifications.outbox import DueBell, Outbox
+from groundcontrol.notifications.service import ChannelEdit
+from groundcontrol.notifications.store import Delivered, Failed
 from spider.wire.ids import new_time_id
 from tests.support.clock import RunningClock
 from tests.support.eventually import ask_until, eventually
@@ -367,18 +367,19 @@ async def test_mail_servers_that_take_minutes_hold_no_other_channel(live: Backen
             sent.append(channel.name)
             return Sent()
 
-    outbox = Outbox(live.store.deliveries, hub.contents, Slow(), running_clock, lambda: 1.0)
+    bell = DueBell()
+    outbox = Outbox(live.store.deliveries, lambda _org: hub.contents, Slow(), bell, running_clock, lambda: 1.0)
     names = [f"slow{number}" for number in range(outboxes.MOST_AT_ONCE // 2)]
     slow = [await hub.webhook("https://receiver.example/", name) for name in names]
     quick = await hub.webhook("https://receiver.example/", "quick")
     running = asyncio.create_task(outbox.run())
     try:
         await hub.add(*(hub.delivery(channel.id) for channel in slow for _ in range(2)))
-        outbox.wake()
+        bell.set()
         await eventually(lambda: len(outbox._under_way) == outboxes.MOST_AT_ONCE)
         await hub.add(hub.delivery(quick.id))
         running_clock.shift += outboxes.SLOW_S + 1
-        outbox.wake()
+        bell.set()
         await eventually(lambda: sent == ["quick"])
         go_on.set()
         await eventually(lambda: len(sent) == outboxes.MOST_AT_ONCE + 1)

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import pytest
 
-from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService
-from groundcontrol.alerts.channels.kind import Outcome, Sent
-from groundcontrol.alerts.egress import Egress
-from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import Channel
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.notifications.channels.kind import Outcome, Sent
+from groundcontrol.notifications.egress import Egress
+from groundcontrol.notifications.messages import Message
+from groundcontrol.notifications.model import Channel
+from groundcontrol.notifications.service import ChannelEdit, ChannelService
 from tests.support import exim
 from tests.support.alert_trial import AlertTrial, Receivers, Told, alert_trial
 from tests.support.exim import Exim

@@ -15,14 +15,14 @@ from typing import Any
 import psutil
 import pytest
 
-from groundcontrol.alerts.channel_service import read_target
-from groundcontrol.alerts.channels.email import EMAIL, build_mail
-from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
-from groundcontrol.alerts.egress import Egress
-from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.samples import sample_message
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.notifications.channels.email import EMAIL, build_mail
+from groundcontrol.notifications.channels.kind import Outcome, Permanent, Sent, Transient
+from groundcontrol.notifications.egress import Egress
+from groundcontrol.notifications.messages import Message
+from groundcontrol.notifications.samples import sample_message
+from groundcontrol.notifications.service import read_target
 from tests.support import exim
 from tests.support.clock import RunningClock
 from tests.support.eventually import ask_until, eventually

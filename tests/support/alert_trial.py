@@ -14,19 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.store import HubInfo
-from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService
-from groundcontrol.alerts.channels.kind import Outcome, Sent
-from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.explaining import Explanation
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
+from groundcontrol.alerts.incident_reader import IncidentReader
 from groundcontrol.alerts.incidents import Book
-from groundcontrol.alerts.intents import Intents
-from groundcontrol.alerts.links import Links
-from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import Alert, Channel, Delivery, MessageKind
-from groundcontrol.alerts.outbox import Outbox
+from groundcontrol.alerts.model import Alert
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
@@ -38,6 +31,15 @@ from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM
 from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import Node
+from groundcontrol.notifications.channels.kind import Outcome, Sent
+from groundcontrol.notifications.egress import Egress
+from groundcontrol.notifications.explaining import Explanation
+from groundcontrol.notifications.intents import Intents
+from groundcontrol.notifications.links import Links
+from groundcontrol.notifications.messages import Message
+from groundcontrol.notifications.model import Channel, Delivery, MessageKind
+from groundcontrol.notifications.outbox import DueBell, Outbox
+from groundcontrol.notifications.service import ChannelEdit, ChannelService
 from groundcontrol.schedules.dead_man import LOOK_S, DeadMan
 from groundcontrol.schedules.deadline_checker import DeadlineChecker
 from groundcontrol.schedules.deadlines import Unmet
@@ -126,7 +128,7 @@ class Receivers(ChannelService):
 
     def __init__(self, backend: Backend, clock: ManualClock, egress: Egress) -> None:
         store = backend.store
-        super().__init__(store.channels, store.deliveries, VAULT, Links(VAULT.link_key), egress, clock, lambda: ORIGIN, lambda: None)
+        super().__init__(store.channels, store.deliveries, VAULT, Links(VAULT.link_key), egress, DueBell(), clock, lambda: ORIGIN)
         self._now = clock.now
         self.told: list[Told] = []
         self.outcome: Outcome = Sent()
@@ -147,6 +149,7 @@ class AlertTrial:
         self.egress = Egress(frozenset())
         self.fleet = PlayedFleet(backend.clock)
         self.windows = Windows()
+        self.bell = DueBell()
         self.nodes: list[NodeId] = []
         self.receivers = self.new_receivers()
         self.refused = 0
@@ -172,16 +175,23 @@ class AlertTrial:
             DEFAULT_ORG, store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, store.hubs, "0.1.0", clock
         )
         book = Book(DEFAULT_ORG)
-        self.intents = Intents(
-            book=book, store=store.alerts, channels=store.channels, deliveries=store.deliveries, rules=self.rules, engine=self.engine,
-            facts=facts, windows=self.windows, log=store.log, clock=clock,
-        )  # fmt: skip
+        reader = IncidentReader(
+            book=book,
+            store=store.alerts,
+            rules=self.rules,
+            engine=self.engine,
+            facts=facts,
+            windows=self.windows,
+            log=store.log,
+            clock=clock,
+        )
+        self.intents = Intents(reader, store.channels, store.deliveries, self.bell, clock)
         self.service = AlertService(
-            book=book, store=store.alerts, rule_store=store.rules, log=store.log, intents=self.intents, rules=self.rules, engine=self.engine, facts=facts,
+            book=book, store=store.alerts, rule_store=store.rules, log=store.log, notifier=self.intents, rules=self.rules, engine=self.engine, facts=facts,
             hub_facts=HubFactReader(self.folder, store.channels, store.log, bus, lambda: 0.0, SteadyClock(clock), clock),
-            replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(DEFAULT_ORG, store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
+            replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(DEFAULT_ORG, store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock,
         )  # fmt: skip
-        self.outbox = Outbox(store.deliveries, self.intents, self.receivers, clock, lambda: 1.0)
+        self.outbox = Outbox(store.deliveries, lambda _org: self.intents, self.receivers, DueBell(), clock, lambda: 1.0)
         self._due_at: float | None = clock.now()
         self._looked_at = self._minute_at = clock.monotonic()
         await self.service.load()
@@ -240,7 +250,7 @@ class AlertTrial:
             await self._evaluate(turn)
         except StoreError:
             self.refused += 1
-        if self._due_at is not None and self._due_at <= self.clock.now():
+        if self.bell.is_set() or (self._due_at is not None and self._due_at <= self.clock.now()):
             await self.send()
 
     async def _evaluate(self, turn: int) -> None:
@@ -261,11 +271,9 @@ class AlertTrial:
         await store.nodes.save_seen(dict.fromkeys(self.fleet.connected, now))
         await store.hubs.beat(HUB, HUB_INFO, 20.0)
 
-    def _poked(self) -> None:
-        self._due_at = self.clock.now()
-
     async def send(self) -> None:
         """Send all due messages, until no delivery is under way."""
+        self.bell.clear()
         busy = True
         while busy:
             async with asyncio.TaskGroup() as group:
@@ -314,7 +322,7 @@ class AlertTrial:
 
     async def explained(self, alert: Alert) -> list[Explanation]:
         """What happened to an alert in each channel."""
-        return await self.intents.explain(SYSTEM, await self.backend.store.alerts.alert(SYSTEM, alert.id))
+        return await self.intents.explain(await self.backend.store.alerts.alert(SYSTEM, alert.id))
 
     async def reasons(self, alert: Alert) -> list[str]:
         """Why each channel was notified of an alert, or not."""

@@ -29,7 +29,6 @@ from groundcontrol.adapters.sqlite.users import insert_account
 from groundcontrol.agents.node_events import CorruptionReporter, NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.process_history import ProcessHistoryWriter
-from groundcontrol.alerts.egress import Egress
 from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
 from groundcontrol.core.audit import AuditEntry
@@ -58,6 +57,7 @@ from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, 
 from groundcontrol.nodes.locations import Locations
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import SummaryFragment, SummaryReader
+from groundcontrol.notifications.egress import Egress
 from groundcontrol.samples.store import DamageReports
 from groundcontrol.slices import PER_ORG, PROVIDERS, ROUTES, SLICES
 from groundcontrol.vault import Vault

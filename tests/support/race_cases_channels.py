@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
-from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET, Claim
-from groundcontrol.alerts.model import Caps, Channel, ChannelId, Delivery, DeliveryId, IncidentId
+from groundcontrol.alerts.model import IncidentId
 from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.notifications.model import Caps, Channel, ChannelId, Delivery, DeliveryId
+from groundcontrol.notifications.store import SEALED_TABLE, TARGET, Claim, Decided
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE
 from tests.support.race_cases import CALLERS, RECORD_CASES, Cases, Ground, Race, RecordCase, Rivals
@@ -86,6 +87,28 @@ async def _delete_channel(ground: Ground) -> Race:
 
     gone: tuple[object, ...] = ([], None, "skipped", "channel_disabled")
     return Race(lambda: store.channels.delete_channel(SCOPE, made.id, old_target_notified=True), held, gone, ("channel.delete",))
+
+
+@CASES.of("deliveries.decide")
+async def _decide(ground: Ground) -> Race:
+    """A new message, one that is due earlier, and one that is tried again."""
+    store, channel = ground.store.deliveries, ChannelId(new_time_id(ground.now))
+    new, later, lost = (a_delivery(ground.now, channel) for _ in range(3))
+    await add(
+        ground,
+        later._replace(state="deferred", reason="quiet_hours", next_at=ground.now + 3600),
+        lost._replace(state="failed", reason="http:503"),
+    )
+    sooner = later._replace(state="deferred", reason="grouping", next_at=ground.now + 10)
+    decided = Decided([new], [sooner], [lost._replace(next_at=ground.now)])
+
+    async def held() -> object:
+        rows = [await store.delivery(SCOPE, one.id) for one in (later, lost)]
+        listed = {one.id for one in (await store.deliveries(SCOPE, 10)).items}
+        return listed, [(one.state, one.reason, one.next_at) for one in rows]
+
+    expected = [("deferred", "grouping", ground.now + 10), ("due", "ready", ground.now)]
+    return Race(lambda: store.decide(decided), held, ({new.id, later.id, lost.id}, expected))
 
 
 @CASES.of("deliveries.add_test")

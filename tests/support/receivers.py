@@ -11,15 +11,17 @@ from typing import Any
 from aiohttp import web
 
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
-from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService
-from groundcontrol.alerts.channel_store import DeliveryFilter
-from groundcontrol.alerts.egress import Egress
-from groundcontrol.alerts.links import Links
-from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld
-from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId, RuleId
-from groundcontrol.alerts.outbox import Outbox
+from groundcontrol.alerts.incident_reader import DescribedAlert
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, RuleId
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.notifications.egress import Egress
+from groundcontrol.notifications.links import Links
+from groundcontrol.notifications.messages import MessageContent, Withheld
+from groundcontrol.notifications.model import Channel, ChannelId, Delivery, DeliveryId
+from groundcontrol.notifications.outbox import DueBell, Outbox
+from groundcontrol.notifications.service import ChannelEdit, ChannelService
+from groundcontrol.notifications.store import DeliveryFilter
 from spider.wire.ids import new_time_id
 from tests.support.clock import RunningClock
 from tests.support.eventually import ask_until
@@ -123,13 +125,14 @@ class Notifying:
         self.links = Links(self.vault.link_key)
         self.contents = Contents()
         self.egress = egress
+        self.bell = DueBell()
         self.channels = ChannelService(
-            backend.store.channels, backend.store.deliveries, self.vault, self.links, egress, clock, lambda: HUB, self.wake
+            backend.store.channels, backend.store.deliveries, self.vault, self.links, egress, self.bell, clock, lambda: HUB
         )
-        self.outbox = Outbox(backend.store.deliveries, self.contents, self.channels, clock, lambda: 1.0)
+        self.outbox = Outbox(backend.store.deliveries, lambda _org: self.contents, self.channels, self.bell, clock, lambda: 1.0)
 
     def wake(self) -> None:
-        self.outbox.wake()
+        self.bell.set()
 
     async def webhook(self, url: str, name: str = "ops", **target: Any) -> Channel:
         return await self.channel("webhook", {"url": url, **target}, name)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final, get_args
 
-from groundcontrol.alerts.deciding import DeferReason, SkipReason
-from groundcontrol.alerts.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS
-from groundcontrol.alerts.model import EXPIRED, MessageKind
+from groundcontrol.notifications.deciding import DeferReason, SkipReason
+from groundcontrol.notifications.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS
+from groundcontrol.notifications.model import EXPIRED, MessageKind
 from scripts.gen import alerts
 from tests.support.hub import ROOT
 

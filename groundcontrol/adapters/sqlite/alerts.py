@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, decide_again, hasten_deliveries
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -17,7 +16,8 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
-from groundcontrol.alerts.model import RULES, Alert, AlertId, ChannelId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.interfaces import Decisions
+from groundcontrol.alerts.model import RULES, Alert, AlertId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling, alert_text
 from groundcontrol.core.errors import Conflict, NotFound
@@ -50,6 +50,9 @@ _SAVE_INCIDENT: Final = (
 )
 
 
+WriteDecisions = Callable[[Tx, Decisions], None]
+
+
 class SqliteRules(SqliteRecords[Rule]):
     """`RuleStore`."""
 
@@ -59,10 +62,14 @@ class SqliteRules(SqliteRecords[Rule]):
 class SqliteAlerts:
     """`AlertStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, most_of_node: int = MOST_OF_NODE) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, chain: Chain, write_decisions: WriteDecisions, most_of_node: int = MOST_OF_NODE
+    ) -> None:
+        """Args: write_decisions: writes what `AlertChange.decisions` says."""
         self._writer = writer
         self._reader = reader
         self._chain = chain
+        self._write_decisions = write_decisions
         self._most_of_node = most_of_node
 
     # -- for the engine ----------------------------------------------------------------------------
@@ -75,9 +82,8 @@ class SqliteAlerts:
                 tx.execute(_SAVE_ALERT, *_alert_values(alert))
             for one in change.events:
                 record_event(tx, one)
-            add_deliveries(tx, change.deliveries)
-            hasten_deliveries(tx, change.sooner)
-            decide_again(tx, change.again)
+            if change.decisions is not None:
+                self._write_decisions(tx, change.decisions)
 
         await self._writer.run(command)
 
@@ -103,17 +109,6 @@ class SqliteAlerts:
             return None if row is None else _snapshot.decode(row["body"])
         except (msgspec.MsgspecError, ValueError):  # a ValueError: a text is not UTF-8
             return None  # of another version, or damaged: the engine starts from samples and alerts alone
-
-    async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
-        sql = (
-            "SELECT delivery.channel_id AS channel, max(delivery.sent_at) AS sent_at FROM alert JOIN delivery"
-            " ON delivery.org = alert.org AND delivery.incident_id = alert.incident"
-            " WHERE alert.org = ? AND alert.rule = ? AND (alert.node_id = ? OR (alert.node_id IS NULL AND CAST(? AS TEXT) IS NULL)) AND delivery.state = 'sent' AND delivery.sent_at >= ?"
-            " AND delivery.kind <> 'resolved'"
-            " GROUP BY delivery.channel_id"
-        )
-        rows = await self._reader.run(lambda rows: rows.fetch_all(sql, org, rule, node, node, since))
-        return {ChannelId(row["channel"]): row["sent_at"] for row in rows}
 
     # -- lists -------------------------------------------------------------------------------------
 

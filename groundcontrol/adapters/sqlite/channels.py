@@ -6,10 +6,10 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.quiet_summaries import reschedule
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.secrets import insert, shred
-from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET
-from groundcontrol.alerts.model import CHANNELS, Channel, ChannelId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.notifications.model import CHANNELS, Channel, ChannelId
+from groundcontrol.notifications.store import SEALED_TABLE, TARGET
 
 FORM = Form(CHANNELS)
 

@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery, write_decisions
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, first_id, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import to_event
 from groundcontrol.adapters.sqlite.outbox import SqliteOutbox
-from groundcontrol.alerts.channel_store import Attempt, DeliveryFilter, Missing, Summary
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
+from groundcontrol.alerts.model import IncidentId, RuleId
 from groundcontrol.core.errors import Conflict, NotFound, TooManyRequests
-from groundcontrol.core.ids import EventId
+from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.model import Event
+from groundcontrol.notifications.model import ChannelId, Delivery, DeliveryId
+from groundcontrol.notifications.store import Attempt, Decided, DeliveryFilter, Missing, Summary
 
 __all__ = ["SqliteDeliveries", "add_deliveries"]
 
@@ -57,6 +58,20 @@ class SqliteDeliveries(SqliteOutbox):
     def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
         super().__init__(writer, reader)
         self._chain = chain
+
+    async def decide(self, decided: Decided) -> None:
+        await self._writer.run(lambda tx: write_decisions(tx, decided))
+
+    async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
+        sql = (
+            "SELECT delivery.channel_id AS channel, max(delivery.sent_at) AS sent_at FROM alert JOIN delivery"
+            " ON delivery.org = alert.org AND delivery.incident_id = alert.incident"
+            " WHERE alert.org = ? AND alert.rule = ? AND (alert.node_id = ? OR (alert.node_id IS NULL AND CAST(? AS TEXT) IS NULL)) AND delivery.state = 'sent' AND delivery.sent_at >= ?"
+            " AND delivery.kind <> 'resolved'"
+            " GROUP BY delivery.channel_id"
+        )
+        rows = await self._reader.run(lambda rows: rows.fetch_all(sql, org, rule, node, node, since))
+        return {ChannelId(row["channel"]): row["sent_at"] for row in rows}
 
     async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
         def command(tx: Tx) -> Delivery:

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
+from groundcontrol.alerts.interfaces import Decisions
+from groundcontrol.alerts.model import IncidentId
 from groundcontrol.core.ids import EventId
+from groundcontrol.notifications.model import ChannelId, Delivery, DeliveryId
+from groundcontrol.notifications.store import Decided
 
 CRITICAL_GIVE_UP_S: Final = 24 * 3600.0
 GIVE_UP_S: Final = 6 * 3600.0
@@ -37,18 +40,17 @@ def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
     return count
 
 
-def hasten_deliveries(tx: Tx, rows: Iterable[Delivery]) -> None:
-    """Move deferred messages to their new, earlier `next_at`."""
-    for row in rows:
+def write_decisions(tx: Tx, decisions: Decisions) -> None:
+    """Store the decisions of `Intents` in the transaction of their cause."""
+    if not isinstance(decisions, Decided):
+        raise TypeError(f"no decisions about deliveries: {type(decisions).__name__}")
+    add_deliveries(tx, decisions.new)
+    for row in decisions.sooner:
         tx.execute(
             "UPDATE delivery SET next_at = ?, reason = ? WHERE org = ? AND id = ? AND state = 'deferred' AND next_at > ?",
             *(row.next_at, row.reason, row.org, row.id, row.next_at),
         )
-
-
-def decide_again(tx: Tx, rows: Iterable[Delivery]) -> None:
-    """Replace failed and skipped deliveries by new decisions. A delivery that is now `due` or `deferred` is sent from `next_at` on."""
-    for row in rows:
+    for row in decisions.again:
         due_at = row.next_at if row.state in _OPEN else None
         tx.execute(
             "UPDATE delivery SET state = ?, reason = ?, next_at = ?, until_at = ?, critical = ? WHERE org = ? AND id = ?"

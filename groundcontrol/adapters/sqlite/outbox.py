@@ -17,12 +17,13 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import correct_event_times, record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
 from groundcontrol.adapters.sqlite.silence import correct_absences
-from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, NotSent, Result, Retry
-from groundcontrol.alerts.deciding import UPDATE_EVERY_S, Usage
-from groundcontrol.alerts.model import EXPIRED, Channel, ChannelId, Delivery, DeliveryId, Incident
-from groundcontrol.alerts.retry_delays import LONGEST_RETRY_AFTER_S, channel_pause_s, refused_pause_s
+from groundcontrol.alerts.model import Incident
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
+from groundcontrol.notifications.deciding import UPDATE_EVERY_S, Usage
+from groundcontrol.notifications.model import EXPIRED, Channel, ChannelId, Delivery, DeliveryId
+from groundcontrol.notifications.retry_delays import LONGEST_RETRY_AFTER_S, channel_pause_s, refused_pause_s
+from groundcontrol.notifications.store import SUMMARY, Claim, Delivered, Failed, NotSent, Result, Retry
 from spider.wire.ids import new_time_id
 
 LEASE_S: Final = 60.0

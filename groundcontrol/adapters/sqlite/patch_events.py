@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Severity
+from groundcontrol.notifications.model import ChannelId, Delivery, DeliveryId
 from spider.wire.ids import new_time_id
 
 

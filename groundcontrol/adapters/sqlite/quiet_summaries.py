@@ -11,9 +11,10 @@ from typing import Final
 from groundcontrol.adapters.sqlite.delivery_rows import GIVE_UP_S, add_deliveries, to_delivery
 from groundcontrol.adapters.sqlite.engine.pagination import first_id
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
-from groundcontrol.alerts.channel_store import SUMMARY
-from groundcontrol.alerts.deciding import quiet_until
-from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId, IncidentId, is_summary
+from groundcontrol.alerts.model import IncidentId
+from groundcontrol.notifications.deciding import quiet_until
+from groundcontrol.notifications.model import Channel, ChannelId, Delivery, DeliveryId, is_summary
+from groundcontrol.notifications.store import SUMMARY
 from spider.wire.ids import new_time_id
 
 _OLDEST_S: Final = 4 * 86_400.0

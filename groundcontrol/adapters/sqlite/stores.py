@@ -31,6 +31,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.batches import SqliteBatches
 from groundcontrol.adapters.sqlite.channels import SqliteChannels
 from groundcontrol.adapters.sqlite.deliveries import SqliteDeliveries
+from groundcontrol.adapters.sqlite.delivery_rows import write_decisions
 from groundcontrol.adapters.sqlite.deployments import SqliteDeployments
 from groundcontrol.adapters.sqlite.engine.organisation import act_for_owners
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -61,13 +62,13 @@ from groundcontrol.adapters.sqlite.silence import SqliteSilence
 from groundcontrol.adapters.sqlite.users import SqliteUsers
 from groundcontrol.adapters.sqlite.users_admin import SqliteUserAdmin
 from groundcontrol.agents.store import HubStore, SessionStore
-from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore, OrderStore
 from groundcontrol.jobs.store import BatchStore, JobStore
 from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore, RecoveryStore
+from groundcontrol.notifications.store import ChannelStore, DeliveryStore
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
@@ -164,7 +165,7 @@ class Store:
     rollouts: RolloutStore = _made(lambda at: SqliteRollouts(at.writer, at.reader, at.audit, at.clock, at.jobs, at.policies))
     patch_windows: PatchWindowStore = _control(SqlitePatchWindows)
     rules: RuleStore = _control(SqliteRules)
-    alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit))
+    alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit, write_decisions))
 
     @classmethod
     def on(cls, connections: Connections) -> Store:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.alert_trial import AlertTrial, alert_trial
 from tests.support.inprocess_hub import TestHub, running
 
 
@@ -14,3 +15,10 @@ from tests.support.inprocess_hub import TestHub, running
 async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
     async with running(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+async def trial(tmp_path: Path) -> AsyncIterator[AlertTrial]:
+    """A simulated fleet with its alerts and messages."""
+    async with alert_trial(tmp_path) as made:
+        yield made

@@ -1,4 +1,4 @@
-// Made by scripts/gen/ts.py from groundcontrol/alerts/explaining.py: never edited by hand.
+// Made by scripts/gen/ts.py from groundcontrol/notifications/explaining.py: never edited by hand.
 
 import { t } from "../text/i18n";
 

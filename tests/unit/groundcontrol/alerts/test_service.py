@@ -11,11 +11,8 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.alerts.channel_service import ChannelEdit
-from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.incidents import Fleet
-from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import Alert, Channel, QuietHours, Rule, RuleId, Threshold, Transition
+from groundcontrol.alerts.model import Alert, Rule, RuleId, Threshold, Transition
 from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
 from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Changed, EventStored, Topic
@@ -25,6 +22,10 @@ from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event, EventFilter
 from groundcontrol.nodes.model import Node
+from groundcontrol.notifications.channels.kind import Outcome, Permanent, Sent, Transient
+from groundcontrol.notifications.messages import Message
+from groundcontrol.notifications.model import Channel, QuietHours
+from groundcontrol.notifications.service import ChannelEdit
 from groundcontrol.samples.model import StoredPack
 from groundcontrol.schedules.maintenance import Window
 from groundcontrol.schedules.model import MaintenanceId, Selector
@@ -360,7 +361,7 @@ async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(t
     async def refuse(_incidents: object) -> None:
         raise StoreDown("the database does not answer")
 
-    monkeypatch.setattr(trial.intents, "reminders", refuse)
+    monkeypatch.setattr(trial.intents, "_reminders", refuse)
     async with trial.service._bus.subscribe(Topic("changed"), limit=10, policy="ordered") as changes:
         with pytest.raises(StoreDown):
             await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)

@@ -10,14 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.alerts.heartbeat import Heartbeat
 from groundcontrol.alerts.hub_facts import AUDIT_AGAIN_S, HubFactReader
-from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.ticker import Ticker
 from groundcontrol.core.bus import SessionChanged
 from groundcontrol.core.ids import HubId, NodeId
+from groundcontrol.notifications.heartbeat import Heartbeat
+from groundcontrol.notifications.outbox import DueBell, Outbox
 from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.schedules.dead_man import DeadMan
 from groundcontrol.schedules.deadline_checker import DeadlineChecker
@@ -43,7 +43,7 @@ TASKS: dict[str, Callable[[ManualClock], Any]] = {
     "dead_man_failed": lambda clock: DeadMan(STORE, clock, lambda _node: True),
     "deadlines_failed": lambda clock: DeadlineChecker(STORE, STORE, clock, lambda _node: False),
     "hub_facts_unread": lambda clock: HubFactReader(Path(), STORE, STORE, STORE, float, STORE, clock),
-    "outbox_failed": lambda clock: Outbox(STORE, STORE, STORE, clock),
+    "outbox_failed": lambda clock: Outbox(STORE, STORE, STORE, DueBell(), clock),
     "heartbeat_failed": lambda clock: Heartbeat(clock, STORE, "https://beats.example/", fails),
 }
 

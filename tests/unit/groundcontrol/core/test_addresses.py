@@ -5,8 +5,8 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from groundcontrol.alerts.egress import Denied, Egress
 from groundcontrol.core.addresses import is_forbidden, is_loopback, is_own, parse, plain
+from groundcontrol.notifications.egress import Denied, Egress
 
 
 @pytest.mark.parametrize(

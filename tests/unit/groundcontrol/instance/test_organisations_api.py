@@ -8,12 +8,12 @@ import pytest
 
 from groundcontrol.adapters.sqlite.engine.organisation import OF_ACCOUNTS
 from groundcontrol.adapters.sqlite.organisations import TOMBSTONES, owned
-from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.enrolment import re_adopt
+from groundcontrol.notifications.model import ChannelId, DeliveryId
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.factories import new_node
 from tests.support.inprocess_hub import ADMIN, Answer, Client, TestHub

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
-from groundcontrol.alerts.deciding import Defer, Question, Skip, decide
-from groundcontrol.alerts.model import Alert, AlertId, Caps, Channel, ChannelId, Incident, IncidentId, RuleId
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, RuleId
 from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import TERMINAL
+from groundcontrol.notifications.deciding import Defer, Question, Skip, decide
+from groundcontrol.notifications.model import Caps, Channel, ChannelId
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import ActionStep, Order, PatchPolicy, PolicyId, PolicySelect
 from groundcontrol.policies.reasons import REMEDIES, Hold

@@ -11,7 +11,6 @@ import pytest
 from groundcontrol.access.oidc.model import Link
 from groundcontrol.access.sessions import STEP_UP_S, STRICT_STEP_UP_S
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
-from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.alerts.store import AlertChange
 from groundcontrol.core.bus import Changed, NodesUpdated
 from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, JobId, NodeId
@@ -19,6 +18,7 @@ from groundcontrol.core.scope import Role
 from groundcontrol.deployments.model import Jump
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import JobRequest, NewBatch, NewJob
+from groundcontrol.notifications.model import ChannelId, DeliveryId
 from groundcontrol.slices import TOPICS
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
