@@ -14,7 +14,6 @@ from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.model import Rule, RuleId, Threshold
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import SYSTEM
 from groundcontrol.samples.model import StoredRow
 from groundcontrol.schedules.model import Selector
 from scripts.benches.measure import line
@@ -99,7 +98,7 @@ async def explain() -> Results:
         took = []
         for alert in (await trial.firing())[:EXPLAINED]:
             began = time.perf_counter()
-            found = await trial.intents.explain(SYSTEM, alert)
+            found = await trial.intents.explain(alert)
             took.append(time.perf_counter() - began)
             if [one.reason for one in found] != ["ready"] * 5:
                 raise ValueError(f"not every channel has a message: {found}")
