@@ -12,6 +12,7 @@ from groundcontrol.jobs.requests import DIGEST
 from groundcontrol.nodes.model import Tri
 from spider.wire.errors import ProtocolError
 from spider.wire.job_messages import JobEnded, JobPlan, JobProgress, JobReport
+from spider.wire.sentences import sentence
 from spider.wire.verbs import POLICY_LINES
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
@@ -92,6 +93,8 @@ _RUNNING_ERRORS: Final = {
 }
 """Error code of a running job -> text."""
 _STOPS: Final = frozenset({"now", "after_package", "too_late"})
+_KILLED: Final = sentence("stop.script_stopped")
+"""The text by which a node answers a stop with `force`."""
 
 
 class JobVerdict(NamedTuple):
@@ -117,7 +120,7 @@ def read_progress(message: JobProgress, job: Job, now: float) -> JobUpdate:
         package=clean(message.package),
         note=note,
         last_output_at=_plausible(message.output_at_ms, job, now) if message.output_at_ms else None,
-        stop=StopAnswer(cast("StopState", message.stop), note) if message.stop in _STOPS else None,
+        stop=StopAnswer(cast("StopState", message.stop), note, note == _KILLED) if message.stop in _STOPS else None,
         error=_running_error(message.error_code, note),
     )
 

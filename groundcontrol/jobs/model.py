@@ -74,6 +74,8 @@ class StopAnswer(NamedTuple):
 
     state: StopState
     why: str
+    final: bool = True
+    """Whether it also answers a request with `force`. A node repeats its answer to the plain request, which leaves the other to be sent."""
 
 
 class JobRequest(NamedTuple):

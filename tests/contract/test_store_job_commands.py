@@ -46,6 +46,13 @@ async def test_a_stop_request_is_stored_once_until_it_is_answered(store: Store, 
     killed = await twice(lambda: store.jobs.stop_job(SCOPE, job.id, force=True))
     assert killed.stop is not None
     assert (killed.stop.state, killed.stop.force) == ("asked", True)
+    again = StopAnswer("after_package", "curl is unpacked", final=False)  # the node's answer to the first request, which it repeats
+    assert await store.jobs.advance(job.id, "running", session, JobUpdate(stop=again)) == killed
+    assert [stopping.id for stopping in await store.jobs.stopping()] == [job.id]
+    answered = await store.jobs.advance(job.id, "running", session, JobUpdate(stop=StopAnswer("after_package", "its script was stopped")))
+    assert answered.stop is not None
+    assert (answered.stop.state, answered.stop.why) == ("after_package", "its script was stopped")
+    assert await store.jobs.stopping() == []
     assert [row[1] for row in await audited(store)].count("job.stop") == 2
     ended = await store.jobs.advance(job.id, "cancelled", session, JobUpdate(exit_code=100))
     assert await store.jobs.stop_job(SCOPE, job.id) == ended

@@ -468,6 +468,6 @@ def _merge(row: Row, update: JobUpdate, *, final: bool) -> dict[str, str | int |
         "stop": None,
         "stop_why": None,
     }
-    if update.stop is not None and row["stop"] is not None:
-        found["stop"], found["stop_why"] = update.stop
+    if update.stop is not None and row["stop"] is not None and (update.stop.final or not row["stop_force"]):
+        found["stop"], found["stop_why"] = update.stop.state, update.stop.why
     return {name: row[name] if value is None or (final and row[name] not in (None, "", "[]")) else value for name, value in found.items()}

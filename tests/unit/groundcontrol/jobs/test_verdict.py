@@ -15,6 +15,7 @@ from groundcontrol.jobs.messages import read_ended, read_progress, refusal_error
 from groundcontrol.jobs.model import TERMINAL, Job
 from spider.wire.errors import ProtocolError
 from spider.wire.job_messages import JobEnded, JobProgress
+from spider.wire.sentences import sentence
 
 NOW = 1_790_000_000.0
 SHA = hashlib.sha256(b"x").hexdigest()
@@ -78,6 +79,13 @@ def test_progress_has_a_known_phase_and_a_percentage_or_none(phase: str, percent
     evidence = read_progress(JobProgress("j", 0, phase, percent, "", ""), JOB, NOW)
     assert evidence.phase is None or evidence.phase == phase
     assert evidence.progress_percent is None or 0 <= evidence.progress_percent <= 100
+
+
+def test_only_the_words_of_a_killed_script_answer_a_kill() -> None:
+    for code, final in (("stop.apt_after_packages", False), ("stop.script_stopped", True)):
+        answer = read_progress(JobProgress("j", 0, "commit", 50, "curl", sentence(code), "after_package"), JOB, NOW).stop
+        assert answer is not None
+        assert (answer.state, answer.final) == ("after_package", final)
 
 
 def test_every_end_that_a_node_reports_is_a_terminal_state() -> None:
