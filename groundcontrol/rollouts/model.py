@@ -183,6 +183,24 @@ class Rollout(NamedTuple):
         return {"total": len(self.targets), **{state: found[state] for state in states}}
 
 
+def shifted(rollout: Rollout, by_s: float) -> Rollout:
+    """The same, after the hub's clock was set by so many seconds: limits count from these times, and nothing has lasted longer for that."""
+    targets = tuple(
+        one if one.state in FINAL else one._replace(lost_since=_later(one.lost_since, by_s), retry_at=one.retry_at and one.retry_at + by_s)
+        for one in rollout.targets
+    )
+    return rollout._replace(
+        targets=targets,
+        hold_since=_later(rollout.hold_since, by_s),
+        clear_since=_later(rollout.clear_since, by_s),
+        worse_since=_later(rollout.worse_since, by_s),
+    )
+
+
+def _later(at: float | None, by_s: float) -> float | None:
+    return None if at is None else at + by_s
+
+
 def phases_of(rollout: Rollout) -> tuple[Phase, ...]:
     """All phases so far. A roll-out that never moved has one."""
     return rollout.phases or (Phase(rollout.state, rollout.wave, rollout.made_at, None),)

@@ -27,7 +27,8 @@ from groundcontrol.policies.windows import Open, allowed
 from groundcontrol.rollouts.beginning import of_occurrence, targets_of
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts, Shared
-from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell, with_phases
+from groundcontrol.rollouts.looks import STEP_S
+from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell, shifted, with_phases
 from groundcontrol.rollouts.occurrences import Due, due_now, missed_in_row
 from groundcontrol.rollouts.report import report_words
 from groundcontrol.rollouts.step import step
@@ -58,6 +59,8 @@ class RolloutService:
         self._presence = presence
         self._health = health
         self._evidence = evidence
+        self._offsets: dict[RolloutId, float] = {}
+        """Roll-out -> how far the wall clock was ahead of the monotonic one at its last move. Without it, a clock that was set is not noticed."""
         self.own_machine = own_machine_id()
 
     async def run(self) -> None:
@@ -77,6 +80,7 @@ class RolloutService:
         for rollout in live:
             if rollout.state != "ready":
                 moving.setdefault(rollout.org, []).append(rollout)
+        self._offsets = {one.id: self._offsets[one.id] for one in live if one.id in self._offsets}
         await self._guard("looks", "all", lambda: self._evidence.keep(looked_at(live)))
         for org, rollouts in moving.items():
             await self._guard("organisation", str(org), lambda org=org, rollouts=rollouts: self._move_all(org, rollouts))  # type: ignore[misc]  # bound now
@@ -111,7 +115,12 @@ class RolloutService:
         watched = tuple(one.node for one in rollout.targets if one.state == "running")
         if watched:
             self._bus.publish(Interest(watched, LOOK_TTL_S))  # their samples come at once
-        await self.store(hub_scope(rollout.org), rollout, step(rollout, facts, self._clock.now()))
+        now = self._clock.now()
+        offset = now - self._clock.monotonic()
+        set_by_s = offset - self._offsets.get(rollout.id, offset)
+        counted = shifted(rollout, set_by_s) if abs(set_by_s) > STEP_S else rollout
+        await self.store(hub_scope(rollout.org), rollout, step(counted, facts, now))
+        self._offsets[rollout.id] = offset  # only now: a move that was not stored is repeated from the old times
 
     async def facts_of(self, rollout: Rollout) -> Facts:
         return await self._facts.read(rollout)
