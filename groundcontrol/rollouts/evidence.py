@@ -109,7 +109,7 @@ class Evidence:
             if target.state not in ("pending", "held"):
                 return Seen(heard_to, 1.0, (), target.baseline)
             baseline = _baseline(runs)
-            return Seen(heard_to, 1.0, (), baseline, self._unlooked(node.id, baseline), bool(baseline))
+            return Seen(heard_to, 1.0, (), baseline, self._unlooked(node.id, runs, baseline), bool(baseline))
         settled = target.settled_at or 0.0
         runs = self._looks.runs(node.id, rollout.id, settled + settle_s)
         every = self._looks.runs(node.id, rollout.id, settled)
@@ -144,12 +144,16 @@ class Evidence:
         self._grown[node.id] = now + (HISTORY_ENOUGH_S if found.enough else HISTORY_AGAIN_S), found
         return found
 
-    def _unlooked(self, node: NodeId, baseline: str) -> Hold | None:
+    def _unlooked(self, node: NodeId, runs: Sequence[Run], baseline: str) -> Hold | None:
         """Why a node that has shown no baseline yet is held; None: it has, or its looks are still waited for."""
         if baseline or (state := self._looks.state(node)) == "offline":
             return None
         if state == "too_old":
             return AGENT_TOO_OLD
+        if runs and (unread := runs[-1].look.unread()):
+            last = max((run.to_at for run in runs if not run.look.unread()), default=runs[0].look.at)
+            blind_s = runs[-1].to_at - last
+            return ("no_looks", f"its {' and '.join(unread)} could not be read for {blind_s:.0f} s") if blind_s > UNLOOKED_S else None
         waited_s = self._clock.monotonic() - self._asked.get(node, self._clock.monotonic())
         return ("no_looks", f"its agent has not told what it shows for {waited_s:.0f} s") if waited_s > UNLOOKED_S else None
 
@@ -251,9 +255,14 @@ def _busiest(disks: Sequence[Points]) -> Points:
 
 
 def _baseline(runs: Sequence[Run]) -> str:
-    """What all looks of the last minutes show, as JSON; empty: there are too few looks yet."""
-    recent = [run for run in runs if runs[-1].to_at - run.to_at <= BASELINE_S]
-    if not recent or recent[-1].to_at - recent[0].look.at < BASELINE_APART_S:
+    """What all whole looks of the last minutes show, as JSON; empty: there are too few yet, or the newest is not whole.
+
+    A part that could not be read must not seem to be one that the host does not have: its gates would never be judged.
+    """
+    if not runs or runs[-1].look.unread():
+        return ""
+    recent = [run for run in runs if runs[-1].to_at - run.to_at <= BASELINE_S and not run.look.unread()]
+    if recent[-1].to_at - recent[0].look.at < BASELINE_APART_S:
         return ""
     return msgspec.json.encode(steady([run.look for run in recent])._asdict()).decode()
 
@@ -263,15 +272,7 @@ def _unreadable(before: Look, runs: Sequence[Run]) -> list[Gate]:
     if not runs:
         return []
     now = runs[-1].look
-    missing = [
-        name
-        for name, was, one in (
-            ("units", before.running_units, now.running_units),
-            ("ports", before.ports, now.ports),
-            ("mounts", before.mounts, now.mounts),
-        )
-        if was is not None and one is None
-    ]
+    missing = [name for name, part in before.parts().items() if part is not None and now.parts()[name] is None]
     return [Gate("evidence", name, "unknown", f"its {name} cannot be read now", now.at) for name in missing]
 
 

@@ -1,6 +1,7 @@
 """Hard gates: compares what a node shows now with what it showed before the work. Pure.
 
-One look is one reading. A reading that a node cannot give is None, and its gate is not available there; that is not missing data.
+One look is one reading. A part that it does not have is None. If the host cannot have it (`absent`), its gates are not available there;
+otherwise it could not be read, and missing data holds.
 """
 
 from __future__ import annotations
@@ -50,6 +51,15 @@ class Look(NamedTuple):
     clock_s: float | None = None
     probes: dict[str, str] | None = None
     """Probe -> `ok`, or why it is not; only where the node probes by itself."""
+    absent: tuple[str, ...] = ()
+    """Parts that this host cannot have: units, ports, mounts."""
+
+    def parts(self) -> dict[str, tuple[str, ...] | None]:
+        return {"units": self.running_units, "ports": self.ports, "mounts": self.mounts}
+
+    def unread(self) -> list[str]:
+        """Parts that the host has, and that could not be read."""
+        return [name for name, part in self.parts().items() if part is None and name not in self.absent]
 
 
 class Run(NamedTuple):

@@ -117,6 +117,7 @@ def _look(run: LookRun) -> Look:
         read_only=run.read_only,
         oom_kills=run.oom_kills,
         probes=dict(run.probes),
+        absent=tuple(sorted(run.absent)),
     )
 
 
