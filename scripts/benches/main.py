@@ -26,6 +26,8 @@ from scripts.benches.jobs import output, plan
 from scripts.benches.jobs.bulk_deploy import many
 from scripts.benches.jobs.first_second import first_second
 from scripts.benches.jobs.plans_of_many import plans_of_many
+from scripts.benches.rollouts.live import live
+from scripts.benches.rollouts.look import look
 from scripts.benches.rollouts.placebo import placebo
 from scripts.benches.spider.figures import hours, spider_figures
 from scripts.benches.spider.unit import unit_rss
@@ -61,6 +63,8 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "alert.explain": lambda: asyncio.run(alert_service.explain()),
     "alert.latency": alert_service.latency,
     "rollouts.placebo": placebo,
+    "rollouts.live": live,
+    "rollouts.look": look,
     "history": lambda: asyncio.run(history()),
     "spider.unit_rss": unit_rss,
     "deploy.first_second": first_second,

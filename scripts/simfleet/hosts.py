@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spider.packages.plan import Planned
 from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.host_look import HostLook, Mounted, Units
 from spider.sampling.collectors.table_reader import Reading
 from spider.version import VERSION
 from spider.wire.metrics import METRICS, parse_series
@@ -151,6 +152,23 @@ class SimulatedProcesses:
                 (rank + 1, started_at_ms, name, user, "sleeping", 1 + rank, cpu, memory, None, None, f"/usr/bin/{name} --simulated")
             )
         return Reading([tuple(row) for row in rows], 90 + self._host.cores * 12)
+
+
+class SimulatedLooks:
+    """What a roll-out's looks see of a simulated host. Units whose names stand in the file `broken`, one a line, have failed."""
+
+    def __init__(self, host: Host, broken: Path) -> None:
+        self._host = host
+        self._broken = broken
+
+    def look(self, now: float) -> HostLook:
+        del now
+        failed = sorted(self._broken.read_text().split()) if self._broken.exists() else []
+        active = [name for name in ("cron.service", "nginx.service", "ssh.service") if name not in failed]
+        ports = [port for port in ("tcp 22 ssh.service", "tcp 80 nginx.service") if port.rpartition(" ")[2] in active]
+        return HostLook(
+            Units(failed, [], active, {}), ports, {"/": Mounted(round(100 * self._host.disk_share), False)}, self._host.oom_kills, []
+        )
 
 
 NEWER = tuple(

@@ -28,7 +28,16 @@ import msgspec
 from groundcontrol.samples.chunks.pack_codec import unpack
 from scripts.dev.state_files import write
 from scripts.dev.terminal import reason_of
-from scripts.simfleet.hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedServices, SimulatedUpdates, install
+from scripts.simfleet.hosts import (
+    ROLES,
+    Host,
+    SimulatedCollector,
+    SimulatedLooks,
+    SimulatedProcesses,
+    SimulatedServices,
+    SimulatedUpdates,
+    install,
+)
 from scripts.simfleet.jobs import SimulatedLauncher
 from spider.clock import Clock, SystemClock
 from spider.config import Config, parse_url
@@ -37,6 +46,7 @@ from spider.hub.link import HubLink
 from spider.hub.outbox import Outbox
 from spider.hub.websocket import WebSocket, WebSocketError, connect
 from spider.jobs.tracker import Jobs
+from spider.reports.looks import Looks
 from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
 from spider.sampling.sampler import Sampler, phase_ms_of
@@ -47,7 +57,7 @@ from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import SUBPROTOCOL, Message
 from spider.wire.ids import from_text
 from spider.wire.job_messages import JobEnded
-from spider.wire.report_messages import PackagesHeld, Updates
+from spider.wire.report_messages import LookOrder, PackagesHeld, Updates
 from spider.wire.sample_messages import STREAM_LIVE, Gap, Late, Layout, Pack, Watch
 from spider.wire.session import NodeOpening, SecureChannel
 
@@ -171,6 +181,9 @@ class Server:
         self._tables = Tables([SimulatedProcesses(self.host), SimulatedServices(), self._newer], clock, self._link.send)
         self._link.on_joined(self._tables.joined)
         self._link.on_message(Watch, self._tables.watch)
+        self._looks = Looks(config.policy_path, os.geteuid(), clock, self._link.send, SimulatedLooks(self.host, folder / "broken").look)
+        self._link.on_joined(self._looks.joined)
+        self._link.on_message(LookOrder, self._looks.order)
         collectors = [SimulatedCollector(self.host, family) for family in ("pulse", "breathe")]
         self._sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
         self._linking: asyncio.Task[None] | None = None
@@ -180,7 +193,7 @@ class Server:
 
     async def run(self) -> None:
         """Run all parts until cancelled."""
-        parts = (self._sampler, self._jobs, self._inventory, self._tables, self._spool, self._launcher)
+        parts = (self._sampler, self._jobs, self._inventory, self._tables, self._looks, self._spool, self._launcher)
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(part.run(), name=self.host.name)
