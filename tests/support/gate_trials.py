@@ -18,6 +18,9 @@ LOGGED_OUT = 401
 ENDED = ("succeeded", "stopped", "cancelled", "expired", "failed")
 PACKAGE = "lab-app"
 PORT = 8088
+IN_COMMIT, GO = "/srv/in-commit", "/srv/go"
+WAITS = f"touch {IN_COMMIT}\nuntil test -e {GO}; do sleep 0.2; done\n"
+"""A harm: the package's script waits in the middle of its upgrade."""
 _HARMS = "#!/bin/sh\nset -e\nif test -x /srv/harm; then /srv/harm; fi\n"
 _UNIT = "[Service]\nExecStart=/usr/bin/python3 -m http.server --bind {address} {port} --directory /srv/shop\n[Install]\nWantedBy=multi-user.target\n"
 _WORKER = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
@@ -173,3 +176,9 @@ class Run:
         assert blamed in row["words"], row["words"]
         self.untouched(canary)
         return target
+
+
+def in_commit(run: Run, one: Trial) -> None:
+    """Wait until the package of a host is being installed, by a script that waits."""
+    run.until_target(one, "the package is being installed", step="patch")
+    one.wait(f"test -e {IN_COMMIT}", PATIENCE_S)

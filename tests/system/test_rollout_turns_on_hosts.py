@@ -1,4 +1,4 @@
-"""What happens to a roll-out over real hosts: Stop, power loss, reboots, a lost network, freezes, changed plans, hanging actions, a killed hub.
+"""What happens to a roll-out over real hosts: Stop, power loss, reboots, a lost network, freezes, changed plans, hanging actions.
 
 The cases share one hub and its pairs of hosts: each takes a free pair, in factory state. The hub watches for a share of the usual time.
 """
@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import base64
 import queue
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import lab as labs
 from tests.support.eventually import wait_until
-from tests.support.gate_trials import ENDED, PACKAGE, PATIENCE_S, POLL_S, Run, Trial
+from tests.support.gate_trials import ENDED, GO, PACKAGE, PATIENCE_S, POLL_S, WAITS, Run, Trial, in_commit
 from tests.support.hub import HubProcess
 from tests.support.running_rollout import DAYS
 from tests.support.slow_repository import SlowRepository
@@ -30,9 +28,6 @@ SCALE = 0.1
 LEAST_WINDOW_S = 900
 PAIRS = 3
 """So many cases run at the same time."""
-IN_COMMIT, GO = "/srv/in-commit", "/srv/go"
-WAITS = f"touch {IN_COMMIT}\nuntil test -e {GO}; do sleep 0.2; done\n"
-"""The package's script waits in the middle of its upgrade."""
 SLOW_STOP = (
     b"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop=/bin/sleep 30\n[Install]\nWantedBy=multi-user.target\n"
 )
@@ -46,11 +41,6 @@ def started(trials: list[Trial], name: str, harm: str = "", **fields: Any) -> tu
     run = Run(trials, name, **fields)
     run.start()
     return run, run.begun()
-
-
-def in_commit(run: Run, one: Trial) -> None:
-    run.until_target(one, "the canary is patched", step="patch")
-    one.wait(f"test -e {IN_COMMIT}", PATIENCE_S)
 
 
 def stop_while_it_installs(trials: list[Trial]) -> None:
@@ -380,44 +370,3 @@ def on_a_pair(name: str, hub: HubProcess, free: queue.SimpleQueue[list[labs.Host
 @pytest.mark.parametrize("name", CASES)
 def test_a_turn_of_a_roll_out(begun: dict[str, Future[None]], name: str) -> None:
     begun[name].result()
-
-
-def kill_and_start(hub: HubProcess, trials: list[Trial]) -> None:
-    hub.slay()
-    hub.launch()
-    for one in trials:
-        one.token = hub.login().token
-        one.wait_online()
-
-
-def test_a_hub_that_is_killed_in_each_state_orders_no_second_job_and_judges_what_it_missed(tmp_path: Path) -> None:
-    assert (reason := labs.unavailable()) is None, f"this test needs lab hosts, and {reason}"
-    with ExitStack() as ends:
-        hub = ends.enter_context(HubProcess(tmp_path / "hub", faults=(f"quick-watch={SCALE}",)))
-        hosts = labs.up(debian=2)
-        ends.callback(labs.down)
-        trials = [Trial(host, hub) for host in hosts]
-        for one in trials:
-            one.host.reset()
-            one.prepare(WAITS)
-        run = Run(trials, "hub off", watch_s=900)
-        kill_and_start(hub, trials)  # it plans
-        run.until("ready")
-        kill_and_start(hub, trials)
-        run.start()
-        kill_and_start(hub, trials)  # it waits or runs
-        canary = run.begun()
-        kill_and_start(hub, trials)
-        in_commit(run, canary)
-        kill_and_start(hub, trials)  # a package is being installed
-        canary.host.sh(f"touch {GO}")
-        run.until_target(canary, "the canary is watched", step="watch")
-        hub.slay()
-        canary.host.sh("systemctl stop worker.service")
-        time.sleep(120)  # longer than the watch would have lasted: the agent looks on meanwhile
-        hub.launch()
-        kill_and_start(hub, trials)
-        run.stopped_by("unit_gone", "worker.service")
-        [other] = [one for one in trials if one is not canary]
-        ordered = {one.node: [job["action"] for job in one.call("GET", f"jobs?node={one.node}")["jobs"]].count("upgrade") for one in trials}
-        assert ordered == {canary.node: 1, other.node: 0}

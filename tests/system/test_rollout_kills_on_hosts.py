@@ -1,0 +1,145 @@
+"""A hub that is killed in each state of a roll-out over real hosts: it orders no job a second time, and judges what it missed.
+
+The hub watches for a share of the usual time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import lab as labs
+from tests.support.eventually import wait_until
+from tests.support.gate_trials import GO, PACKAGE, PATIENCE_S, WAITS, Run, Trial, in_commit
+from tests.support.hub import HubProcess
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(2400)]
+
+SCALE = 0.1
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "hub", faults=(f"quick-watch={SCALE}",)) as process:
+        yield process
+
+
+@pytest.fixture
+def trials(hub: HubProcess) -> Iterator[list[Trial]]:
+    """Two hosts in factory state."""
+    assert (reason := labs.unavailable()) is None, f"this test needs lab hosts, and {reason}"
+    hosts = labs.up(debian=2)
+    try:
+        for host in hosts:
+            host.reset()
+        yield [Trial(host, hub) for host in hosts]
+    finally:
+        labs.down()
+
+
+def start_again(hub: HubProcess, trials: list[Trial]) -> None:
+    hub.launch()
+    for one in trials:
+        one.token = hub.login().token
+
+
+def kill_and_start(hub: HubProcess, trials: list[Trial], *away: Trial) -> None:
+    """Kill the hub and start it. It waits for all hosts but those that are `away`."""
+    hub.slay()
+    start_again(hub, trials)
+    for one in trials:
+        if one not in away:
+            one.wait_online()
+
+
+def orders(of: Trial, action: str) -> int:
+    return [job["action"] for job in of.call("GET", f"jobs?node={of.node}&limit=200")["jobs"]].count(action)
+
+
+def test_killed_until_the_canary_is_watched_and_away_while_a_service_is_stopped(hub: HubProcess, trials: list[Trial]) -> None:
+    for one in trials:
+        one.prepare(WAITS)
+    run = Run(trials, "hub off", watch_s=900)
+    kill_and_start(hub, trials)  # it plans
+    run.until("ready")
+    kill_and_start(hub, trials)
+    run.start()
+    kill_and_start(hub, trials)  # it waits or runs
+    canary = run.begun()
+    kill_and_start(hub, trials)
+    in_commit(run, canary)
+    kill_and_start(hub, trials)  # a package is being installed
+    canary.host.sh(f"touch {GO}")
+    run.until_target(canary, "the canary is watched", step="watch")
+    hub.slay()
+    canary.host.sh("systemctl stop worker.service")
+    time.sleep(120)  # longer than the watch would have lasted: the agent looks on meanwhile
+    start_again(hub, trials)
+    kill_and_start(hub, trials)
+    run.stopped_by("unit_gone", "worker.service")
+    [other] = [one for one in trials if one is not canary]
+    assert (orders(canary, "upgrade"), orders(other, "upgrade")) == (1, 0)
+
+
+def test_killed_over_reboots_holds_pauses_and_waves_it_ends_well_with_one_job_each(hub: HubProcess, trials: list[Trial]) -> None:
+    for one in trials:
+        one.prepare()
+    run = Run(trials, "reboots", reboot="always")
+    run.start()
+    canary = run.begun()
+    [other] = [one for one in trials if one is not canary]
+    run.until_target(canary, "the canary is rebooted", step="reboot")
+    kill_and_start(hub, trials, canary)  # the reboot is ordered
+    wait_until(
+        lambda: (row := canary.job_row(run.target(canary)["job_id"]))["note"].startswith("the server") or row["state"] == "succeeded",
+        PATIENCE_S, what="the canary shuts down", poll_s=0.2,
+    )  # fmt: skip
+    kill_and_start(hub, trials)  # the canary is away, and comes back to a hub that has just started
+    run.until_target(canary, "the canary is watched", step="watch")
+    kill_and_start(hub, trials)
+    freeze = other.call("POST", "windows/now", {"kind": "freeze", "select": {"nodes": [other.node]}, "reason": "end of the month"})
+    run.until_target(canary, "the canary has passed", state="passed")
+    kill_and_start(hub, trials)  # between two waves
+    run.until_target(other, "the other one is held", state="held", why="frozen")
+    kill_and_start(hub, trials)  # one is held
+    run.first.call("POST", f"rollouts/{run.id}/pause", {"when": "now"})
+    kill_and_start(hub, trials)  # it is paused
+    assert run.row()["state"] == "paused", run.row()
+    assert other.hub.request("DELETE", f"/api/v1/windows/{freeze['id']}", token=other.token).status == 204
+    run.first.call("POST", f"rollouts/{run.id}/resume")
+    run.until_target(other, "the other one runs", state="running")
+    kill_and_start(hub, trials, other)  # the second wave
+    run.until_target(other, "the other one is watched", step="watch")
+    kill_and_start(hub, trials)
+    row = run.end()
+    assert row["state"] == "succeeded", (row["words"], run.targets())
+    kill_and_start(hub, trials)  # it has ended
+    assert run.row()["state"] == "succeeded"
+    assert [(orders(one, "upgrade"), orders(one, "reboot")) for one in trials] == [(1, 1), (1, 1)]
+    assert {one.version(PACKAGE) for one in trials} == {"ii 2.0"}
+
+
+def test_killed_while_it_stops_it_orders_nothing_more_and_a_cancelled_one_stays_cancelled(hub: HubProcess, trials: list[Trial]) -> None:
+    for one in trials:
+        one.prepare(WAITS)
+    given_up = Run(trials, "given up")
+    given_up.until("ready")
+    given_up.first.call("POST", f"rollouts/{given_up.id}/stop")
+    kill_and_start(hub, trials)
+    assert given_up.row()["state"] == "cancelled", given_up.row()
+    run = Run(trials, "stops")
+    run.start()
+    canary = run.begun()
+    in_commit(run, canary)
+    assert run.first.call("POST", f"rollouts/{run.id}/stop")["state"] == "stopping"
+    kill_and_start(hub, trials)
+    assert run.row()["state"] == "stopping", run.row()
+    canary.host.sh(f"touch {GO}")
+    row = run.end()
+    assert (row["state"], row["stopped_by"]) == ("stopped", "person"), row["words"]
+    run.untouched(canary)
+    assert [orders(one, "upgrade") for one in trials].count(1) == 1
+    assert canary.host.sh("dpkg --audit") == ""
