@@ -93,8 +93,8 @@ _RUNNING_ERRORS: Final = {
 }
 """Error code of a running job -> text."""
 _STOPS: Final = frozenset({"now", "after_package", "too_late"})
-_KILLED: Final = sentence("stop.script_stopped")
-"""The text by which a node answers a stop with `force`."""
+_FORCE_ANSWERS: Final = frozenset({sentence("stop.script_stopped"), sentence("stop.no_script")})
+"""The texts by which a node answers a stop with `force`."""
 
 
 class JobVerdict(NamedTuple):
@@ -120,7 +120,7 @@ def read_progress(message: JobProgress, job: Job, now: float) -> JobUpdate:
         package=clean(message.package),
         note=note,
         last_output_at=_plausible(message.output_at_ms, job, now) if message.output_at_ms else None,
-        stop=StopAnswer(cast("StopState", message.stop), note, note == _KILLED) if message.stop in _STOPS else None,
+        stop=StopAnswer(cast("StopState", message.stop), note, note in _FORCE_ANSWERS) if message.stop in _STOPS else None,
         error=_running_error(message.error_code, note),
     )
 

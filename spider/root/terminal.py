@@ -296,9 +296,14 @@ class _Watch:
         return self._interrupts[0] in self._stop_rule(self._reporter.phase).signals
 
     def _check_stop_request(self) -> None:
-        if self._stopper is not None and self._reporter.phase in SCRIPT_PHASES and self._stopper.forced():
-            self._force()
-        if self.stopped not in ("", "now") or self._stop_rule is None or self._stopper is None or not self._stopper.wanted():
+        if self._stopper is None:
+            return
+        self._apply_stop_rule(self._stopper)
+        if self._reporter.phase in SCRIPT_PHASES and self._stopper.forced():  # its answer is the last word on both requests
+            self._force(self._stopper)
+
+    def _apply_stop_rule(self, stopper: Stopper) -> None:
+        if self.stopped not in ("", "now") or self._stop_rule is None or not stopper.wanted():
             return
         rule = self._stop_rule(self._reporter.phase)
         if rule.answer == self.stopped:
@@ -306,18 +311,20 @@ class _Watch:
         if not self.stopped and rule.answer != "too_late":
             self._interrupts = list(rule.signals)
         self.stopped = rule.answer  # replaces a "now" that was wrong, because the program reports a new phase late
-        self._stopper.report(rule.answer, rule.why)
+        stopper.report(rule.answer, rule.why)
 
-    def _force(self) -> None:
+    def _force(self, stopper: Stopper) -> None:
         now = time.monotonic()
-        if self._stopper is None or now - self._forced_at < FORCE_INTERVAL_S:
+        if self._forced_at and now - self._forced_at < FORCE_INTERVAL_S:
             return
-        self._forced_at = now
+        is_first, self._forced_at = not self._forced_at, now
         before = self._ender.ended
         self._ender.look()
         if self._ender.ended > before:
             self.script_killed = True
-            self._stopper.report(self.stopped or "after_package", sentence("stop.script_stopped"))
+            stopper.report(self.stopped or "after_package", sentence("stop.script_stopped"))
+        elif is_first:
+            stopper.report(self.stopped or "after_package", sentence("stop.no_script"))
 
 
 class Terminal:

@@ -117,15 +117,16 @@ def test_a_phase_that_takes_too_long_is_interrupted_and_others_are_not(stage: St
 class Wished:
     """A request to stop, after a line was printed, and its answer."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], *, force: bool = False) -> None:
         self._lines = lines
+        self._force = force
         self.told: list[str] = []
 
     def wanted(self) -> bool:
         return bool(self._lines)
 
     def forced(self) -> bool:
-        return False
+        return self._force and self.wanted()
 
     def report(self, answer: str, why: str) -> None:
         self.told.append(f"{answer}: {why}")
@@ -140,12 +141,30 @@ def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage) ->
         "commit": StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,)),
     }
     stage.reporter.report("download")
-    script = "trap 'echo heard; echo commit >&{fd}; sleep 0.4; echo done; exit 0' INT; echo up; while :; do sleep 0.05; done"
+    script = "trap 'echo heard; echo commit >&{fd}; sleep 0.4; echo done; exit 0' INT; echo up; while :; do sleep 0.05 & wait; done"
     ended = terminal.run(["/bin/bash", "-c", script], ENV, stage.lines.append, stage.reporter.report, stop_rule=rules.__getitem__)
     terminal.close()
     assert ended == TerminalEnded(0, 0, "", "after_package", False)
     assert stage.lines[-2:] == ["heard", "done"]
     assert wish.told == ["now: nothing has been changed yet", "after_package: it ends after the package that it is at"]
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_stop_and_a_kill_in_one_look_end_with_the_answer_to_the_kill(stage: Stage, tmp_path: Path, *, hangs: bool) -> None:
+    wish = Wished(stage.lines, force=True)
+    terminal = Terminal(stage.log, stage.reporter, wish)
+    script = tmp_path / "var/lib/dpkg/info/shop.postinst"
+    script.parent.mkdir(parents=True)
+    script.write_text("echo up\nsleep 30\n")
+    command = f"/bin/sh {script}" if hangs else "echo up; sleep 0.5"
+    stage.reporter.report("commit")
+    rule = StopRule("after_package", "it ends after the package that it is at")
+    ended = terminal.run(["/bin/sh", "-c", f"{command}; exit 0"], ENV, stage.lines.append, stop_rule=lambda _phase: rule)
+    terminal.close()
+    last = "the script of the current package was stopped" if hangs else "no package's script runs that could be stopped"
+    assert (ended.stopped, ended.script_killed) == ("after_package", hangs)
+    assert wish.told[0] == "after_package: it ends after the package that it is at"
+    assert wish.told[-1].startswith(f"after_package: {last}")
 
 
 def test_a_stop_that_is_too_late_sends_no_signal_even_where_a_time_limit_may(stage: Stage) -> None:

@@ -206,7 +206,7 @@ def test_a_stop_before_anything_was_changed_is_cancelled(stage: Stage) -> None:
 def test_a_stop_in_the_commit_lets_it_finish_and_repairs_half_installed_packages(stage: Stage) -> None:
     stop = "$(ls -d ../jobs/*/ | tail -1)stop"
     # An interrupted front end that ends well, but leaves something half-way.
-    stage.paper.script = f"trap 'printf 2! >a; exit 0' INT; touch {stop}; while :; do sleep 0.05; done"
+    stage.paper.script = f"trap 'printf 2! >a; exit 0' INT; touch {stop}; while :; do sleep 0.05 & wait; done"
     stage.paper.plan = Plan((Planned("a", "1", "2"), Planned("b", "1", "2")))
     result = stage.run("upgrade")
     assert (result.state, result.error_code, result.changes) == ("failed", "job.stopped", [("a", "1", "2")])
