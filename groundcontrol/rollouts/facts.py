@@ -115,7 +115,6 @@ class RolloutFacts:
     ) -> NodeFacts:  # fmt: skip
         policy = rollout.policy
         online = self._presence.online(node.id)
-        seen_at = self._presence.last_seen(node)
         hold, until = self._times(rollout, node, windows, now)
         hold = hold or await self._bar(rollout, target, node, choice)
         if hold is None and target.state in ("pending", "held"):
@@ -134,7 +133,7 @@ class RolloutFacts:
         return NodeFacts(
             hold=hold, until_at=until, expected_s=work_s(rollout.action or verb, times, reboots=reboots),
             reboot_s=reboot_s(times), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization),
-            online=online, reconnecting=self._presence.reconnecting(node.id), away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
+            online=online, reconnecting=self._presence.reconnecting(node.id), away_s=self._presence.away_s(node),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=gates, baseline=evidence.baseline,
             looked=looked,

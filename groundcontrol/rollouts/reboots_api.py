@@ -31,7 +31,7 @@ async def list_reboots(call: ApiRequest) -> RebootsView:
     page = await store.jobs(call.scope, MOST, None, node.id, JobFilter(action=REBOOT))
     reports = [await store.report(call.scope, job.id) if job.has_report else None for job in page.items]
     limit_s = await _limit_s(call, node)
-    overdue = _away_s(call.services[Presence], node, call.services.clock.now()) >= limit_s
+    overdue = call.services[Presence].away_s(node) >= limit_s
     return RebootsView(
         limit_s=limit_s, reboots=[_view(job, report, overdue=overdue) for job, report in zip(page.items, reports, strict=True)]
     )
@@ -40,12 +40,6 @@ async def list_reboots(call: ApiRequest) -> RebootsView:
 async def _limit_s(call: ApiRequest, node: Node) -> float:
     times = await call.services[PolicyStore].work_times(call.scope, [node.id])
     return return_limit_s(times.get(node.id, {}).get(REBOOT), node.identity.virtualization)
-
-
-def _away_s(presence: Presence, node: Node, now: float) -> float:
-    """How long the hub has heard nothing. 0: the node is connected, or was never."""
-    seen_at = presence.last_seen(node)
-    return 0.0 if presence.online(node.id) or seen_at is None else max(0.0, now - seen_at)
 
 
 def _view(job: Job, report: Report | None, *, overdue: bool) -> RebootView:

@@ -88,7 +88,8 @@ PEPPER = bytes(range(32, 64))
 class PlayedNodes:
     """`Presence` and `NewestValues` without sessions, with what the test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: RunningClock) -> None:
+        self._clock = clock
         self.connected: set[NodeId] = set()
         self.awaited: set[NodeId] = set()
         self.heard: dict[NodeId, float] = {}
@@ -103,6 +104,10 @@ class PlayedNodes:
 
     def last_seen(self, node: Node) -> float | None:
         return self.heard.get(node.id, node.last_seen_at)
+
+    def away_s(self, node: Node) -> float:
+        seen_at = self.last_seen(node)
+        return 0.0 if seen_at is None or node.id in self.connected else self._clock.now() - seen_at
 
     def skew(self, node: NodeId) -> float | None:
         return self.ahead.get(node)
@@ -326,7 +331,7 @@ class TestHub:
         self.config = config
         self.bus = LocalBus()
         database.publish_to(self.bus.publish)
-        self.nodes = PlayedNodes()
+        self.nodes = PlayedNodes(clock)
         self.owned = False
         self.process_history = ProcessHistoryWriter(store, clock)
         self.facts = NodeTables(store, self.bus, clock, self.process_history)
