@@ -201,7 +201,7 @@ def _port(one: str) -> str:
 
 def _host(before: Look, now: Look, *, rebooted: bool) -> Iterator[Gate]:
     if before.boot and now.boot and before.boot != now.boot and not rebooted:
-        yield Gate("boot_unordered", "", "failed", "it was rebooted, and nobody had ordered that", now.at)
+        yield Gate("boot_unordered", "", "failed", "it was rebooted, and not by this roll-out", now.at)
     if now.oom_kills is not None and before.oom_kills is not None and now.oom_kills > before.oom_kills and not rebooted:
         words = f"the kernel killed {now.oom_kills - before.oom_kills:.0f} processes for want of memory, limit 0"
         yield Gate("oom_kill", "", "failed", words, now.at, now.oom_kills - before.oom_kills, 0.0)

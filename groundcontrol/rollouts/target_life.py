@@ -116,7 +116,7 @@ class TargetLife:
         if node.away_s < limit_s:
             return target
         why = "for its reboot it has been away" if reboots else "it has been away"
-        words = f"{why} for {_minutes(node.away_s)} minutes, limit {_minutes(limit_s)}{'' if reboots else ', and no reboot was ordered'}"
+        words = f"{why} for {_minutes(node.away_s)} minutes, limit {_minutes(limit_s)}{'' if reboots else ', and this roll-out had not rebooted it'}"
         since = next((one.since_at for one in target.gates if one.gate == gate), self.now)
         gates = (*others, Gate(gate, "", "failed", words, since, node.away_s, limit_s))
         target = self._set(target, gates=gates)
@@ -350,7 +350,7 @@ class TargetLife:
             words = f"{node.coverage * 100:.0f} % of its samples of the last 3 minutes are here, limit {COVERAGE * 100:.0f} %"
             gates.append(Gate("evidence", "", "unknown", words, since or self.now, node.coverage * 100, COVERAGE * 100))
         if not node.online and node.away_s >= AWAY_S:
-            words = f"it has been away for {_minutes(node.away_s)} minutes, limit {_minutes(AWAY_S)}, and no reboot was ordered"
+            words = f"it has been away for {_minutes(node.away_s)} minutes, limit {_minutes(AWAY_S)}, and this roll-out had not rebooted it"
             gates.append(Gate("node_away", "", "failed", words, self.now - node.away_s, node.away_s, AWAY_S))
         was_worse = target.why == "worse" or any(one.verdict == "worse" for one in gates)
         target = self._set(target, watched_s=watched, gates=tuple(gates), lost_since=since, why="worse" if was_worse else target.why)

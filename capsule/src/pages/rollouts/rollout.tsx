@@ -359,7 +359,7 @@ function Targets({ rollout, onChange }: Acting): VNode {
               <a href={`/n/${one.node_id}`}>{one.name}</a>
             </span>
             <span role="cell" class="t3">
-              {one.wave === 0 ? t`canary` : one.wave}
+              {one.wave === 0 ? t`canary` : t`wave ${one.wave}`}
             </span>
             <span role="cell" class="row">
               <Glyph kind={TARGET_GLYPHS[one.state]} label="" />

@@ -31,7 +31,7 @@ BEFORE = Look(
         ({"mounts": ("/",)}, "mount_gone", "/data", "was mounted before"),
         ({"full_percent": {"/": 96.0, "/full": 98.0}}, "filesystem", "/", "96 % full, limit 95 %; it was 60 %"),
         ({"broken_packages": ("shop",)}, "package_db", "shop", "the package shop is broken"),
-        ({"boot": "other"}, "boot_unordered", "", "nobody had ordered that"),
+        ({"boot": "other"}, "boot_unordered", "", "not by this roll-out"),
         ({"read_only": ("/data",)}, "filesystem", "/data", "became read-only"),
         ({"oom_kills": 2.0}, "oom_kill", "", "killed 2 processes"),
         ({"clock_s": 9.1}, "clock", "", "moved by 9.0 s, limit 2 s"),
