@@ -156,7 +156,16 @@ async def _rule_views(call: ApiRequest, rules: Iterable[Rule]) -> list[RuleView]
     """Views of rules, with the nodes and tags that the caller may see. Rules that select none of these nodes are left out."""
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
     seen = (seen_rule(rule, visible) for rule in rules)
-    return [rule_view(rule, call.services[Rules].unit(rule)) for rule in seen if rule is not None]
+    return [_rule_view(call, rule) for rule in seen if rule is not None]
+
+
+def _rule_view(call: ApiRequest, rule: Rule) -> RuleView:
+    return rule_view(rule, call.services[Rules].unit(rule), editable=_may_change(call, rule))
+
+
+def _may_change(call: ApiRequest, rule: Rule) -> bool:
+    """Whether it is not about the hub itself, or the caller may change such rules."""
+    return may_change_rules_of_the_hub(call.scope) or not is_about_the_hub(rule)
 
 
 # -- rules -------------------------------------------------------------------------------------------
@@ -200,7 +209,7 @@ async def _save(call: ApiRequest, rule: Rule) -> RuleView:
     _check_not_of_the_hub(call, [checked])
     await _check_servers(call, [checked])
     [saved] = await call.services[AlertService].save_rules(call.scope, [checked])
-    return rule_view(saved, call.services[Rules].unit(saved))
+    return _rule_view(call, saved)
 
 
 def _check_not_of_the_hub(call: ApiRequest, after: Sequence[Rule]) -> None:
@@ -208,10 +217,8 @@ def _check_not_of_the_hub(call: ApiRequest, after: Sequence[Rule]) -> None:
 
     Args: after: rules as they would be; those before them count as well. Raises: Forbidden.
     """
-    if may_change_rules_of_the_hub(call.scope):
-        return
     before = (call.services[Rules].get(rule.id) for rule in after)
-    if any(is_about_the_hub(rule) for rule in (*after, *before) if rule is not None):
+    if not all(_may_change(call, rule) for rule in (*after, *before) if rule is not None):
         raise Forbidden("a rule about the hub itself: only an admin of this hub may change it")
 
 
@@ -272,10 +279,9 @@ async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:
     call.query()
     node = await call.services[NodeStore].node(call.scope, call.node_id)
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
-    rules = call.services[Rules]
     effective = call.services[AlertService].effective(node.id)
     found = [(seen_rule(one.rule, visible), seen_place(one.rule, visible, one.override)) for one in effective]
-    return EffectiveRulesView(rules=[EffectiveRuleView(rule_view(rule, rules.unit(rule)), at) for rule, at in found if rule is not None])
+    return EffectiveRulesView(rules=[EffectiveRuleView(_rule_view(call, rule), at) for rule, at in found if rule is not None])
 
 
 async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:

@@ -138,6 +138,8 @@ class RuleView(Answer):
     notice: bool
     """Whether the alerts of the rule are shown and never sent."""
     action: str | None
+    editable: bool
+    """False: it is about the hub itself, and the caller is no admin of the hub."""
     version: int
 
 
@@ -288,7 +290,7 @@ def incident_view(incident: Incident, alerts: Sequence[AlertView], *, cut: bool)
     return view_of(IncidentView, incident, nodes=nodes, alerts=list(alerts), alerts_cut=cut)
 
 
-def rule_view(rule: Rule, unit: str) -> RuleView:
+def rule_view(rule: Rule, unit: str, *, editable: bool = True) -> RuleView:
     return view_of(
         RuleView,
         rule,
@@ -301,6 +303,7 @@ def rule_view(rule: Rule, unit: str) -> RuleView:
         ],
         changed=rule.origin == "default" and rule.version > 0,
         unit=unit,
+        editable=editable,
     )
 
 

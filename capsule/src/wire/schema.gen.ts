@@ -2921,6 +2921,8 @@ export interface RuleView {
   /** Whether the alerts of the rule are shown and never sent. */
   notice: boolean;
   action: string | null;
+  /** False: it is about the hub itself, and the caller is no admin of the hub. */
+  editable: boolean;
   version: number;
 }
 

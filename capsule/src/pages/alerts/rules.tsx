@@ -127,6 +127,7 @@ function Group({
       <h2 class="group-title">
         {title} <span class="t3">{rows.length}</span>
       </h2>
+      {rows.some((rule) => !rule.editable) && <p class="t3 meta">{t`Only admins of this hub change rules about Ground Control itself.`}</p>}
       <div class="card grid-table rules-table" role="table" aria-label={title}>
         <GridHead labels={[t`On`, t`Rule`, t`Applies to`, t`Actions`]} unseen={[t`On`, t`Actions`]} />
         {rows.map((rule) => (
@@ -151,7 +152,7 @@ async function toggle(rule: RuleView, again = false): Promise<void> {
 }
 
 function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) => void }): VNode {
-  const manages = mayManageAlerts();
+  const manages = mayManageAlerts() && rule.editable;
   const { origin, changed } = rule;
   return (
     <div role="row" class={rule.enabled ? "" : "dimmed"}>

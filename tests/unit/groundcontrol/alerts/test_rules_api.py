@@ -206,4 +206,7 @@ async def test_only_an_admin_of_the_hub_changes_rules_about_the_hub(hub: TestHub
     assert (await other.post("rules", mine)).status == 403
     assert (await other.request("DELETE", "rules/hub.disk")).status == 403
     assert (await other.request("PATCH", "rules/hub.channel", off)).status == 200, "its channels are its own"
+    for who, expected in ((other, {"hub.disk": False, "hub.channel": True}), (boss, {"hub.disk": True, "hub.channel": True})):
+        shown = {rule["id"]: rule["editable"] for rule in (await who.get("rules")).json["rules"]}
+        assert {ident: shown[ident] for ident in expected} == expected
     assert (await boss.request("PATCH", "rules/hub.disk", off)).status == 200
