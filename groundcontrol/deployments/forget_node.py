@@ -8,10 +8,9 @@ from typing import Final
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core import failpoints
 from groundcontrol.core.scope import Actor, Scope
-from groundcontrol.deployments.model import Deployment
+from groundcontrol.deployments.model import Deployment, DeploymentState
 from groundcontrol.deployments.run import DeploymentRun, Deps, forget_node, wipe
 from groundcontrol.deployments.running import Begun
-from groundcontrol.deployments.session_removal import SessionRemoval
 from groundcontrol.events.making import new_event
 from groundcontrol.events.store import LogStore
 from spider.wire.frames import CLOSE_UNKNOWN
@@ -26,9 +25,10 @@ LEFT_BEHIND: Final = (
 class Forgetting(DeploymentRun):
     """A removal without contact to the server. It needs no slot and no second authorization."""
 
-    async def _carry_out(self) -> None:
+    async def _carry_out(self) -> DeploymentState:
         self._left_note = LEFT_BEHIND
         await wipe(self._tools, self._scope, self.progress, self._left_note)
+        return "succeeded"
 
 
 async def wait_for_end(begun: Begun, limit_s: float) -> Deployment:
@@ -37,14 +37,13 @@ async def wait_for_end(begun: Begun, limit_s: float) -> Deployment:
     return begun.work.progress.row
 
 
-async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSession, why: str, not_removed: str) -> None:
+async def forget_departed(tools: Deps, agent: AgentSession, why: str, not_removed: str) -> None:
     """Delete the node after root uninstalled the agent on its server.
 
     Args:   not_removed: the parts that could not be uninstalled; not empty: the node stays, so that the removal can be retried.
     Raises: StoreError.
     """
     node = agent.node
-    await leaving.receive_farewell(node.id, not_removed)
     facts: dict[str, object] = {"node": node.id, "address": node.address}
     if not_removed:
         own_event = new_event(

@@ -102,9 +102,6 @@ class ServiceLimits(NamedTuple):
     """Most deployments whose fields stay in memory: as many as may be open."""
     leave_s: float = 300.0
     """Time limit for the uninstallation on the node, from its acceptance of the order until its `Farewell` arrives."""
-    fast_removals: int = 25
-    """Number of simultaneous removals (through live sessions) that poll at full speed. With more, each polls the database less often, because
-    a thousand at full speed would need more than one core."""
     forget_wait_s: float = 5.0
     """How long a request to delete a node waits for the end. Deleting the samples of a year may take longer."""
     compare_wait_s: float = 20.0

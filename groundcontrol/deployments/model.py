@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.core.ids import DeploymentId, InviteId, NodeId
+from groundcontrol.core.ids import DeploymentId, InviteId, JobId, NodeId
 from groundcontrol.core.permissions import Action
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
@@ -178,6 +178,13 @@ class Deployment(NamedTuple):
     """Whether a user has confirmed `host_key`, or it was known before. If not, it is the key that the server presented."""
     batch: str | None = None
     """Shared by the deployments of one bulk request."""
+    job: JobId | None = None
+    """The node's job of a removal through the live session; None: it has none."""
+
+
+def is_live(deployment: Deployment) -> bool:
+    """Whether a removal uses the live session instead of SSH."""
+    return deployment.kind == "remove" and tuple(step.name for step in deployment.steps) == LIVE_REMOVE_STEPS
 
 
 def makes_node(deployment: Deployment) -> bool:

@@ -17,6 +17,7 @@ from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import PATIENCE_S, Slot, WriteLock
 from groundcontrol.deployments.model import Deployment, HostKey
 from groundcontrol.deployments.store import DeploymentStore
+from groundcontrol.jobs.model import NewJob
 from majortom import interfaces
 from majortom.interfaces import StepName
 from spider.clock import Clock
@@ -47,15 +48,21 @@ class ProgressReporter:
         """The slot of the deployment, released while it waits for a user; None: it needs none."""
 
     async def change(
-        self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None, *, in_time: bool = False
+        self,
+        change: Callable[[Deployment], Deployment],
+        audit: AuditEntry | None = None,
+        *,
+        order: NewJob | None = None,
+        in_time: bool = False,
     ) -> Deployment:
         """Save a change and publish it.
 
-        Args:   in_time: limit the wait for the lock, since an API request waits for the change.
+        Args:   order: a job that is created in the same transaction.
+                in_time: limit the wait for the lock, since an API request waits for the change.
         Raises: StoreError.
         """
         async with self._writing.in_time() if in_time else self._writing:
-            saving = asyncio.ensure_future(self._store[DeploymentStore].save_deployment(self._scope, change(self.row), audit))
+            saving = asyncio.ensure_future(self._store[DeploymentStore].save_deployment(self._scope, change(self.row), audit, order))
             try:
                 self.row = await asyncio.shield(saving)
             except asyncio.CancelledError:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Changed
@@ -21,7 +21,15 @@ from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.hub_key import MISSING, load_hub_key
 from groundcontrol.deployments.limits import ServiceLimits, Slot
-from groundcontrol.deployments.model import NO_LONGER_ALLOWED, Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
+from groundcontrol.deployments.model import (
+    NO_LONGER_ALLOWED,
+    Deployment,
+    DeploymentError,
+    DeploymentRequest,
+    DeploymentState,
+    HostKey,
+    makes_node,
+)
 from groundcontrol.deployments.node_files import spider_conf
 from groundcontrol.deployments.policy_file import PolicyPlan, plan_policy, wish_of
 from groundcontrol.deployments.progress import ProgressReporter
@@ -46,8 +54,8 @@ from spider.wire.proof import node_keys
 
 log = logging.getLogger(__name__)
 
-CLEAN_UP_TRIES: Final = 5
-"""Attempts to save the end of a removal through the live session."""
+T = TypeVar("T")
+
 LONGEST_PAUSE_S: Final = 30.0
 """Longest pause between two attempts to save the end of a deployment."""
 HOW_FAR: Final = {
@@ -112,14 +120,9 @@ class DeploymentRun:
     async def run(self) -> None:
         """Run the deployment, and save how it ended."""
         try:
-            await self._carry_out()
+            state = await self._carry_out()
         except asyncio.CancelledError:
-            if self._installed:
-                await self._end("succeeded", None)
-            elif self.stopping:
-                await self._end("failed", _hub_stopped(self.progress.row))
-            else:
-                await self._end("cancelled", None)
+            await self._end_cancelled()
             raise
         except DeployError as exc:
             await self._end("failed", DeploymentError(exc.code, exc.message, exc.step))
@@ -130,12 +133,23 @@ class DeploymentRun:
             event(log, "deployment_crashed", logging.ERROR, exc_info=True, deployment=self.progress.row.id)
             await self._end("failed", hub_failed(self.progress.row, OWN_ERROR))
         else:
-            await self._end("succeeded", None)
+            await self._end(state, None)
 
-    async def _carry_out(self) -> None:
+    async def _carry_out(self) -> DeploymentState:
+        """Returns: how it ended. Raises: DeployError, HubError."""
         async with Slot(self._tools.slots) as self.progress.slot:
             await self._check_still_allowed()
             await (self._install() if self.progress.row.kind == "install" else self._remove())
+        return "succeeded"
+
+    async def _end_cancelled(self) -> None:
+        """Save the end of a cancelled task: a user cancelled the deployment, or the hub is shutting down."""
+        if self._installed:
+            await self._end("succeeded", None)
+        elif self.stopping:
+            await self._end("failed", _hub_stopped(self.progress.row))
+        else:
+            await self._end("cancelled", None)
 
     async def _target(self) -> Target:
         """The target for Major Tom. Major Tom has queues of its own, and checks the authorization again after each.
@@ -324,14 +338,14 @@ class DeploymentRun:
 
     # -- the end -----------------------------------------------------------------------------
 
-    async def _end(self, state: str, error: DeploymentError | None) -> None:
+    async def _end(self, state: DeploymentState, error: DeploymentError | None) -> None:
         """Save the end, and delete the node that a failed or cancelled installation created."""
         progress, at = self.progress, self._tools.clock.now()
         node = self._created if state != "succeeded" else None
 
         def close(row: Deployment) -> Deployment:
             row = row._replace(node_id=None) if state != "succeeded" and makes_node(row) else row
-            return transitions.ended(row, state, at, error)  # type: ignore[arg-type]  # one of the three ends above
+            return transitions.ended(row, state, at, error)
 
         async def save() -> None:
             nonlocal node, state, error
@@ -354,9 +368,11 @@ class DeploymentRun:
         except HubError as exc:
             # The next start of the hub closes this deployment.
             event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
+        except Exception:  # the boundary: a bug in one end must not affect the others, nor end the hub
+            event(log, "deployment_end_not_saved", logging.ERROR, exc_info=True, deployment=progress.row.id)
 
-    async def _until_saved(self, save: Callable[[], Awaitable[None]]) -> None:
-        """Retry a save while the database fails, such as on a full disk, since the server is already changed.
+    async def _until_saved(self, save: Callable[[], Awaitable[T]]) -> T:
+        """Retry while the database fails, such as on a full disk, since the server is already changed.
 
         Raises: HubError: the error is not from the database.
         """

@@ -12,8 +12,9 @@ from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.deployments.credential_cache import CredentialCache
 from groundcontrol.deployments.limits import ServiceLimits
-from groundcontrol.deployments.model import Deployment
+from groundcontrol.deployments.model import Deployment, is_live
 from groundcontrol.deployments.run import DeploymentRun
+from groundcontrol.deployments.session_removal import SessionRemoval
 from spider.logs import event
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Begun(NamedTuple):
 
 
 class Active(Mapping[DeploymentId, Begun]):
-    """The open deployments, without removals through a live session (`session_removal.SessionRemoval`).
+    """The open deployments.
 
     Args: known: caches the fields of failed deployments.
     """
@@ -50,17 +51,24 @@ class Active(Mapping[DeploymentId, Begun]):
         """The rows of the deployments. Some may have ended already."""
         return (begun.work.progress.row for begun in self._begun.values())
 
-    def of_node(self, node: NodeId) -> Deployment | None:
-        """The open deployment to the server of this node; None: there is none."""
-        return next((row for row in self.rows() if row.node_id == node and row.ended_at is None), None)
+    def of_node(self, node: NodeId, *, live: bool = True) -> Deployment | None:
+        """The open deployment of this node; None: there is none. `live` False: without a removal through its live session."""
+        return next((row for row in self.rows() if row.node_id == node and row.ended_at is None and (live or not is_live(row))), None)
+
+    def live_removal(self, node: NodeId) -> SessionRemoval | None:
+        """The open removal of this node through its live session; None: there is none."""
+        works = (begun.work for begun in self.values() if isinstance(begun.work, SessionRemoval))
+        return next((work for work in works if work.progress.row.node_id == node and work.progress.row.ended_at is None), None)
 
     def check_room(self, wanted: int) -> None:
         """Check that `wanted` more deployments may be opened. 0: a repeated request, which opens none.
 
+        Removals through a live session do not count: their work is done on the nodes.
         Raises: Unavailable.
         """
-        if len(self) + wanted > self._limits.open:
-            raise Unavailable(f"{len(self)} deployments are open, and at most {self._limits.open} can be: wait until some have ended")
+        count = sum(not is_live(row) for row in self.rows())
+        if count + wanted > self._limits.open:
+            raise Unavailable(f"{count} deployments are open, and at most {self._limits.open} can be: wait until some have ended")
 
     def begin(self, group: asyncio.TaskGroup, work: DeploymentRun) -> Begun:
         """Start the deployment as a task of the group, and drop its cached fields."""
@@ -78,7 +86,7 @@ class Active(Mapping[DeploymentId, Begun]):
         finally:
             row = work.progress.row
             self._begun.pop(row.id, None)
-            if row.state in ("failed", "cancelled") and not row.options.forced:
+            if row.state in ("failed", "cancelled") and not row.options.forced and not is_live(row):
                 self._credentials.remember(work)
             code = row.error.code if row.error else None
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from groundcontrol.agents.session import AgentSession
-from groundcontrol.core.bus import Bus
+from groundcontrol.core import failpoints
+from groundcontrol.core.bus import Bus, Changed, JobPoke
 from groundcontrol.core.errors import BadRequest, Conflict, HubError, Unavailable
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import authorize
@@ -35,6 +36,7 @@ from groundcontrol.deployments.model import (
     DeploymentRequest,
     HostKey,
     Unconfirmed,
+    is_live,
     makes_node,
 )
 from groundcontrol.deployments.node_files import bundle_version
@@ -56,9 +58,10 @@ from groundcontrol.deployments.requests import (
 )
 from groundcontrol.deployments.run import CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished, forget_node
 from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun, wait_for_policy
-from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
+from groundcontrol.deployments.session_removal import GOES_ON, RemovalDeps, SessionRemoval, by_ssh, new_removal, ordered
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refusal
+from groundcontrol.jobs.model import JobRequest, NewJob
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.model import Node
@@ -90,7 +93,7 @@ class DeploymentService:
         major = MajorTom(clock, lambda address: refusal(config, address), limits.ssh)
         spider, slots = AgentBundle(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
         self._tools = Deps(store, bus, vault, clock, wait_online, close, config, major, spider, limits, slots)
-        self._session_removals = SessionRemoval(self._tools, removal)
+        self._removal = removal
         self._credentials = CredentialCache(self._tools)
         self._active = Active(self._credentials, limits)
         self._occupied = Occupied(store, self._active.rows)
@@ -98,6 +101,8 @@ class DeploymentService:
         """Held from the check for conflicts until the new deployment is registered. So one of two concurrent requests is refused."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
+        self._resumed = asyncio.Event()
+        """Set when the removals through a live session that an earlier start left open are followed again."""
         self._closed = asyncio.Event()
         """Set while `run` is not running."""
         self._closed.set()
@@ -119,12 +124,15 @@ class DeploymentService:
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
+                for row in left:
+                    if is_live(row):
+                        self._follow(row)
+                self._resumed.set()
                 await close_unfinished(self._tools, [row for row in left if not is_live(row)])
-                await self._session_removals.resume([row for row in left if is_live(row)])
                 await self._closing.wait()
             finally:
                 self._group = None
-                await asyncio.gather(self._session_removals.close(), self._active.stop_all())  # together, so that both share one time limit
+                await self._active.stop_all()
                 self._credentials.forget_all()
 
     @property
@@ -291,7 +299,7 @@ class DeploymentService:
 
     def _check_not_leaving(self, node_id: NodeId, name: str) -> None:
         """Check that no deployment of this node is running. Raises: Conflict."""
-        running = self._active.of_node(node_id) or self._session_removals.running(node_id)
+        running = self._active.of_node(node_id)
         if running is not None:
             raise _is_busy(running, name)
 
@@ -352,10 +360,10 @@ class DeploymentService:
 
         Raises: Conflict: the node is being deployed.
         """
-        running = self._active.of_node(node.id)
+        running = self._active.of_node(node.id, live=not force)
         if running is not None and running.kind != "remove":
             raise Conflict(f"the node {node.name} is being deployed: cancel that first, or wait for its end")
-        return running or (None if force else self._session_removals.running(node.id))
+        return running
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
         """Check that no job is open. `by_ssh`: ignore an `uninstall` job, since nobody may report its end. Raises: Conflict, StoreError."""
@@ -372,7 +380,7 @@ class DeploymentService:
             running = self._removing(node, force=False)
             if running is not None:
                 return running
-            why = self._session_removals.hindrance(node) if wanted else "none were sent"
+            why = self._removal.hindrance(node) if wanted else "none were sent"
             if why:
                 raise CredentialsRequired(
                     f"no credentials are kept for {node.name}, and {why}: send username and private_key or password, or forget it with force=true",
@@ -380,7 +388,11 @@ class DeploymentService:
                 )
             await self._check_idle(node)
             self._check_room()
-            return await self._session_removals.begin(scope, node)
+            job = self._removal.order(scope, node, JobRequest(UNINSTALL))
+            failpoints.hit("leave.row.pre")
+            row = await self._tools.store[DeploymentStore].create_deployment(scope, new_removal(scope, node, job), order=job)
+            failpoints.hit("leave.row.post")
+            return self._follow_order(scope, row, job)
 
     async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
         """Handle an agent's `Farewell`, the message that root has uninstalled it.
@@ -388,7 +400,16 @@ class DeploymentService:
         Args:   why: the reason that the agent gives. not_removed: the parts that root could not remove; empty: none.
         Raises: StoreError.
         """
-        await forget_departed(self._tools, self._session_removals, agent, why, not_removed)
+        await self._resumed.wait()
+        node = agent.node.id
+        async with self._ordering:  # a removal that is being ordered is followed afterwards. A `Farewell` comes only once.
+            removal = self._active.live_removal(node)
+            if removal is None:  # nothing follows it if its end could not be saved
+                left = await self._tools.store[DeploymentStore].unfinished_deployments()
+                removal = next((self._follow(row) for row in left if row.node_id == node and is_live(row)), None)
+        if removal is not None:
+            await removal.receive_farewell(not_removed)
+        await forget_departed(self._tools, agent, why, not_removed)
 
     async def _check_overrides(self, scope: Scope, overrides: DeploymentOverrides | None) -> None:
         await check_hub_key(self._tools.store[SecretStore], scope, wanted=overrides is not None and bool(overrides.use_hub_key))
@@ -424,7 +445,7 @@ class DeploymentService:
         if row.state == "cancelled":
             return row
         if is_live(row) and row.ended_at is None:
-            return await self._session_removals.cancel(scope, row)
+            raise Conflict(GOES_ON, state=row.state)
         active = self._active.get(deployment)
         if active is None and row.ended_at is None:
             row = await self._controlled(scope, deployment)  # it may have ended since it was read
@@ -511,16 +532,12 @@ class DeploymentService:
             check_request(merge(before, overrides, None))
         async with self._ordering.in_time():
             await self._check_unchanged(scope, row)
-            running = None if row.node_id is None else self._active.of_node(row.node_id)
+            running = None if row.node_id is None else self._active.of_node(row.node_id, live=False)
             if running is not None:
                 raise _is_busy(running, row.name)
             self._check_room()
             progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
-            row = await progress.change(
-                lambda row: transitions.restarted(
-                    row, host=row.host, port=row.port, username=row.username, name=row.name, options=row.options, pinned=None
-                )
-            )
+            row = await progress.change(_again)
             begun = self._begin(scope, row, before, None)
         return await wait_for_end(begun, tools.limits.forget_wait_s)
 
@@ -531,7 +548,7 @@ class DeploymentService:
             if running is not None:
                 return running
             await self._check_unchanged(scope, row)
-            why = self._session_removals.hindrance(node)
+            why = self._removal.hindrance(node)
             if why:
                 raise CredentialsRequired(
                     f"the node {node.name} cannot be asked to remove itself, since {why}: send username and private_key or password",
@@ -539,9 +556,25 @@ class DeploymentService:
                 )
             await self._check_idle(node)
             self._check_room()
-            return await self._session_removals.retry(scope, row)
+            job = self._removal.order(scope, node, JobRequest(UNINSTALL))
+            progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+            row = await progress.change(lambda row: ordered(_again(row), job), order=job)
+            return self._follow_order(scope, row, job)
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _follow_order(self, scope: Scope, row: Deployment, job: NewJob) -> Deployment:
+        """Publish the stored job of a removal through the live session, and follow it."""
+        self._tools.bus.publish(Changed("job", job.id, 1, row.org))
+        self._tools.bus.publish(JobPoke((job.id,)))
+        self._begin(scope, row, earlier_request(row), None)
+        return row
+
+    def _follow(self, row: Deployment) -> SessionRemoval:
+        """Follow a removal through the live session that nobody follows any more."""
+        work = self._begin(hub_scope(row.org), row, earlier_request(row), None).work
+        assert isinstance(work, SessionRemoval)
+        return work
 
     async def _controlled(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         row = await self._tools.store[DeploymentStore].deployment(scope, deployment)
@@ -563,9 +596,14 @@ class DeploymentService:
         """Start the task of a stored deployment. Raises: Unavailable: the hub began to stop; its next start closes the row."""
         if self._group is None:
             raise _not_serving()
-        kind = Forgetting if row.options.forced else DeploymentRun
+        kind = Forgetting if row.options.forced else SessionRemoval if is_live(row) else DeploymentRun
         progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         return self._active.begin(self._group, kind(self._tools, scope, progress, request, pinned))
+
+
+def _again(row: Deployment) -> Deployment:
+    """The row, reset for a retry with nothing changed."""
+    return transitions.restarted(row, host=row.host, port=row.port, username=row.username, name=row.name, options=row.options, pinned=None)
 
 
 def _not_serving() -> Unavailable:

@@ -84,7 +84,7 @@ def _deployments(services: Services) -> DeploymentService:
     registry = services[Registry]
     return DeploymentService(
         config=services[Config], store=services, bus=services.bus, vault=services[Vault], clock=services.clock, bundle=services[AgentBundle].bundle,
-        wait_online=registry.wait_online, close=registry.close, removal=RemovalDeps(services[JobService].submit_selfcare, check_policy, registry.online),
+        wait_online=registry.wait_online, close=registry.close, removal=RemovalDeps(services[JobService].new_selfcare, check_policy, registry.online),
     )  # fmt: skip
 
 

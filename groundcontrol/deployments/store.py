@@ -11,11 +11,17 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import Deployment, Invite
 from groundcontrol.events.model import Event
+from groundcontrol.jobs.model import NewJob
 from groundcontrol.nodes.model import NewNode, Node
 
 
 class DeploymentStore(Protocol):
-    async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment: ...
+    async def create_deployment(
+        self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None, order: NewJob | None = None
+    ) -> Deployment:
+        """Create a deployment, and in the same transaction the job that carries it out."""
+        ...
+
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
     ) -> Sequence[Deployment]:
@@ -34,8 +40,13 @@ class DeploymentStore(Protocol):
         """A page of deployments, newest first; `batch`: those of one bulk request."""
         ...
 
-    async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
-        """Save a deployment, and count its `version` up. Returns: it with the new version. Raises: Conflict: its version is not the stored one."""
+    async def save_deployment(
+        self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None, order: NewJob | None = None
+    ) -> Deployment:
+        """Save a deployment, and count its `version` up. `order`: as in `create_deployment`.
+
+        Returns: it with the new version. Raises: Conflict: its version is not the stored one.
+        """
         ...
 
     async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:

@@ -83,15 +83,17 @@ class JobService:
 
         Raises: NotFound, Forbidden, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
-        node = await self._store[NodeStore].node(scope, node_id)
+        made = self.new_selfcare(scope, await self._store[NodeStore].node(scope, node_id), request)
+        job = await self._store[JobStore].create_job(scope, made, idempotency_key)
+        self._publish((job,))
+        return job
+
+    def new_selfcare(self, scope: Scope, node: Node, request: JobRequest) -> NewJob:
+        """The job of `submit_selfcare`, for a caller that stores it together with a row of its own. Raises: Forbidden, PolicyRefuses."""
         authorize(scope, job_action(request.action), node)
         check_policy(node, request)
         now = self._clock.now()
-        made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
-        job = await self._store[JobStore].create_job(scope, made, idempotency_key)
-        self._bus.publish(Changed("job", job.id, job.version, job.org))
-        self._bus.publish(JobPoke((job.id,)))
-        return job
+        return NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
 
     async def submit_many(
         self,

@@ -84,7 +84,7 @@ class Desk:
         return DeploymentService(
             config=config, store=self.store, bus=self.bus, vault=self.vault, clock=SystemClock(), bundle=self.bundle,
             wait_online=self._never, close=self._close, limits=limits,
-            removal=RemovalDeps(orders.submit_selfcare, check_policy, self.here.__contains__),
+            removal=RemovalDeps(orders.new_selfcare, check_policy, self.here.__contains__),
         )  # fmt: skip
 
     async def _never(self, _node: NodeId, timeout_s: float) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.bus import Changed
 from groundcontrol.core.ids import BootId, HubId, JobId, NodeId
+from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.deployments.model import Deployment
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.jobs.model import Job, JobError, JobState, JobUpdate
@@ -36,10 +38,20 @@ class Played:
     async def take(self) -> Job:
         """The dispatcher gives it the job, and its launcher accepts."""
         ((job, _),) = await self._desk.store.jobs.take(None, [self.session], SystemClock().now(), 10)
-        return await self._desk.store.jobs.advance(job.id, "accepted", self.session, JobUpdate())
+        return await self._advance(job.id, "accepted", self.session, JobUpdate())
 
     async def end(self, job: JobId, state: JobState, error: JobError | None = None) -> None:
-        await self._desk.store.jobs.advance(job, state, self.session, JobUpdate(ended_at=SystemClock().now(), error=error))
+        await self._advance(job, state, self.session, JobUpdate(ended_at=SystemClock().now(), error=error))
+
+    async def close(self, state: JobState, error: JobError | None = None) -> None:
+        """The hub ends its job."""
+        await self._advance((await self.job()).id, state, SYSTEM, JobUpdate(ended_at=1.0, error=error))
+
+    async def _advance(self, job: JobId, to: JobState, by: Session | Scope, update: JobUpdate) -> Job:
+        """Change the job and publish the change, as the tracker does."""
+        changed = await self._desk.store.jobs.advance(job, to, by, update)
+        self._desk.bus.publish(Changed("job", changed.id, changed.version, changed.org))
+        return changed
 
     async def farewell(self, service: DeploymentService, left: str = "") -> None:
         agent = Agent(await self._desk.store.nodes.node(ADMIN, self.id), "127.0.0.1")

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.system
 
 PLACES = [name for name in failpoints.NAMES if name.startswith("leave.")]
 STEP_PLACES = [f"step.{step}.{place}" for step in REMOVE_STEPS for place in ("begun", "done", "told")]
-QUICK = ("leave.order.post",)
-NOT_TOLD = ("leave.row.post", "leave.order.pre")
-"""Nothing was ordered: the removal fails, and the node is there as before."""
+QUICK = ("leave.row.post",)
 
 
 def ask(desk: Desk, node: str) -> int:
@@ -48,8 +46,7 @@ def test_a_removal_completes_after_a_kill_of_the_hub_at_any_step(desk: Desk, pla
     rows = removals(desk, node)
     assert len(rows) == (place != "leave.row.pre")
     ended = desk.end(rows[0]["id"]) if rows else None
-    if ended is None or place in NOT_TOLD:
-        assert ended is None or (ended["state"], ended["error"]["code"]) == ("failed", "hub_stopped")
+    if ended is None:
         wait_until(lambda: desk.hub.node(node)["state"] == "online", what="the node is there as before", limit_s=END_LIMIT_S)
         assert ask(desk, node) == 202
         assert desk.end(removals(desk, node)[0]["id"])["state"] == "succeeded"

@@ -22,11 +22,11 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.jobs import OpensWindow
+from groundcontrol.adapters.sqlite.jobs import OpensWindow, create_in
 from groundcontrol.adapters.sqlite.rights import granted_deployments, may, rights_of
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
-from groundcontrol.core.ids import DeploymentId, NodeId
+from groundcontrol.core.ids import DeploymentId, JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import (
@@ -39,6 +39,7 @@ from groundcontrol.deployments.model import (
     makes_node,
     right_to_order,
 )
+from groundcontrol.jobs.model import NewJob
 from spider.clock import Clock
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
@@ -61,9 +62,11 @@ class SqliteDeployments(ControlStore):
         super().__init__(writer, reader, chain, clock)
         self._opens = opens
 
-    async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
+    async def create_deployment(
+        self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None, order: NewJob | None = None
+    ) -> Deployment:
         """Two requests are equal if kind, address, user, name, options and node agree; for a new installation the node does not matter."""
-        return (await self._create(scope, [deployment], idempotency_key))[0]
+        return (await self._create(scope, [deployment], idempotency_key, order))[0]
 
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
@@ -72,7 +75,9 @@ class SqliteDeployments(ControlStore):
         return await self._create(scope, deployments, idempotency_key)
 
     @command
-    def _create(self, tx: Tx, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
+    def _create(
+        self, tx: Tx, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None, order: NewJob | None = None
+    ) -> Sequence[Deployment]:
         head = wanted[0]
         made = digest(scope.org, *([] if head.batch is None else ["many"]), *(part for one in wanted for part in _request_fields(one)))
         first = _first(tx, scope, head.id, idempotency_key)
@@ -88,8 +93,8 @@ class SqliteDeployments(ControlStore):
         for one in wanted:
             tx.execute(
                 "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, batch, state,"
-                " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed, job)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(
                     scope.org,
                     one.id,
@@ -106,6 +111,8 @@ class SqliteDeployments(ControlStore):
                 detail["batch"] = one.batch
             self._chain.write(tx, scope, "deployment.create", one.id, detail)
             _open_maintenance(tx, scope, one, self._opens)
+        if order is not None:
+            create_in(tx, self._chain, scope, order)
         return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
 
     async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
@@ -124,7 +131,9 @@ class SqliteDeployments(ControlStore):
         return at.page(rows.fetch_all(_DEPLOYMENT + where, scope.org, at.start, *one, *values, at.most), _listed)
 
     @command
-    def save_deployment(self, tx: Tx, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
+    def save_deployment(
+        self, tx: Tx, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None, order: NewJob | None = None
+    ) -> Deployment:
         row = _load(tx, scope, deployment.id)
         known, after = _to_deployment(row), deployment._replace(version=deployment.version + 1)
         if known == after:
@@ -133,7 +142,7 @@ class SqliteDeployments(ControlStore):
             raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
         tx.execute(
             "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
-            " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ? WHERE no = ?",
+            " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ?, job = ? WHERE no = ?",
             *(*_columns(deployment), row["no"]),
         )
         if audit is not None:
@@ -149,6 +158,8 @@ class SqliteDeployments(ControlStore):
             _open_maintenance(tx, scope, deployment, self._opens)
         if known.state != deployment.state and deployment.ended_at is not None:
             record_event(tx, deployment_event(deployment, tx.now))
+        if order is not None:
+            create_in(tx, self._chain, scope, order)
         return _to_deployment(_load(tx, scope, deployment.id))
 
     async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
@@ -238,6 +249,7 @@ def _columns(deployment: Deployment) -> tuple[Value, ...]:
         deployment.ended_at,
         record_to_json(deployment.options),
         int(deployment.host_key_confirmed),
+        deployment.job,
     )
 
 
@@ -270,4 +282,5 @@ def _to_deployment(row: Row | dict[str, Any]) -> Deployment:
         options=record_from_json(DeploymentOptions, row["wishes"]),
         host_key_confirmed=bool(row["host_key_confirmed"]),
         batch=row["batch"],
+        job=None if row["job"] is None else JobId(row["job"]),
     )

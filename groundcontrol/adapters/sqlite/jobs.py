@@ -97,11 +97,7 @@ class SqliteJobs:
             if (first.node_id, first.request) == (job.node_id, job.request):
                 return first
             raise IdempotencyMismatch("this id or idempotency key was used for another job")
-        node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
-        if node is None:
-            raise NotFound(f"there is no node {job.node_id}")
-        insert(tx, scope, job, node["no"], key=idempotency_key)
-        self._chain.write(tx, scope, "job.create", job.id, job.audited())
+        create_in(tx, self._chain, scope, job, idempotency_key)
         return to_job(load(tx, job.id))
 
     async def job(self, scope: Scope, job: JobId) -> Job:
@@ -392,6 +388,15 @@ class SqliteJobs:
 
 
 _NODE: Final = "SELECT no FROM node "
+
+
+def create_in(tx: Tx, chain: Chain, scope: Scope, job: NewJob, idempotency_key: str | None = None) -> None:
+    """Create a job within a command. Raises: NotFound: the caller may not see the node, or there is none."""
+    node = tx.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
+    if node is None:
+        raise NotFound(f"there is no node {job.node_id}")
+    insert(tx, scope, job, node["no"], key=idempotency_key)
+    chain.write(tx, scope, "job.create", job.id, job.audited())
 
 
 def _record_change(tx: Tx, job_id: JobId) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -59,6 +60,8 @@ class SqliteNodes:
         self._chain = chain
         self._metrics = metrics
         self._clock = clock
+        self._sweeping = asyncio.Lock()
+        """Held by a sweep, so that each of many simultaneous deletions drops its own samples, and not those of all."""
 
     async def create_node(self, scope: Scope, node: NewNode, event: Event | None = None) -> Node:
         return await self._writer.run(lambda tx: self._create(tx, scope, node, event))
@@ -168,10 +171,11 @@ class SqliteNodes:
             delete_loaded(tx, self._chain, scope, load_node(tx, scope, node), self._also_delete, event)
 
     async def sweep(self) -> None:
-        graves = await self._reader.run(lambda rows: rows.fetch_all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
-        for no in [grave["no"] for grave in graves]:
-            await self._metrics.drop_node(no)
-            await self._writer.run(partial(_note_dropped, no))
+        async with self._sweeping:
+            graves = await self._reader.run(lambda rows: rows.fetch_all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
+            for no in [grave["no"] for grave in graves]:
+                await self._metrics.drop_node(no)
+                await self._writer.run(partial(_note_dropped, no))
 
     @command
     def audit_journal(self, tx: Tx, scope: Scope, node: NodeId, unit: str) -> None:

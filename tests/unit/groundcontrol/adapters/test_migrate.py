@@ -286,6 +286,24 @@ def test_what_jobs_batches_and_policies_named_is_kept_in_one_column(
         assert json.loads(stored) == {"mode": "managed", "lines": {"units": ["a*"], "containers": ["shop"]}}
 
 
+@pytest.mark.parametrize(
+    ("kind", "began", "job"),
+    [("remove", [5, None], "later"), ("remove", [None], None), ("remove", [9], None), ("update", [1, 5], "updated")],
+)
+def test_an_open_deployment_through_a_live_session_keeps_its_job(
+    tmp_path: Path, kind: str, began: list[float | None], job: str | None
+) -> None:
+    path = tmp_path / "stardust.db"
+    with closing(opened(path)) as db:
+        upgrade(db, path, CONTROL, [step for step in migrations(CONTROL) if step.no < 47])
+        put(db, "node", no=1, id="n", org=1)
+        for no, (name, action, at) in enumerate([("earlier", "uninstall", 4), ("later", "uninstall", 6), ("updated", "update", 7)], 1):
+            put(db, "job", no=no, id=name, node=1, action=action, created_at=at)
+        put(db, "deployment", org=1, kind=kind, state="running", node_id="n", steps=json.dumps([{"started_at": at} for at in began]))
+        upgrade(db, path, CONTROL, migrations(CONTROL))
+        assert db.execute("SELECT job FROM deployment").fetchall() == [(job,)]
+
+
 @pytest.mark.holds("SAFETY-108")
 def test_a_database_from_before_lands_in_the_first_organisation_and_nobody_gains_a_right(tmp_path: Path) -> None:
     path, some = tmp_path / "stardust.db", '{"nodes": [], "tags": ["web"]}'

@@ -149,7 +149,7 @@ async def test_a_request_without_credentials_gets_the_deployment_that_another_on
 
 async def test_during_the_order_of_a_removal_another_removal_is_the_same_one_and_a_redeployment_is_refused(desk: Desk) -> None:
     node = await played(desk)
-    slow = hanging(desk, "jobs", "create_job", done_first=True)
+    slow = hanging(desk, "deployments", "create_deployment", done_first=True)
     async with desk.running(desk.make(desk.config)) as service:
         first = asyncio.ensure_future(service.remove(SYSTEM, node.id, None, force=False))
         await slow.reached.wait()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.core.ids import NodeId
@@ -279,3 +280,19 @@ async def test_a_cancel_during_the_deletion_comes_too_late(desk: Desk) -> None:
     assert desk.closed == [node]
     with pytest.raises(NotFound):
         await desk.store.nodes.node(ADMIN, node)
+
+
+async def test_simultaneous_deletions_drop_the_samples_of_each_node_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[int] = []
+    drop = SqliteMetrics.drop_node
+
+    async def noting(metrics: SqliteMetrics, no: int) -> None:
+        dropped.append(no)
+        await drop(metrics, no)
+
+    monkeypatch.setattr(SqliteMetrics, "drop_node", noting)
+    nodes = [await node_with(desk, None, f"web-{at}") for at in range(5)]
+    async with desk.running() as service:
+        rows = await asyncio.gather(*(service.remove(ADMIN, node, None, force=True) for node in nodes))
+    assert {row.state for row in rows} == {"succeeded"}
+    assert len(dropped) == len(nodes) == len(set(dropped))

@@ -8,13 +8,10 @@ import pytest
 
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.scope import SYSTEM
-from groundcontrol.deployments import transitions
 from groundcontrol.deployments.errors import CredentialsRequired
-from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
-from groundcontrol.deployments.session_removal import POLL_S, SessionRemoval
-from groundcontrol.jobs.model import JobError, JobState, JobUpdate
-from spider.clock import SystemClock
-from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hasty, trouble
+from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, DeploymentOverrides
+from groundcontrol.jobs.model import JobError, JobState
+from tests.support.deployment_desk import ADMIN, LIMITS, Desk, trouble
 from tests.support.eventually import eventually
 from tests.support.live_removal import played, states
 
@@ -52,23 +49,6 @@ async def test_concurrent_removals_of_a_node_are_the_same_one(desk: Desk) -> Non
         assert (await desk.end_of(found[0].id)).state == "succeeded"
 
 
-async def test_many_removals_look_at_their_rows_less_often(desk: Desk) -> None:
-    pauses: set[float] = set()
-
-    class Recording(SystemClock):
-        async def sleep(self, seconds: float) -> None:
-            pauses.add(seconds)
-            await super().sleep(seconds)
-
-    nodes = [await played(desk, name) for name in ("web-1", "web-2")]
-    async with desk.running(desk.make(desk.config, LIMITS._replace(fast_removals=1))) as service:
-        removals = service._session_removals
-        removals._tools = removals._tools._replace(clock=Recording())
-        for node in nodes:
-            await service.remove(SYSTEM, node.id, None, force=False)
-        await eventually(lambda: POLL_S * 2 in pauses)
-
-
 async def test_an_early_farewell_completes_the_removal_too(desk: Desk) -> None:
     """Spider may be gone before it has reported how its job ended; the end of its last session makes the job's end unknown."""
     node = await played(desk)
@@ -88,7 +68,7 @@ async def test_a_refusal_by_the_node_fails_the_removal(desk: Desk, state: JobSta
         row = await service.remove(SYSTEM, node.id, None, force=False)
         job = await node.job()
         error = JobError("job.policy_verb", "the node's policy does not allow this action")
-        await desk.store.jobs.advance(job.id, state, SYSTEM, JobUpdate(ended_at=1.0, error=error))
+        await node.close(state, error)
         row = await desk.end_of(row.id)
         assert row.error == ("job.policy_verb", "the node's policy does not allow this action", "connect")
         assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
@@ -166,43 +146,14 @@ async def test_a_restarted_hub_continues_to_follow_the_removal(desk: Desk, *, ta
     assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
 
 
-async def unnoted(desk: Desk, row: Deployment) -> None:
-    """The hub was killed before it wrote the order down."""
+async def test_a_removal_without_an_order_has_failed(desk: Desk) -> None:
+    """An earlier version of the hub was killed between the removal and its order."""
+    node = await played(desk)
+    async with desk.running() as service:
+        row = await service.remove(SYSTEM, node.id, None, force=False)
     kept = await desk.store.deployments.deployment(ADMIN, row.id)
-    (connect, *others) = kept.steps
-    steps = (connect._replace(detail="", state="running", ended_at=None), *others)
-    await desk.store.deployments.save_deployment(ADMIN, kept._replace(steps=steps))
-
-
-@pytest.mark.parametrize("taken", [False, True])
-async def test_a_hub_killed_after_its_order_finds_the_job(desk: Desk, taken: bool) -> None:
-    node = await played(desk)
-    async with desk.running() as service:
-        row = await service.remove(SYSTEM, node.id, None, force=False)
-        if taken:
-            await node.take()
-    await unnoted(desk, row)
-    second = desk.make(desk.config)
-    async with desk.running(second):
-        job = await node.job()
-        row = await desk.until(row.id, lambda row: row.steps[0].detail.endswith(job.id))
-        assert (await second.remove(SYSTEM, node.id, None, force=False)).id == row.id
-        if not taken:
-            await node.take()
-        await node.farewell(second)
-        row = await desk.end_of(row.id)
-    assert (row.state, set(states(row).values())) == ("succeeded", {"done"})
-
-
-async def test_a_hub_killed_before_its_order_reports_hub_stopped(desk: Desk) -> None:
-    node = await played(desk)
-    async with desk.running() as service:
-        row = await service.remove(SYSTEM, node.id, None, force=False)
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
-        row = await desk.end_of(row.id)
-    now = SystemClock().now()
-    row = transitions.restarted(row, host=row.host, port=0, username="", name=row.name, options=row.options, pinned=None)
-    await desk.store.deployments.save_deployment(ADMIN, transitions.step_started(row, "connect", now + 0.001))
+    await desk.store.deployments.save_deployment(ADMIN, kept._replace(job=None))
+    await node.close("failed")
     second = desk.make(desk.config)
     async with desk.running(second):
         row = await desk.end_of(row.id)
@@ -215,7 +166,6 @@ async def test_after_a_kill_a_removal_of_a_forgotten_node_is_reported_as_forgott
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-    await unnoted(desk, row)
     await desk.store.nodes.delete_node(SYSTEM, node.id)
     async with desk.running(desk.make(desk.config)):
         row = await desk.end_of(row.id)
@@ -227,7 +177,7 @@ async def test_a_retry_with_credentials_goes_by_ssh(desk: Desk) -> None:
     node = await played(desk)
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
+        await node.close("failed")
         await desk.end_of(row.id)
         given = DeploymentOverrides(username="root", port=1, password="pw")
         row = await service.retry(SYSTEM, row.id, given)
@@ -265,14 +215,12 @@ async def test_a_node_whose_policy_forbids_uninstall_is_not_ordered(desk: Desk) 
 async def test_a_farewell_completes_an_unfollowed_removal(desk: Desk, left: str) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments")
+    made.error = ValueError("nobody thought of this")
     async with desk.running(desk.make(desk.config)) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-        leaving: SessionRemoval = service._session_removals
-        leaving._tools = leaving._tools._replace(clock=Hasty())
         made.commands.add("save_deployment")
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
-        await eventually(lambda: not leaving.running(node.id))
-        assert made.failed == 5
+        await node.close("failed")
+        await eventually(lambda: not service._active)
         made.commands.clear()
         assert (await desk.store.deployments.deployment(ADMIN, row.id)).state == "running"
         await node.farewell(service, left)

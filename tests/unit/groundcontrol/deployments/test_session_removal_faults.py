@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from groundcontrol.core.errors import Conflict, StoreBusy, StoreFull, Unavailable
+from groundcontrol.core.errors import Conflict, NotFound, StoreBusy, StoreFull
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import SYSTEM
 from groundcontrol.deployments.model import REMOVE_STEPS, DeploymentOverrides
-from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.session_removal import SessionRemoval
-from groundcontrol.jobs.model import Job, JobRequest, JobUpdate
+from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hanging, Hasty, Trouble, failing, hanging, trouble
+from spider.wire.ids import new_random_id
+from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hanging, failing, hanging, trouble
 from tests.support.eventually import eventually
 from tests.support.live_removal import played, states
 
@@ -42,70 +41,44 @@ async def test_an_end_that_cannot_be_saved_is_saved_later(desk: Desk) -> None:
     async with desk.running(desk.make(desk.config)) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
         made.commands.add("save_deployment")
-        await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))
+        await node.close("failed")
         await failing(made, 2)
         made.commands.clear()
         assert (await desk.end_of(row.id)).state == "failed"
 
 
-async def test_a_removal_that_could_not_be_ordered_has_failed(desk: Desk) -> None:
-    node = await played(desk)
-    made = trouble(desk, "jobs", "create_job")
-    async with desk.running(desk.make(desk.config)) as service:
-        row = await service.remove(SYSTEM, node.id, None, force=False)
-        assert row.error is not None
-        assert (row.state, row.error.code, row.error.step) == ("failed", "store.full", "connect")
-        made.commands.clear()
-        assert (await service.retry(SYSTEM, row.id, None)).state == "running"
-        await node.take()
-        await node.farewell(service)
-        assert (await desk.end_of(row.id)).state == "succeeded"
-
-
-async def test_a_removal_whose_failure_cannot_be_saved_can_be_cancelled(desk: Desk) -> None:
-    node = await played(desk)
-    made = trouble(desk, "deployments", "save_deployment")
-    async with desk.running(desk.make(desk.config)) as service:
-        leaving: SessionRemoval = service._session_removals
-        leaving._tools = leaving._tools._replace(clock=Hasty())
-        with pytest.raises(StoreFull):
-            await service.remove(SYSTEM, node.id, None, force=False)
-        (row,) = [row for row in await desk.store.deployments.unfinished_deployments() if row.kind == "remove"]
-        assert (row.state, made.failed) == ("running", 6)
-        made.commands.clear()
-        assert (await service.cancel(SYSTEM, row.id)).state == "cancelled"
-    assert (await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items == []
-
-
-def fail_after_the_order(service: DeploymentService, made: Trouble) -> None:
-    """From the order to the node on, no deployment can be saved."""
-    order = service._session_removals._deps.order
-
-    async def then_fail(scope: Scope, node_id: NodeId, request: JobRequest) -> Job:
-        job = await order(scope, node_id, request)
-        made.commands.add("save_deployment")
-        return job
-
-    service._session_removals._deps = service._session_removals._deps._replace(order=then_fail)
-
-
-async def test_an_order_whose_job_id_was_not_saved_is_followed(desk: Desk) -> None:
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("error", [StoreFull("no space is left"), ValueError("nobody thought of this")])
+async def test_a_removal_that_cannot_be_stored_is_not_ordered(desk: Desk, error: Exception, *, again: bool) -> None:
+    """Removal and order are one transaction: neither is there without the other."""
     node = await played(desk)
     made = trouble(desk, "deployments")
-    service = desk.make(desk.config)
-    fail_after_the_order(service, made)
-    async with desk.running(service):
-        row = await service.remove(SYSTEM, node.id, None, force=False)
-        assert row.state == "running"
-        with pytest.raises(Conflict, match="goes on by itself"):
-            await service.cancel(SYSTEM, row.id)
-        await failing(made, 2)
+    made.error = error
+    async with desk.running(desk.make(desk.config)) as service:
+        if again:
+            row = await service.remove(SYSTEM, node.id, None, force=False)
+            await node.close("cancelled")
+            await desk.end_of(row.id)
+        jobs = len((await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items)
+        made.commands.add("save_deployment" if again else "create_deployment")
+        with pytest.raises(type(error)):
+            await (service.retry(SYSTEM, row.id, None) if again else service.remove(SYSTEM, node.id, None, force=False))
         made.commands.clear()
-        job = await node.job()
-        await desk.until(row.id, lambda row: row.steps[0].detail.endswith(job.id))
-        await node.take()
-        await node.farewell(service)
-        assert (await desk.end_of(row.id)).state == "succeeded"
+        assert await desk.store.deployments.unfinished_deployments() == []
+        assert len((await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items) == jobs
+        row = await (service.retry(SYSTEM, row.id, None) if again else service.remove(SYSTEM, node.id, None, force=False))
+        assert row.job is not None
+        assert (await desk.store.jobs.job(ADMIN, row.job)).state == "queued"
+
+
+async def test_an_order_that_cannot_be_created_leaves_no_removal(desk: Desk) -> None:
+    node = await played(desk)
+    async with desk.running() as service:
+        made = service._removal.order
+        service._removal = service._removal._replace(order=lambda *given: made(*given)._replace(node_id=NodeId(new_random_id())))
+        with pytest.raises(NotFound):
+            await service.remove(SYSTEM, node.id, None, force=False)
+        assert await desk.store.deployments.unfinished_deployments() == []
 
 
 async def test_after_no_farewell_credentials_remove_it_though_the_order_is_still_open(desk: Desk) -> None:
@@ -148,49 +121,6 @@ async def test_an_internal_error_fails_the_removal_which_can_be_retried(desk: De
         assert (await desk.end_of(row.id)).state == "succeeded"
 
 
-async def test_an_internal_error_before_the_order_fails_the_removal(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    node = await played(desk)
-    made = trouble(desk, "jobs", "create_job")
-    made.error = ValueError("nobody thought of this")
-    async with desk.running(desk.make(desk.config)) as service:
-        row = await service.remove(SYSTEM, node.id, None, force=False)
-        assert row.error is not None
-        assert (row.state, row.error.code, row.error.step) == ("failed", "hub_failed", "connect")
-        assert "removal_crashed" in [record.getMessage() for record in caplog.records]
-        made.commands.clear()
-        assert (await service.retry(SYSTEM, row.id, None)).state == "running"
-        await node.take()
-        await node.farewell(service)
-        assert (await desk.end_of(row.id)).state == "succeeded"
-
-
-async def test_an_internal_error_whose_end_cannot_be_saved_is_reported(desk: Desk) -> None:
-    node = await played(desk)
-    made = trouble(desk, "deployments", "save_deployment")
-    made.error = ValueError("nobody thought of this")
-    async with desk.running(desk.make(desk.config)) as service:
-        with pytest.raises(Unavailable, match="own code"):
-            await service.remove(SYSTEM, node.id, None, force=False)
-        made.commands.clear()
-        (row,) = (await desk.store.deployments.deployments(ADMIN, 10)).items
-        assert (await service.cancel(SYSTEM, row.id)).state == "cancelled"
-
-
-async def test_an_internal_error_after_the_order_does_not_end_the_removal(desk: Desk) -> None:
-    node = await played(desk)
-    made = trouble(desk, "deployments")
-    made.error = ValueError("nobody thought of this")
-    service = desk.make(desk.config)
-    fail_after_the_order(service, made)
-    async with desk.running(service):
-        row = await service.remove(SYSTEM, node.id, None, force=False)
-        assert (row.state, made.failed) == ("running", 1)
-        made.commands.clear()
-        await node.take()
-        await node.farewell(service)
-        assert (await desk.end_of(row.id)).state == "succeeded"
-
-
 async def test_an_end_lost_by_an_internal_error_is_settled_at_the_next_start(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     node = await played(desk)
     made = trouble(desk, "deployments")
@@ -199,9 +129,9 @@ async def test_an_end_lost_by_an_internal_error_is_settled_at_the_next_start(des
         row = await service.remove(SYSTEM, node.id, None, force=False)
         made.commands.add("save_deployment")
         await node.take()
-        await eventually(lambda: not service._session_removals.running(node.id))
+        await eventually(lambda: not service._active)
     made.commands.clear()
-    assert [record.getMessage() for record in caplog.records][-2:] == ["removal_crashed", "deployment_end_not_saved"]
+    assert [record.getMessage() for record in caplog.records][-2:] == ["deployment_crashed", "deployment_end_not_saved"]
     async with desk.running(desk.make(desk.config)):
         assert (await desk.store.deployments.deployment(ADMIN, row.id)).state == "running"
         assert (await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")).id == row.id
@@ -220,7 +150,7 @@ async def test_behind_a_hanging_order_others_are_refused_but_a_farewell_is_proce
         await made.reached.wait()
         with pytest.raises(StoreBusy):
             await service.remove(SYSTEM, node.id, None, force=False)
-        with pytest.raises(StoreBusy):
+        with pytest.raises(Conflict):
             await service.cancel(SYSTEM, left.id)
         leaving = asyncio.create_task(other.farewell(service))
         await asyncio.sleep(0.4)  # longer than any other caller may wait
@@ -241,4 +171,4 @@ async def test_a_hanging_store_does_not_delay_the_end_of_the_hub(desk: Desk) -> 
             made.commands.add("save_deployment")
             await node.take()
             await made.reached.wait()
-    assert service._session_removals._tasks == set()
+    assert not service._active

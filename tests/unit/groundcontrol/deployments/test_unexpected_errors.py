@@ -82,7 +82,7 @@ async def test_an_error_in_a_deployment_of_a_killed_hub_does_not_stop_the_next_o
         await unfinished(desk, "remove")
         trouble(desk, "nodes", "find_node").error = RuntimeError("a bug")
     async with desk.running(desk.make(desk.config)) as service:
-        await eventually(lambda: logged(caplog, "deployment_not_closed" if kind == "install" else "removal_not_followed"))
+        await eventually(lambda: logged(caplog, "deployment_not_closed" if kind == "install" else "deployment_crashed"))
         assert service.ready
 
 
