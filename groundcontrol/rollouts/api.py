@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+import contextlib
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Final, ParamSpec
 
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError, NotFound
@@ -25,7 +28,7 @@ from groundcontrol.rollouts.model import ENDED, FINAL, HARD_GATES, Override, Rol
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import HISTORY
 from groundcontrol.rollouts.step import cancelled, killed, pause, resumed, stopped, taken_over
-from groundcontrol.rollouts.store import RolloutStore
+from groundcontrol.rollouts.store import Moved, RolloutStore
 from groundcontrol.rollouts.views import (
     GATES,
     GatesView,
@@ -51,6 +54,8 @@ from spider.wire.ids import is_id, new_time_id
 EXPIRES_S: Final = 86_400.0
 LONGEST_S: Final = 14 * 86_400.0
 MOST_TARGETS: Final = 1000
+MOST_TRIES: Final = 5
+P = ParamSpec("P")
 _ANY_TIME: Final = "2000-01-01"
 _REST: Final = "rest of "
 
@@ -231,6 +236,19 @@ async def _run_policy(call: ApiRequest, policy_id: str) -> Rollout:
 # -- moved ----------------------------------------------------------------------------------------
 
 
+def _as_it_is_now(verb: Callable[P, Awaitable[RolloutView]]) -> Callable[P, Awaitable[RolloutView]]:
+    """Judge a verb anew where the hub moves the roll-out between its reading and its change: a person is not told to press Stop again."""
+
+    @functools.wraps(verb)
+    async def judged(*args: P.args, **kwargs: P.kwargs) -> RolloutView:
+        for _ in range(MOST_TRIES - 1):
+            with contextlib.suppress(Moved):
+                return await verb(*args, **kwargs)
+        return await verb(*args, **kwargs)
+
+    return judged
+
+
 async def _save(call: ApiRequest, before: Rollout, after: Rollout, *told: Tell) -> RolloutView:
     stored = await call.services[RolloutService].store(call.scope, before, Stepped(after, told))
     return await _view(call, stored)
@@ -261,6 +279,7 @@ async def start_rollout(call: ApiRequest, body: StartBody) -> RolloutView:
     return await _save(call, one, after)
 
 
+@_as_it_is_now
 async def pause_rollout(call: ApiRequest, body: PauseBody | None) -> RolloutView:
     """Pause: no further node begins, and nodes at work finish. A repeated call changes nothing."""
     one = await _whole(call)
@@ -274,6 +293,7 @@ async def pause_rollout(call: ApiRequest, body: PauseBody | None) -> RolloutView
     return await _save(call, one, pause(one, call.scope.actor.name))
 
 
+@_as_it_is_now
 async def resume_rollout(call: ApiRequest) -> RolloutView:
     """Go on with a paused roll-out. What made it pause is judged again."""
     one = await _whole(call)
@@ -285,6 +305,7 @@ async def resume_rollout(call: ApiRequest) -> RolloutView:
     return await _save(call, one, resumed(one) if one.started_at is not None else resumed(one)._replace(state="waiting"))
 
 
+@_as_it_is_now
 async def take_over_rollout(call: ApiRequest) -> RolloutView:
     """An admin becomes the owner of a roll-out, with whose rights it goes on. One that its owner's lost rights paused is resumed then."""
     one = await _whole(call)
@@ -300,6 +321,7 @@ async def take_over_rollout(call: ApiRequest) -> RolloutView:
     return await _save(call, one, taken_over(one, actor.id, actor.name, call.services.clock.now()))
 
 
+@_as_it_is_now
 async def stop_rollout(call: ApiRequest) -> RolloutView:
     """Stop: after the answer no further job starts. What a node is changing runs to its end. A repeated call changes nothing."""
     one = await _whole(call)
@@ -313,6 +335,7 @@ async def stop_rollout(call: ApiRequest) -> RolloutView:
     return await _view(call, await service.store(call.scope, one, moved))
 
 
+@_as_it_is_now
 async def kill_target(call: ApiRequest, body: KillBody) -> RolloutView:
     """End by force what one node of a stopped roll-out still does, or its watch. Only an admin may, with a password check and its name."""
     one = await _whole(call)
@@ -335,6 +358,7 @@ async def kill_target(call: ApiRequest, body: KillBody) -> RolloutView:
     return await _view(call, await service.store(call.scope, one, moved))
 
 
+@_as_it_is_now
 async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     """Let a held or paused wave go on in spite of a gate. It counts for this gate and wave only, and is in the audit log.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
@@ -12,6 +13,10 @@ from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import Job
 from groundcontrol.policies.model import Occurrence
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutId, Stepped
+
+
+class Moved(Conflict):
+    """The hub has moved the roll-out since it was read."""
 
 
 class Saved(NamedTuple):

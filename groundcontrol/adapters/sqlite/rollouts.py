@@ -31,7 +31,7 @@ from groundcontrol.policies.model import role_of
 from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
 from groundcontrol.rollouts.report import reach_of
-from groundcontrol.rollouts.store import Begin, Saved
+from groundcontrol.rollouts.store import Begin, Moved, Saved
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
@@ -113,7 +113,7 @@ class SqliteRollouts(ControlStore):
                 raise NotFound("there is no such roll-out")
             if _with_targets(tx, row) == to:
                 return Saved(to, ())
-            raise Conflict("this roll-out has moved meanwhile: read it again", version=row["version"])
+            raise Moved("this roll-out has moved meanwhile: read it again", version=row["version"])
         old = {one.node: one for one in before.targets}
         moved = [one for one in to.targets if one != old.get(one.node)]
         for one in moved:

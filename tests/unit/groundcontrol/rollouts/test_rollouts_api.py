@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Awaitable, Callable
+
+import pytest
 
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, hub_scope
@@ -14,13 +17,13 @@ from groundcontrol.jobs.plans import Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.nodes.processes import ProcessReading, ProcessUse
 from groundcontrol.rollouts.changes import changes_of
-from groundcontrol.rollouts.model import MakeJob, RolloutId, Stepped
+from groundcontrol.rollouts.model import Facts, MakeJob, Rollout, RolloutId, Stepped
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.status import support_of
 from spider.wire.sentences import sentence
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
-from tests.support.running_rollout import POLICY
+from tests.support.running_rollout import POLICY, a_rollout
 
 
 async def test_a_one_off_roll_out_is_made_listed_stopped_and_retried(hub: TestHub) -> None:
@@ -216,6 +219,23 @@ async def test_a_due_occurrence_begins_once_over_any_number_of_sweeps(hub: TestH
     ]
     assert states == ["missed", "missed", "started"]
     assert [row["type"] for row in (await admin.get("events")).json["events"]].count("patch_missed") == 2
+
+
+async def test_a_stop_counts_also_where_the_hub_moves_the_roll_out_at_the_same_time(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = await hub.logged_in()
+    one = await a_rollout(hub, [await hub.node("web-1")])
+    service = hub.services[RolloutService]
+    moves: list[int] = []
+
+    async def moved_meanwhile(read: Rollout, facts_of: Callable[[Rollout], Awaitable[Facts]] = service.facts_of) -> Facts:
+        if len(moves) < 2:
+            moves.append(read.version)
+            await hub.store.rollouts.save_rollout(SYSTEM, read, Stepped(read._replace(words=f"move {read.version}"), ()))
+        return await facts_of(read)
+
+    monkeypatch.setattr(service, "facts_of", moved_meanwhile)
+    answer = await admin.post(f"rollouts/{one.id}/stop")
+    assert (answer.status, answer.json["state"], answer.json["version"]) == (200, "stopped", one.version + 3)
 
 
 async def test_only_an_admin_kills_after_a_stop_and_with_the_name_of_the_node(hub: TestHub) -> None:
