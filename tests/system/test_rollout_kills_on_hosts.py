@@ -1,10 +1,11 @@
-"""A hub that is killed in each state of a roll-out over real hosts: it orders no job a second time, and judges what it missed.
+"""A hub that is killed, or whose clock is set, in each state of a roll-out over real hosts: no job is ordered twice, and no verdict changes.
 
 The hub watches for a share of the usual time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,17 @@ import pytest
 
 from tests.support import lab as labs
 from tests.support.eventually import wait_until
+from tests.support.faketime import MovedClock
 from tests.support.gate_trials import GO, PACKAGE, PATIENCE_S, WAITS, Run, Trial, in_commit
 from tests.support.hub import HubProcess
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 SCALE = 0.1
+HOUR_S = 3600
+JUMP_S = 6.0
+"""A moved clock is seen within two seconds, and a sweep is made every second."""
+FINAL = ("passed", "worse", "failed", "unknown", "not_started")
 
 
 @pytest.fixture
@@ -27,8 +33,8 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
         yield process
 
 
-@pytest.fixture
-def trials(hub: HubProcess) -> Iterator[list[Trial]]:
+@contextlib.contextmanager
+def two_hosts(hub: HubProcess) -> Iterator[list[Trial]]:
     """Two hosts in factory state."""
     assert (reason := labs.unavailable()) is None, f"this test needs lab hosts, and {reason}"
     hosts = labs.up(debian=2)
@@ -38,6 +44,12 @@ def trials(hub: HubProcess) -> Iterator[list[Trial]]:
         yield [Trial(host, hub) for host in hosts]
     finally:
         labs.down()
+
+
+@pytest.fixture
+def trials(hub: HubProcess) -> Iterator[list[Trial]]:
+    with two_hosts(hub) as hosts:
+        yield hosts
 
 
 def start_again(hub: HubProcess, trials: list[Trial]) -> None:
@@ -143,3 +155,48 @@ def test_killed_while_it_stops_it_orders_nothing_more_and_a_cancelled_one_stays_
     run.untouched(canary)
     assert [orders(one, "upgrade") for one in trials].count(1) == 1
     assert canary.host.sh("dpkg --audit") == ""
+
+
+def test_an_hour_on_the_clock_of_the_hub_in_each_state_changes_no_verdict_and_orders_no_second_job(tmp_path: Path) -> None:
+    clock = MovedClock(tmp_path)
+
+    def jump(run: Run, *states: str) -> None:
+        """An hour ahead for some sweeps, and back. Nothing ends by it."""
+        before = {one.node: run.target(one)["state"] for one in run.trials}
+        for shift_s in (HOUR_S, 0):
+            clock.move(shift_s)
+            time.sleep(JUMP_S)
+            row = run.row()
+            assert row["state"] in states, (row, run.targets())
+        assert not [one.node for one in run.trials if run.target(one)["state"] in FINAL and before[one.node] not in FINAL], run.targets()
+
+    with HubProcess(tmp_path / "hub", forked=False, env=clock.env, faults=(f"quick-watch={SCALE}",)) as hub, two_hosts(hub) as trials:
+        for one in trials:
+            one.prepare(WAITS)
+        run = Run(trials, "clock", watch_s=900)
+        jump(run, "planning", "ready")
+        run.until("ready")
+        jump(run, "ready")
+        run.start()
+        jump(run, "waiting", "running")
+        canary = run.begun()
+        in_commit(run, canary)
+        jump(run, "running")
+        run.first.call("POST", f"rollouts/{run.id}/pause")
+        jump(run, "paused")
+        run.first.call("POST", f"rollouts/{run.id}/resume")
+        canary.host.sh(f"touch {GO}")
+        run.until_target(canary, "the canary is watched", step="watch")
+        jump(run, "running", "holding")
+        canary.host.net("drop")
+        run.until("holding")
+        jump(run, "holding")
+        canary.host.net("restore")
+        canary.wait_online()
+        run.first.call("POST", f"rollouts/{run.id}/stop")
+        jump(run, "stopping")
+        canary.host.sh("systemctl stop worker.service")
+        row = run.end()
+        assert (row["state"], row["stopped_by"], run.target(canary)["why"]) == ("stopped", "person", "unit_gone"), (row, run.target(canary))
+        run.untouched(canary)
+        assert sorted(orders(one, "upgrade") for one in trials) == [0, 1]

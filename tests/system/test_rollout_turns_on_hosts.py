@@ -1,4 +1,4 @@
-"""What happens to a roll-out over real hosts: Stop, power loss, reboots, a lost network, freezes, changed plans, hanging actions.
+"""What happens to a roll-out over real hosts: Stop, power loss, reboots, a lost network, freezes, changed plans, hanging scripts and actions.
 
 The cases share one hub and its pairs of hosts: each takes a free pair, in factory state. The hub watches for a share of the usual time.
 """
@@ -213,6 +213,26 @@ def a_configuration_file_was_edited(trials: list[Trial]) -> None:
     assert [one["path"] for one in report["config_files"]] == ["/etc/lab-conf.conf.dpkg-dist"], report
 
 
+def a_script_hangs_and_is_killed(trials: list[Trial]) -> None:
+    """The installation of packages has no time limit: nothing but a person ends it, by name and after a stop. What is left is said."""
+    for one in trials:
+        one.host.sh("apt-mark unhold lab-hang")
+    run, canary = started(trials, "hang", packages=["lab-hang"])
+    canary.wait("pgrep -f '[l]ab-hang.postinst'", PATIENCE_S)
+    row = run.first.call("POST", f"rollouts/{run.id}/stop")
+    assert (row["state"], run.target(canary)["state"]) == ("stopping", "running"), row["words"]
+    run.first.call("POST", f"rollouts/{run.id}/kill", {"node_id": canary.node, "confirm": canary.name})
+    row = run.end()
+    assert (row["state"], row["stopped_by"]) == ("stopped", "person"), row["words"]
+    target = run.target(canary)
+    assert (target["state"], bool(target["remedy"])) == ("failed", True), target
+    assert "lab-hang" in canary.host.sh("dpkg --audit"), "it is half installed, and known to be"
+    for one in trials:
+        if one is not canary:
+            assert run.target(one)["state"] == "not_started"
+            assert one.version("lab-hang") == "ii 1.0"
+
+
 def an_action_hangs_until_its_time_limit(trials: list[Trial]) -> None:
     for one in trials:
         one.host.sh("install -d -m 755 /etc/stardust/actions.d")
@@ -326,7 +346,7 @@ CASES: dict[str, Callable[[list[Trial]], None]] = {
     for one in (
         stop_while_it_downloads, stop_while_it_installs, stop_while_it_is_watched, power_loss_while_it_installs, a_freeze_between_waves, too_little_time_is_left,
         the_owner_is_demoted, a_removal_appears_after_the_confirmation, a_package_is_put_on_hold_after_the_confirmation,
-        a_configuration_file_was_edited, an_action_hangs_until_its_time_limit, a_reboot_loses_a_unit_that_was_not_enabled, a_reboot_does_not_happen,
+        a_configuration_file_was_edited, a_script_hangs_and_is_killed, an_action_hangs_until_its_time_limit, a_reboot_loses_a_unit_that_was_not_enabled, a_reboot_does_not_happen,
         the_network_is_lost_in_the_watch, the_network_stays_away, a_host_stays_off_after_its_reboot,
     )
 }  # fmt: skip
