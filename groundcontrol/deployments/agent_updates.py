@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-from groundcontrol.core.bus import Bus, Changed
+from groundcontrol.core.bus import Bus, Changed, JobPoke
 from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, StoreDamaged, StoreError, Unavailable
 from groundcontrol.core.ids import DeploymentId, JobId, NodeId
 from groundcontrol.core.permissions import authorize
@@ -27,7 +27,7 @@ from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
 from groundcontrol.deployments.model import NO_LONGER_ALLOWED, UPDATE_STEPS, Deployment, DeploymentError, DeploymentOptions
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.store import DeploymentStore
-from groundcontrol.jobs.model import TERMINAL, Job, JobFilter, JobRequest
+from groundcontrol.jobs.model import TERMINAL, JobRequest, NewJob
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
@@ -53,12 +53,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
-
-
-class Submit(Protocol):
-    """Interface of `jobs.service.JobService.submit_selfcare`."""
-
-    async def __call__(self, scope: Scope, node_id: NodeId, request: JobRequest) -> Job: ...
+NewOrder = Callable[[Scope, Node, JobRequest], NewJob]
+"""`jobs.service.JobService.new_selfcare`."""
 
 
 class _Failed(Exception):
@@ -80,13 +76,13 @@ class UpdateService:
     """Runs all agent updates, as long as `run` runs."""
 
     def __init__(
-        self, store: Stores, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
+        self, store: Stores, bus: Bus, clock: Clock, bundle: bytes, new_order: NewOrder, wait_online: WaitOnline,
         patience_s: float = PATIENCE_S, store_retry_s: float = STORE_RETRY_S,
     ) -> None:  # fmt: skip
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._submit = submit
+        self._new_order = new_order
         self._wait_online = wait_online
         self._store_retry_s = store_retry_s
         self.version = bundle_version(bundle)
@@ -239,7 +235,7 @@ class UpdateService:
         row = await self._load(row)
         try:
             if row.ended_at is None:
-                job = await self._job_of(row) or await self._order_job(scope, row)
+                job = row.job or await self._order_job(scope, row)
                 await self._follow(scope, await self._load(row), job)
                 return True
         except _Failed as exc:
@@ -266,16 +262,20 @@ class UpdateService:
         await self._turn(row)
         if not await self._store[DeploymentStore].may_still_deploy(scope, row, row.created_at, self._clock.now()):
             raise _Failed("deployment.not_allowed", f"{NO_LONGER_ALLOWED}: nothing was done", "wait")
-        row = await self._save(scope, transitions.step_done(row, "wait", "", self._clock.now()))
-        row = await self._save(scope, transitions.step_started(row, "install", self._clock.now()))
+        now = self._clock.now()
+        row = await self._save(scope, transitions.step_started(transitions.step_done(row, "wait", "", now), "install", now))
         try:
-            job = await self._submit(scope, _node(row), JobRequest(UPDATE, plan=self._digest))
+            node = await self._store[NodeStore].node(scope, _node(row))
+            job = self._new_order(scope, node, JobRequest(UPDATE, plan=self._digest))
+            row = transitions.step_detail(row._replace(job=job.id), "install", f"{self.version}, job {job.id}")
+            row = await self._store[DeploymentStore].save_deployment(scope, row, order=job)
         except StoreError:
             raise
         except HubError as exc:
             await self._check_there(row, "install")
             raise _Failed(exc.code, exc.message, "install") from exc
-        await self._save(scope, transitions.step_detail(row, "install", f"{self.version}, job {job.id}"))
+        for changed in (Changed("deployment", row.id, row.version, row.org), Changed("job", job.id, 1, row.org), JobPoke((job.id,))):
+            self._bus.publish(changed)
         return job.id
 
     async def _turn(self, row: Deployment) -> None:
@@ -341,27 +341,14 @@ class UpdateService:
     async def _resume_once(self, scope: Scope, row: Deployment) -> None:
         row = await self._load(row)
         try:
-            job = await self._job_of(row)
-            if job is None:
+            if row.job is None:
                 raise _Failed("deployment.hub_stopped", "the hub was stopped before the update began: order it again", "wait")
-            await self._follow(scope, row, job)
+            await self._follow(scope, row, row.job)
         except StoreError:
             raise
         except (_Failed, HubError) as exc:
             error = exc.error if isinstance(exc, _Failed) else DeploymentError(exc.code, exc.message, "install")
             await self._end(scope, await self._load(row), "failed", error)
-
-    async def _job_of(self, row: Deployment) -> JobId | None:
-        """The job of an update; None: there is none. If the row does not name it, it is the node's `update` job since the step began.
-
-        Raises: StoreError.
-        """
-        install = next(step for step in row.steps if step.name == "install")
-        named = install.detail.rpartition("job ")[2]
-        if is_id(named) or install.started_at is None:
-            return JobId(named) if is_id(named) else None
-        page = await self._store[JobStore].jobs(hub_scope(row.org), 1, None, _node(row), JobFilter(action=UPDATE))
-        return next((job.id for job in page.items if job.created_at >= install.started_at), None)
 
     async def _log_errors(self, work: Awaitable[None]) -> None:
         try:

@@ -179,7 +179,7 @@ class Deployment(NamedTuple):
     batch: str | None = None
     """Shared by the deployments of one bulk request."""
     job: JobId | None = None
-    """The node's job of a removal through the live session; None: it has none."""
+    """The node's job of a deployment through the live session; None: it has none."""
 
 
 def is_live(deployment: Deployment) -> bool:

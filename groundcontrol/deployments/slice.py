@@ -89,8 +89,8 @@ def _deployments(services: Services) -> DeploymentService:
 
 
 def _updates(services: Services) -> UpdateService:
-    submit, wait_online = services[JobService].submit_selfcare, services[Registry].wait_online
-    return UpdateService(services, services.bus, services.clock, services[AgentBundle].bundle, submit, wait_online)
+    new_order, wait_online = services[JobService].new_selfcare, services[Registry].wait_online
+    return UpdateService(services, services.bus, services.clock, services[AgentBundle].bundle, new_order, wait_online)
 
 
 def _joining(services: Services) -> Joining:

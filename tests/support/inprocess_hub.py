@@ -343,7 +343,7 @@ class TestHub:
         )  # fmt: skip
         self.vault = a_vault()
         self.updates = UpdateService(
-            store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).submit_selfcare, never_online
+            store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).new_selfcare, never_online
         )
         invites = Invitations(
             urls=[config.node_url], fleet_id=new_random_id(), fleet_key=KEY, tls_pin=config.tls_pin, script=b"#!/bin/sh\n"

@@ -38,7 +38,7 @@ def updates(desk: Desk) -> UpdateService:
         """Every node is online."""
 
     orders = JobService(desk.store, desk.bus, SystemClock(), 10)
-    return UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.submit_selfcare, online, PATIENCE_S, 0.05)
+    return UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.new_selfcare, online, PATIENCE_S, 0.05)
 
 
 async def unfinished(desk: Desk, kind: str, name: str = "web-1") -> Deployment:
