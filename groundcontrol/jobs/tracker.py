@@ -70,7 +70,7 @@ REKEYS_LOOKED_AT: Final = 20
 """Queued `rekey` jobs of a cloned node that are claimed in one sweep."""
 CLONED: Final = "a second machine uses the keys of this node, so nothing runs there until the node has new keys (stardust rekey)"
 UNANSWERED_S: Final = 60.0
-"""How long after its `not_after` a sent job still waits for the node's answer."""
+"""How long a sent job still waits for the node's answer after its `not_after`, also where the hub's clock was set past it."""
 PROGRESS_EVERY_S: Final = 0.5
 SHORT_LIMIT: Final = 3
 """After this many reported ends with missing output, the next one is stored without that output."""
@@ -96,6 +96,8 @@ class JobTracker:
         self._orders = orders
         self.recorder = JobRecorder(store, bus, clock, refusals, orders.settled)
         self._at_once = at_once
+        self._overdue_since: dict[JobId, float] = {}
+        """Job past its `not_after` -> the monotonic time of the sweep that saw it first."""
         self._inboxes: dict[AgentSession, Inbox] = {}
         self._group: asyncio.TaskGroup | None = None
         self._short: Counter[JobId] = Counter()
@@ -205,8 +207,10 @@ class JobTracker:
                 await self._orders.stop(job)
 
     async def _expire(self) -> None:
-        now = self._clock.now()
-        for job in await self._store[JobStore].overdue(now):
+        overdue = await self._store[JobStore].overdue(self._clock.now())
+        now = self._clock.monotonic()
+        self._overdue_since = {job.id: self._overdue_since.get(job.id, now) for job in overdue}
+        for job in overdue:
             if job.state == "queued":
                 session = self._registry.current(job.node_id)
                 left_behind = session is not None and self._orders.left_behind(session)
@@ -216,7 +220,7 @@ class JobTracker:
                 await self._close(job, "expired", JobError("job.expired", f"{why}: nothing was done"))
             elif (refusal := self._orders.final_refusal(job.id)) is not None:
                 await self._close(job, "expired", refusal_error(refusal.answer, refusal.why))
-            elif now > job.not_after + UNANSWERED_S:
+            elif now > self._overdue_since[job.id] + UNANSWERED_S:
                 why = "the job was sent to the node, which never answered; whether it ran is not known"
                 await self._close(job, "unknown", JobError("job.no_answer", why))
 

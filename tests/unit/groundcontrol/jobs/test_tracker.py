@@ -198,9 +198,18 @@ async def test_a_sent_job_without_an_answer_becomes_unknown(bench: Bench) -> Non
     bench.clock.advance(START_LIMIT_S + 1)
     await bench.tracker._expire()
     assert await bench.state(job) == ("dispatched", "")
-    bench.clock.advance(UNANSWERED_S)
+    bench.clock.advance(UNANSWERED_S + 1)
     await bench.tracker._expire()
     assert await bench.state(job) == ("unknown", "job.no_answer")
+
+
+async def test_a_sent_job_waits_for_its_answer_also_where_the_clock_was_set_past_its_limit(bench: Bench) -> None:
+    job, _ = await bench.dispatched()
+    for set_by_s in (3600.0, 0.0, -3600.0):
+        bench.clock.jump(set_by_s)
+        bench.clock.advance(1.0)
+        await bench.tracker._expire()
+        assert await bench.state(job) == ("dispatched", "")
 
 
 async def test_the_welcome_lists_wanted_and_forgotten_jobs(bench: Bench) -> None:
