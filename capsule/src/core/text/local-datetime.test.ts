@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseLocalDatetime, localDatetime, repeatedHourOffset } from "./local-datetime";
 
-process.env["TZ"] = "Europe/Berlin";
 /** Half past two in the night when clocks go back from three to two: first in summer time, then again an hour later. */
 const [FIRST, SECOND] = [1_792_888_200, 1_792_891_800];
 
