@@ -38,6 +38,8 @@ COVERAGE: Final = 0.8
 GONE_S: Final = 3600.0
 """A target that has been away for so long ends as unknown, so that no roll-out lasts for ever."""
 RETRY_S: Final = 300.0
+MOST_PLANS: Final = 3
+"""How often a plan that got no answer is ordered while a one-off roll-out is planned."""
 REBOOT_DAY_S: Final = 86_400.0
 BARRED: Final = frozenset[HoldReason]({"never_by_schedule", "frozen", "not_selected", "not_allowed", "agent_policy", "zone_unknown"})
 """Holds that count again at each dispatch, also for a target that has begun."""
@@ -145,6 +147,8 @@ class TargetLife:
     def _after_plan(self, target: Target, job: JobFacts) -> None:
         if self.r.state == "stopping":
             self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
+        elif self.r.state == "planning" and job.state in ("expired", *UNSURE) and target.plans < MOST_PLANS:
+            self._order_plan(target)  # a plan changes nothing, so one that got no answer is asked for again
         elif job.state != "succeeded" or not job.plan_digest:
             self._hold(target, "package_held" if job.error == "job.package_held" else "plan", job.words or "its plan could not be made")
         elif job.plan_fault:

@@ -517,3 +517,17 @@ def test_a_plan_waits_for_nodes_that_come_back_after_a_restart_of_the_hub() -> N
     trial.look(1)
     assert [key[0] for key in trial.ordered] == ["a"]
     assert (trial.of("b").state, trial.of("b").why) == ("held", "offline")
+
+
+def test_a_plan_that_got_no_answer_is_ordered_again_and_not_for_ever() -> None:
+    """Such as one that a set clock of the hub has let expire."""
+    trial = Trial("a", "b")
+    trial.rollout = trial.rollout._replace(state="planning", policy_id="", action="upgrade")
+    trial.look()
+    trial.end("a", "plan", "expired", 1)
+    trial.end("a", "plan", attempt=2)
+    for attempt in (1, 2, 3):
+        assert trial.rollout.state == "planning"
+        trial.end("b", "plan", "unknown", attempt, words="it never answered")
+    assert (trial.rollout.state, trial.of("a").confirmed, trial.of("b").words) == ("ready", "d", "it never answered")
+    assert [key for key in trial.ordered if key[0] == "b"] == [("b", "plan", attempt) for attempt in (1, 2, 3)]
