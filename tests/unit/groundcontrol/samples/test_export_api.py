@@ -89,11 +89,14 @@ async def test_csv_has_a_line_for_each_value(hub: TestHub) -> None:
     assert rows[1] == [str(float(START // 3600 * 3600)), "cpu.total", "30.5", "0.0", "59.0", "50"]
 
 
-@pytest.mark.parametrize("query", ["tier=1d", "from=x", "from=5&to=5", "metric=cpu.total", "to=1e300"])
-async def test_an_invalid_export_request_is_refused(hub: TestHub, query: str) -> None:
+INVALID = ["tier=1d", "from=x", "from=5&to=5", "metric=cpu.total", "to=1e300"]
+
+
+async def test_an_invalid_export_request_is_refused(hub: TestHub) -> None:
     admin, node = await hub.logged_in(), await hub.node()
-    answer = await admin.get(f"nodes/{node.id}/export?{query}")
-    assert (answer.status, answer.code) == (400, "request.invalid")
+    for query in INVALID:
+        answer = await admin.get(f"nodes/{node.id}/export?{query}")
+        assert (query, answer.status, answer.code) == (query, 400, "request.invalid")
 
 
 @pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
