@@ -167,13 +167,14 @@ def test_an_hour_on_the_clock_of_the_hub_in_each_state_changes_no_verdict_and_or
             clock.move(shift_s)
             time.sleep(JUMP_S)
             row = run.row()
-            assert row["state"] in states, (row, run.targets())
+            told = [(one["state"], one["words"]) for one in run.targets().values()]
+            assert row["state"] in states, (row["state"], row["words"], told)
         assert not [one.node for one in run.trials if run.target(one)["state"] in FINAL and before[one.node] not in FINAL], run.targets()
 
     with HubProcess(tmp_path / "hub", forked=False, env=clock.env, faults=(f"quick-watch={SCALE}",)) as hub, two_hosts(hub) as trials:
         for one in trials:
             one.prepare(WAITS)
-        run = Run(trials, "clock", watch_s=900)
+        run = Run(trials, "clock", watch_s=3600)
         jump(run, "planning", "ready")
         run.until("ready")
         jump(run, "ready")
