@@ -78,16 +78,18 @@ async def test_a_body_without_announced_length_is_counted(hub: TestHub) -> None:
         assert response.status == 413
 
 
-@pytest.mark.holds("S-25")
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"[", b'{"username": "a"', b"\xff\xfe", b'{"username": "\\ud800", "password": "b"}', b'{"username": "a", "password": "b\\u0000"}', b"[" * 16_000,
-     b'{"a":' * 3_000, b"1e999", b"NaN", b'{"username": "a", "password": "b", "role": "admin"}'],
-)  # fmt: skip
-async def test_an_invalid_body_is_a_bad_request(hub: TestHub, data: bytes) -> None:
-    answer = await hub.anonymous().post(LOGIN, data=data, headers={"Content-Type": "application/json"})
+INVALID = [
+    b"", b"[", b'{"username": "a"', b"\xff\xfe", b'{"username": "\\ud800", "password": "b"}', b'{"username": "a", "password": "b\\u0000"}', b"[" * 16_000,
+    b'{"a":' * 3_000, b"1e999", b"NaN", b'{"username": "a", "password": "b", "role": "admin"}',
+]  # fmt: skip
 
-    assert (answer.status, answer.code) == (400, "request.invalid")
+
+@pytest.mark.holds("S-25")
+async def test_an_invalid_body_is_a_bad_request(hub: TestHub) -> None:
+    client = hub.anonymous()
+    for data in INVALID:
+        answer = await client.post(LOGIN, data=data, headers={"Content-Type": "application/json"})
+        assert (data[:50], answer.status, answer.code) == (data[:50], 400, "request.invalid")
 
 
 async def test_the_text_names_the_field_and_never_holds_a_secret(hub: TestHub) -> None:
