@@ -37,9 +37,6 @@ MOST_FLAKY: Final = 3
 """More failed tests of one lane have a cause in common, so none of them runs again."""
 NO_TESTS: Final = 5
 """The exit status of pytest when its arguments choose no test of this lane."""
-SPEED_STEPS: Final = 1_000_000
-REFERENCE_S: Final = 0.1
-"""The budgets are for a core that takes this long for `loop_s`."""
 
 
 @dataclass
@@ -53,7 +50,6 @@ class Lane:
     status: int = -1
     wall_s: float = 0.0
     processor_s: float = 0.0
-    loop_s: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     failures: deque[str] = field(default_factory=lambda: deque(maxlen=FAILURE_LINES))
     failed: list[str] = field(default_factory=list)
@@ -99,7 +95,6 @@ def run(lane: Lane, arguments: Sequence[str]) -> None:
     limit.cancel()
     lane.process.returncode = lane.status = os.waitstatus_to_exitcode(status)
     lane.wall_s, lane.processor_s = time.monotonic() - started_at, used.ru_utime + used.ru_stime
-    lane.loop_s = loop_s()
     lane.counts.update({word.removesuffix("s"): int(count) for count, word in COUNTS.findall(counts)})
     lane.counts["failed"] += lane.counts.pop("error", 0)
     if lane.status == NO_TESTS and arguments:
@@ -151,16 +146,8 @@ def busy_s() -> float:
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def loop_s() -> float:
-    """Processor time of a fixed loop, in seconds: how fast a core is now. The speed of a shared machine changes from hour to hour."""
-    started_at, total = time.thread_time(), 0
-    for number in range(SPEED_STEPS):
-        total += number * number
-    return time.thread_time() - started_at
-
-
 def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
-    """Print the failures, a row for each lane, a row for the machine with the hosts' processes, how fast its cores are, and the counts."""
+    """Print the failures, a row for each lane, a row for the machine with the hosts' processes, and a line with all counts."""
     for lane in done:
         for line in (*lane.failures, *lane.failed):
             print(f"{lane.name:7} | {line}")
@@ -177,10 +164,8 @@ def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
             f"{lane.wall_s / 60:9.1f}{lane.budget_min:8}{lane.processor_s:13.0f}  {', '.join(notes)}".rstrip()
         )
     flaky = sum(len(lane.flaky) for lane in done)
-    loops = [lane.loop_s for lane in done if lane.loop_s] or [0.0]
     print(
-        f"{'machine':34}{wall_s / 60:9.1f}{'':8}{machine_s:13.0f}\n"
-        f"machine speed: a loop took {min(loops):.2f} to {max(loops):.2f} s at the ends of the lanes; the budgets are for {REFERENCE_S} s\n\n"
+        f"{'machine':34}{wall_s / 60:9.1f}{'':8}{machine_s:13.0f}\n\n"
         f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped" + (f", {flaky} flaky" if flaky else ""),
         flush=True,
     )
