@@ -291,13 +291,18 @@ async def list_occurrences(call: ApiRequest) -> OccurrencesView:
 
 
 def _time(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        raise BadRequest("the parameter from must be a time in Unix seconds") from None
-    if not 0 <= found < 1e11:
+    found = _unix_s(text)
+    if found is None:
         raise BadRequest("the parameter from must be a time in Unix seconds")
     return found
+
+
+def _unix_s(text: str) -> float | None:
+    """A time in Unix seconds before the year 5138; None: it is none."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (found := float(text)) < 1e11:
+            return found
+    return None
 
 
 def occurrence_view(policy: PatchPolicy, one: Occurrence) -> OccurrenceView:
@@ -315,10 +320,9 @@ async def _occurrence(call: ApiRequest) -> tuple[PatchPolicy, Occurrence | None,
     policy, _ = await _policy(call)
     if call.scope.grants:
         await check_select(call.services[NodeStore], call.scope, policy.select.select)
-    try:
-        due = float(call.request.match_info["due"])
-    except ValueError:
-        raise BadRequest("due: the time of an occurrence in Unix seconds, as GET occurrences gives it", field="due") from None
+    due = _unix_s(call.request.match_info["due"])
+    if due is None:
+        raise BadRequest("due: the time of an occurrence in Unix seconds, as GET occurrences gives it", field="due")
     now = call.services.clock.now()
     stored = [one for one in await call.services[PolicyStore].occurrences(policy.org, policy.id, due - 1) if abs(one.due_at - due) < 1]
     if stored:

@@ -302,7 +302,12 @@ async def resume_rollout(call: ApiRequest) -> RolloutView:
         return await _view(call, one)
     if one.state != "paused":
         raise Conflict(f"this roll-out is {one.state}: there is nothing to resume", state=one.state)
-    return await _save(call, one, resumed(one) if one.started_at is not None else resumed(one)._replace(state="waiting"))
+    return await _save(call, one, _going(one))
+
+
+def _going(one: Rollout) -> Rollout:
+    """A paused roll-out that goes on: at its start, if that has not come."""
+    return resumed(one)._replace(state="waiting") if one.state == "paused" and one.started_at is None else resumed(one)
 
 
 @_as_it_is_now
@@ -329,7 +334,7 @@ async def stop_rollout(call: ApiRequest) -> RolloutView:
         return await _view(call, one)
     _final(one)
     service = call.services[RolloutService]
-    if one.state in ("planning", "ready", "waiting"):
+    if one.state in ("planning", "ready") or (one.state == "waiting" and not any(target.state == "running" for target in one.targets)):
         return await _save(call, one, cancelled(one, call.services.clock.now(), call.scope.actor.name))
     moved = stopped(one, await service.facts_of(one), call.services.clock.now(), call.scope.actor.name)
     return await _view(call, await service.store(call.scope, one, moved))
@@ -382,7 +387,7 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
         call.services.auth.require_step_up(call.caller)
     now, by = call.services.clock.now(), call.scope.actor.name
     added = [Override(one.wave, gate, by, reason, now) for gate in (body.gate, *sorted(hard - {body.gate}))]
-    return await _save(call, one, resumed(one)._replace(overrides=(*one.overrides, *added)))
+    return await _save(call, one, _going(one)._replace(overrides=(*one.overrides, *added)))
 
 
 _GO_ON_GATES: Final = frozenset({*GATES, HISTORY, "evidence", "samples", "baseline", "another_job", "*"})

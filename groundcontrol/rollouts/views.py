@@ -303,12 +303,18 @@ def wave_views(rollout: Rollout, seen: frozenset[NodeId] | None) -> list[WaveVie
 
 def rollout_view(one: Rollout, seen: frozenset[NodeId] | None = None) -> RolloutView:
     return RolloutView(
-        id=one.id, name=one.name, state=one.state, why=one.why, words=one.words, policy_id=one.policy_id or None, due_at=one.due_at, owner=one.owner,
+        id=one.id, name=one.name, state=one.state, why=one.why, words=_seen_words(one, seen), policy_id=one.policy_id or None, due_at=one.due_at, owner=one.owner,
         version=one.version, made_at=one.made_at, start_at=one.start_at, started_at=one.started_at, ended_at=one.ended_at, close_at=one.close_at,
         action=one.action, observes=one.observes, targets=counts_view(one), confirm=sum(1 for target in one.targets if target.confirmed),
         waves=wave_views(one, seen), wave=one.wave, hold_since=one.hold_since, stopped_by=one.stopped_by, parent_id=one.parent or None,
         phases=[PhaseView(state=phase.state, wave=phase.wave, from_at=phase.from_at, to_at=phase.to_at) for phase in phases_of(one)],
     )  # fmt: skip
+
+
+def _seen_words(one: Rollout, seen: frozenset[NodeId] | None) -> str:
+    """Its words, which name no server that the caller may not see, nor what is on it."""
+    hidden = () if seen is None else (target.name for target in one.targets if target.node not in seen)
+    return "it is about a server beyond your rights" if any(name in one.words for name in hidden) else one.words
 
 
 def remedy_of(one: Target) -> str:

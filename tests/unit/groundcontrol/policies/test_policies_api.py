@@ -270,6 +270,8 @@ async def test_an_occurrence_is_skipped_once_and_an_edit_keeps_the_skip(hub: Tes
     assert (skipped.status, skipped.json["state"], skipped.json["why"]) == (200, "skipped", f"skipped by {one['owner']}: fair")
     assert (await admin.post(f"patch-policies/{one['id']}/occurrences/{due:.0f}/skip")).status == 409
     assert (await admin.post(f"patch-policies/{one['id']}/occurrences/{due + 77:.0f}/skip")).status == 400
+    for never in ("1e12", "1e300", "-1", "nan", "x"):
+        assert (await admin.post(f"patch-policies/{one['id']}/occurrences/{never}/approve")).status == 400, never
     assert (await admin.post(f"patch-policies/{one['id']}/occurrences/{listed[1]['due_at']:.0f}/approve")).status == 409
     await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": 1, "start": "02:30"})
     listed = (await admin.get(f"patch-policies/{one['id']}/occurrences")).json["occurrences"]

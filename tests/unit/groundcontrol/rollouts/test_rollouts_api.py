@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from groundcontrol.core.ids import JobId
-from groundcontrol.core.scope import SYSTEM, hub_scope
+from groundcontrol.core.scope import SYSTEM, Grants, hub_scope
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.events.making import new_event
 from groundcontrol.jobs.model import JobRequest
@@ -305,3 +305,26 @@ async def test_a_reboot_whose_node_stays_away_is_overdue_by_its_own_past(hub: Te
     assert (first["job_id"], first["verdict"]) == (str(job), "overdue")
     await hub.sql("UPDATE node SET last_seen_at = ? WHERE id = ?", now - 200, node.id)
     assert (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"][0]["verdict"] == "under_way"
+
+
+async def test_going_on_before_its_start_leaves_a_roll_out_waiting(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    start_at = hub.clock.now() + 3600
+    one = await a_rollout(hub, [await hub.node("web-1")], state="paused", start_at=start_at)
+    answer = await admin.post(f"rollouts/{one.id}/go-on", {"gate": "*", "reason": "a person has looked"})
+    assert (answer.status, answer.json["state"], answer.json["started_at"]) == (200, "waiting", None)
+
+
+async def test_words_name_no_server_that_the_caller_may_not_see(hub: TestHub) -> None:
+    own, hidden = await hub.node("web-1", tags=("own",)), await hub.node("secret-db")
+    admin, user = await hub.logged_in(), await hub.user("lee", "viewer")
+    await hub.store.user_admin.edit_user(SYSTEM, user.id, role=None, disabled=None, grants=Grants(tags=("own",)))
+    limited = await hub.logged_in(user=user)
+    for words, seen in (
+        ("secret-db: pay.service failed", "it is about a server beyond your rights"),
+        ("web-1: it failed", "web-1: it failed"),
+    ):
+        one = await a_rollout(hub, [own, hidden], words=words)
+        assert (await limited.get(f"rollouts/{one.id}")).json["words"] == seen
+        assert [row["words"] for row in (await limited.get("rollouts")).json["rollouts"] if row["id"] == one.id] == [seen]
+        assert (await admin.get(f"rollouts/{one.id}")).json["words"] == words
