@@ -187,5 +187,6 @@ async def _show(hub: Hub, args: argparse.Namespace) -> int:
     print(table(("STATE", "WAVE", "FROM", "TO"), phases))
     for each in targets:
         for gate in each["gates"]:
-            print(shown(f"{each['name']}: {gate['gate']} {gate['verdict']}: {gate['words']}; {gate['clears']}"))
+            clears = gate["clears"] and f"; {gate['clears']}"
+            print(shown(f"{each['name']}: {gate['gate']} {gate['verdict'].replace('_', ' ')}: {gate['words']}{clears}"))
     return 0

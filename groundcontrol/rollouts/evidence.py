@@ -18,7 +18,7 @@ from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.preview import AGENT_TOO_OLD
 from groundcontrol.policies.reasons import Hold
-from groundcontrol.rollouts.gates import Look, Run, over_looks, steady
+from groundcontrol.rollouts.gates import Look, Run, not_available, over_looks, steady
 from groundcontrol.rollouts.looks import HostState, Looks
 from groundcontrol.rollouts.model import Gate, Rollout, Target
 from groundcontrol.rollouts.soft import (
@@ -28,6 +28,7 @@ from groundcontrol.rollouts.soft import (
     METRICS,
     MOST_PEERS,
     SETTLE_S,
+    SOFT_GATES,
     STEP_S,
     Grown,
     Past,
@@ -122,6 +123,8 @@ class Evidence:
         else:
             gates += over_looks(before, runs, rebooted=target.rebooted)
             gates += _unreadable(before, runs)
+        if runs:
+            gates += not_available(before or Look(settled), runs[-1].look)
         looked = self._looks.coverage(node.id, rollout.id, max(settled, sampled_to - 180.0), sampled_to)
         return Seen(heard_to, min(judged.coverage, looked), tuple(gates), target.baseline)
 
@@ -178,7 +181,8 @@ class Evidence:
         begun = min(target.started_at or at, target.settled_at or at)
         before = await self._series(node, begun - HOUR_S - LEFT_OUT_S, begun - LEFT_OUT_S)
         if accepts_no_history(rollout, target) and not history(before.get("cpu", ())).enough:
-            return (Gate(HISTORY, "", "already", "it is not compared with its past: a person has accepted that", at, soft=True),)
+            words = "a person has accepted that nothing is compared with the past"
+            return tuple(Gate(name, "", "not_available", words, at, soft=True) for name in SOFT_GATES)
         risen = any(is_above(metric, Past(recent.get(metric, ()), before.get(metric, ()))) for metric in METRICS)
         yesterday = await self._series(node, at - 24 * HOUR_S - 1800.0, at - 24 * HOUR_S + 1800.0) if risen else {}
         peers = [await self._past_of(peer, begun, at) for peer in await self._peers(rollout, target)] if risen else []
@@ -188,7 +192,7 @@ class Evidence:
             since = next((gate.since_at for gate in target.gates if gate.gate == metric and gate.verdict in ("worse", "already")), None)
             others = [past[metric] for past in peers]
             gate = soft_gate(metric, own, others, since, at)
-            if gate is not None and gate.verdict != "unknown":
+            if gate is not None and gate.verdict in ("worse", "already"):
                 gate = soft_gate(metric, own, others, since, at, await self._blame(node, metric, begun, at))
             if gate is not None:
                 found.append(gate)

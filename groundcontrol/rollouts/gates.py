@@ -71,6 +71,31 @@ class Run(NamedTuple):
     """When the last of them was taken."""
 
 
+_JUDGED_BY: Final = {
+    "unit_failed": ("failed_units", "units are"),
+    "unit_restarts": ("restarts", "units are"),
+    "unit_gone": ("running_units", "units are"),
+    "port_gone": ("ports", "ports are"),
+    "mount_gone": ("mounts", "mounts are"),
+    "filesystem": ("full_percent", "the use of file systems is"),
+    "package_db": ("broken_packages", "the state of packages is"),
+    "oom_kill": ("oom_kills", "the count of killed processes is"),
+    "clock": ("clock_s", "the offset of the clock is"),
+}
+"""Gate -> the part of a look that it judges, and its words."""
+_OF_NOW: Final = ("filesystem", "package_db")
+"""Gates that judge what is there now, also where nothing is known from before."""
+
+
+def not_available(before: Look, now: Look) -> list[Gate]:
+    """The gates that nobody can judge here, since what they compare is not known. Without them they would seem to be clear."""
+    return [
+        Gate(gate, "", "not_available", f"{what} not known here", now.at)
+        for gate, (part, what) in _JUDGED_BY.items()
+        if getattr(now, part) is None or (gate not in _OF_NOW and getattr(before, part) is None)
+    ]
+
+
 def hard_gates(before: Look, now: Look, *, rebooted: bool = False, removed: Sequence[str] = ()) -> list[Gate]:
     """Each gate that is not clear in one look. What was bad before is `already` and does not count."""
     return (

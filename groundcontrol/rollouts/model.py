@@ -20,7 +20,8 @@ RolloutState = Literal[
 TargetState = Literal["pending", "held", "running", "passed", "worse", "failed", "unknown", "not_started"]
 JobStep = Literal["before", "plan", "patch", "reboot", "after"]
 TargetStep = Literal["", "plan", "before", "patch", "reboot", "after", "watch"]
-Verdict = Literal["clear", "worse", "failed", "unknown", "already"]
+Verdict = Literal["clear", "worse", "failed", "unknown", "already", "not_available"]
+"""`already` and `not_available` count nowhere, and are never shown as clear."""
 
 ENDED: Final = frozenset[RolloutState]({"succeeded", "stopped", "cancelled", "expired", "failed"})
 LIVE: Final = frozenset[RolloutState]({"planning", "waiting", "running", "holding", "paused", "stopping"})

@@ -27,6 +27,7 @@ FLOORS: Final[Mapping[str, float]] = {"cpu": 10.0, "memory": 5.0, "disk": 15.0}
 NAMES: Final[Mapping[str, str]] = {"cpu": "CPU", "memory": "memory", "disk": "the busiest disk"}
 METRICS: Final = ("cpu", "memory", "disk")
 """What is compared with the past."""
+SOFT_GATES: Final = (*METRICS, "leak")
 ALWAYS: Final = ("cpu", "memory")
 """What each host measures."""
 
@@ -112,7 +113,7 @@ def soft_gate(metric: str, own: Past, peers: Sequence[Past], since: float | None
           blame: the units that rose most.
     """
     if metric not in ALWAYS and not any(one is not None for points in own for one in points):
-        return None  # this host does not measure it, such as the disks of a container: the gate is not available there
+        return Gate(metric, "", "not_available", f"{NAMES[metric]} is not measured here", at, soft=True)  # such as the disks of a container
     found = rise(own, peers)
     if found is None:
         which = "of now" if middle(own.now, LEAST_POINTS) is None else "from before the work"

@@ -347,7 +347,7 @@ class TargetLife:
         watched = max(0.0, node.heard_to - settled)
         gates = list(_merged(target.gates, (one for one in node.gates if one.verdict != "clear"), node.heard_to))
         if watched < SETTLE_S * self.facts.watch_scale:
-            gates = [one for one in gates if one.verdict == "already"]
+            gates = [one for one in gates if one.verdict in ("already", "not_available")]
         missing = not node.online or node.coverage < COVERAGE
         since = (self.now if target.lost_since is None else target.lost_since) if missing else None
         if missing and self.now - (since or self.now) >= 60.0:

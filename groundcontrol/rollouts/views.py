@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,8 @@ from groundcontrol.policies.reasons import REMEDIES
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict, phases_of
-from groundcontrol.rollouts.soft import HISTORY, METRICS
+from groundcontrol.rollouts.soft import SETTLE_S as SOFT_SETTLE_S
+from groundcontrol.rollouts.soft import SOFT_GATES
 from groundcontrol.rollouts.target_life import SETTLE_S
 from groundcontrol.web.answer import Answer, Body
 
@@ -88,7 +90,7 @@ class GateView(Answer):
     words: str
     """A sentence with number, limit and the unit to blame."""
     node_id: str | None
-    """null: all nodes of the wave are clear."""
+    """null: all nodes of the wave that were watched so far are clear."""
     object: str
     since_at: float | None
     value: float | None
@@ -147,6 +149,9 @@ class RolloutsView(Answer):
     next: str | None
 
 
+TargetVerdict = Literal["clear", "worse", "failed", "unknown"]
+
+
 class TargetView(Answer):
     node_id: str
     name: str
@@ -160,7 +165,7 @@ class TargetView(Answer):
     """What helps a node that is held or failed; empty: waiting does, or its words say it."""
     job_id: str | None
     """The job of the present or last step."""
-    verdict: Literal["clear", "worse", "failed", "unknown", "already"] | None
+    verdict: TargetVerdict | None
     watched_s: float
     watch_s: float
     reboot_owed: str
@@ -258,10 +263,6 @@ _CLEARS = {
 }
 
 
-SOFT_GATES = (*METRICS, "leak")
-"""Those that compare with the past: where a person has accepted that there is none, nobody knows whether they are clear."""
-
-
 def counts_view(rollout: Rollout, wave: int | None = None) -> TargetCounts:
     some = rollout if wave is None else rollout._replace(targets=tuple(one for one in rollout.targets if one.wave == wave))
     return TargetCounts(**some.counts())
@@ -271,10 +272,17 @@ def gate_views(target: Target) -> list[GateView]:
     return [
         GateView(
             gate=one.gate, verdict=one.verdict, words=one.words, node_id=target.node, object=one.object, since_at=one.since_at, value=one.value,
-            limit=one.limit, clears=_CLEARS.get(one.gate, "it clears when the node is as before, or a person goes on"),
+            limit=one.limit,
+            clears="" if one.verdict == "not_available" else _CLEARS.get(one.gate, "it clears when the node is as before, or a person goes on"),
         )
         for one in target.gates
     ]  # fmt: skip
+
+
+def _is_judged(targets: Sequence[Target], settle_s: float) -> bool:
+    """Whether each target that is or was watched has been so for long enough that a gate which says nothing is clear."""
+    watched = [one for one in targets if one.step == "watch" or one.watched_s > 0]
+    return bool(watched) and all(one.watched_s >= settle_s or one.state in ("passed", "worse") for one in watched)
 
 
 def wave_views(rollout: Rollout, seen: frozenset[NodeId] | None) -> list[WaveView]:
@@ -283,17 +291,14 @@ def wave_views(rollout: Rollout, seen: frozenset[NodeId] | None) -> list[WaveVie
     for index in sorted({one.wave for one in rollout.targets}):
         targets = [one for one in rollout.targets if one.wave == index]
         gates = [view for one in targets if seen is None or one.node in seen for view in gate_views(one)]
-        judged = [one for one in targets if one.watched_s >= SETTLE_S or (one.watched_s > 0 and one.step != "watch")]
-        loud = {one.gate for one in gates}
-        never = {*(() if rollout.policy.probes else ("probe",)), *(SOFT_GATES if HISTORY in loud else ())}
-        if judged:
-            gates += [
-                GateView(
-                    gate=name, verdict="clear", words="clear", node_id=None, object="", since_at=None, value=None, limit=None, clears=""
-                )
-                for name in GATES
-                if name not in loud | never
-            ]
+        said = {gate.gate for one in targets for gate in one.gates}  # also of nodes that the caller does not see
+        said |= {"job_outcome"} if any(one.broken for one in targets) else set()
+        said |= set() if rollout.policy.probes else {"probe"}
+        gates += [
+            GateView(gate=name, verdict="clear", words="clear", node_id=None, object="", since_at=None, value=None, limit=None, clears="")
+            for name in GATES
+            if name not in said and _is_judged(targets, SOFT_SETTLE_S if name in SOFT_GATES else SETTLE_S)
+        ]
         begun = any(one.state not in ("pending", "held", "not_started") for one in targets)
         under_way = any(one.state in ("running", "pending", "held") for one in targets)
         state: Literal["waiting", "running", "done"] = "waiting" if not begun else "running" if under_way else "done"
@@ -326,7 +331,7 @@ def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str]) -> Targe
     own = [(key, job) for key, job in jobs.items() if key[0] == one.node]
     present = next((job for key, job in own if key[1:] == (one.step, one.attempt)), None)
     last = present or (max(job for _, job in own) if own else None)
-    final: dict[TargetState, Verdict] = {"passed": "clear", "worse": "worse", "failed": "failed", "unknown": "unknown"}
+    final: dict[TargetState, TargetVerdict] = {"passed": "clear", "worse": "worse", "failed": "failed", "unknown": "unknown"}
     watch = rollout.policy.watch_s if one.wave == 0 else min(rollout.policy.watch_s, 600)
     return TargetView(
         node_id=one.node,

@@ -821,10 +821,10 @@ export interface GapMessage {
 
 export interface GateView {
   gate: string;
-  verdict: "clear" | "worse" | "failed" | "unknown" | "already";
+  verdict: "clear" | "worse" | "failed" | "unknown" | "already" | "not_available";
   /** A sentence with number, limit and the unit to blame. */
   words: string;
-  /** null: all nodes of the wave are clear. */
+  /** null: all nodes of the wave that were watched so far are clear. */
   node_id: string | null;
   object: string;
   since_at: number | null;
@@ -3272,7 +3272,7 @@ export interface TargetView {
   remedy: string;
   /** The job of the present or last step. */
   job_id: string | null;
-  verdict: "clear" | "worse" | "failed" | "unknown" | "already" | null;
+  verdict: "clear" | "worse" | "failed" | "unknown" | null;
   watched_s: number;
   watch_s: number;
   reboot_owed: string;

@@ -213,12 +213,16 @@ function StopDialog({ rollout, onChange, onClose }: Acting & { onClose: () => vo
   );
 }
 
+/** Those that ask nothing of anybody. */
+const QUIET_VERDICTS: ReadonlySet<Gate["verdict"]> = new Set(["clear", "already", "not_available"]);
+
 const WAVE_STATES = { waiting: t`not begun`, running: t`running`, done: t`done` } as const;
 
 function WaveCard({ wave, rollout, onChange }: Acting & { wave: Wave }): VNode {
   const [goingOn, setGoingOn] = useState(false);
-  const loud = wave.gates.filter(({ verdict }) => verdict !== "clear" && verdict !== "already");
+  const loud = wave.gates.filter(({ verdict }) => !QUIET_VERDICTS.has(verdict));
   const clear = wave.gates.filter(({ verdict }) => verdict === "clear").length;
+  const blind = wave.gates.filter(({ verdict }) => verdict === "not_available");
   const held = (rollout.state === "holding" || rollout.state === "paused") && wave.index === rollout.wave;
   return (
     <li class={wave.state === "running" ? "card wave at-work" : "card wave"}>
@@ -235,6 +239,11 @@ function WaveCard({ wave, rollout, onChange }: Acting & { wave: Wave }): VNode {
         </ul>
       ) : (
         clear > 0 && <p class="meta t3">{t`${plural(clear, "gate")} clear`}</p>
+      )}
+      {blind.length > 0 && (
+        <p class="meta t3">
+          {t`${plural(new Set(blind.map(({ gate }) => gate)).size, "gate")} not available: ${[...new Set(blind.map(({ words }) => words))].join(", ")}`}
+        </p>
       )}
       {held && loud.length > 0 && mayAct.value && <Button slim onClick={() => setGoingOn(true)}>{t`Go on in spite of it…`}</Button>}
       {goingOn && <GoOnDialog rollout={rollout} onChange={onChange} onClose={() => setGoingOn(false)} />}

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from groundcontrol.rollouts.gates import Look, Run, hard_gates, over_looks, steady
-from groundcontrol.rollouts.model import Gate
+from groundcontrol.rollouts.gates import Look, Run, hard_gates, not_available, over_looks, steady
+from groundcontrol.rollouts.model import HARD_GATES, Gate
 from groundcontrol.rollouts.soft import Past, blamed, history, is_above, leak_gate, rise, soft_gate
 
 BEFORE = Look(
@@ -55,6 +55,19 @@ def test_nothing_counts_that_was_so_before_or_that_a_node_cannot_have() -> None:
         running_units=("shop.service", "nginx.service", "user@0.service", "stardust-launcher@1-2-3.service", "x@0-330-999.service")
     )
     assert [one for one in hard_gates(fleeting, BEFORE) if one.verdict == "failed"] == []
+
+
+def test_a_gate_is_not_available_where_what_it_compares_is_not_known() -> None:
+    def names(before: Look, now: Look) -> set[str]:
+        return {one.gate for one in not_available(before, now) if (one.verdict, one.object) == ("not_available", "")}
+
+    assert names(BEFORE, BEFORE) == set()
+    no_units = BEFORE._replace(failed_units=None, restarting_units=None, running_units=None, restarts=None, absent=("units",))
+    assert names(no_units, no_units) == names(no_units, BEFORE) == names(BEFORE, no_units) == {"unit_failed", "unit_restarts", "unit_gone"}
+    assert names(BEFORE, BEFORE._replace(clock_s=None)) == {"clock"}, "the hub's own clock was set"
+    assert names(Look(0.0), BEFORE) == names(Look(0.0), Look(0.0)) - {"filesystem", "package_db"}, "these two judge what is there now"
+    judged_by_the_session = {"job_outcome", "node_away", "reboot_overdue", "boot_unordered", "probe"}
+    assert names(Look(0.0), Look(0.0)) == HARD_GATES - judged_by_the_session
 
 
 def test_a_baseline_leaves_out_what_flaps() -> None:
@@ -166,7 +179,9 @@ def test_a_leak_is_observed_and_a_cache_that_fills_again_is_none() -> None:
 
 def test_the_gate_of_disks_is_not_available_where_no_disk_is_measured_and_missing_samples_hold_where_one_was() -> None:
     nothing: list[float | None] = [None] * 18
-    assert soft_gate("disk", Past(nothing, [None] * 360), [], None, 1000.0) is None
+    absent = soft_gate("disk", Past(nothing, [None] * 360), [], None, 1000.0)
+    assert absent is not None
+    assert (absent.verdict, absent.words) == ("not_available", "the busiest disk is not measured here")
     lost = soft_gate("disk", Past(nothing, noisy(10, 360)), [], None, 1000.0)
     assert lost is not None
     assert lost.verdict == "unknown"

@@ -9,7 +9,7 @@ import pytest
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.policies.model import Probe
 from groundcontrol.rollouts.model import Facts, Gate, NodeFacts, Rollout, RolloutState, Stepped
-from groundcontrol.rollouts.soft import HISTORY
+from groundcontrol.rollouts.soft import SOFT_GATES
 from groundcontrol.rollouts.step import step
 from groundcontrol.rollouts.views import GATES, wave_views
 from tests.support.inprocess_hub import TestHub
@@ -80,10 +80,15 @@ def test_only_gates_that_were_judged_are_called_clear() -> None:
     assert trial.of("a").step == "watch"
     assert clear() == set(), "nothing is judged before the node has settled"
     trial.look(60)
+    assert clear() == set(GATES) - set(SOFT_GATES), "what is compared with the past is judged later"
+    trial.look(60)
     assert clear() == set(GATES)
-    accepted = Gate(HISTORY, "", "already", "it is not compared with its past: a person has accepted that", trial.now, soft=True)
-    trial.set("a", gates=(accepted,))
+    blind = ("unit_gone", "disk")
+    trial.set("a", gates=tuple(Gate(name, "", "not_available", "not known here", trial.now) for name in blind))
     trial.look(10)
-    assert clear() == set(GATES) - {"cpu", "memory", "disk", "leak"}
+    assert clear() == set(GATES) - set(blind)
+    assert wave_views(trial.rollout, frozenset())[0].gates == [
+        one for one in wave_views(trial.rollout, None)[0].gates if one.verdict == "clear"
+    ], "nor is a gate called clear to who does not see the node on which it is not"
     trial.rollout = trial.rollout._replace(policy=trial.rollout.policy._replace(probes=()))
     assert "probe" not in clear(), "the policy has none"

@@ -24,12 +24,13 @@ def later(run: LookRun, by_s: float, **parts: Any) -> LookRun:
     return run._replace(from_at=run.from_at + by_s, to_at=run.to_at + by_s, **parts)
 
 
-async def seen(*runs: LookRun) -> Any:
+async def seen(*runs: LookRun, **fields: Any) -> Any:
+    """What the evidence of a target says of these looks. Args: fields: of the target."""
     clock = ManualClock(START)
     nobody: Any = SimpleNamespace(current=lambda _: None, latest=lambda _: {})
     received: Any = SimpleNamespace(runs=lambda *_: runs, state=lambda _: "asked")
     evidence = Evidence({}, clock, Looks(nobody, nobody, nobody, nobody, received, clock))  # type: ignore[arg-type]  # no store is read
-    target = Target(NODE.id, "a", 0)
+    target = Target(NODE.id, "a", 0)._replace(**fields)
     made = Rollout(RolloutId("r"), 1, "r", a_policy(), "p", START, "u", "u", "running", (target,), START)
     return await evidence.read(made, target, NODE)
 
@@ -53,3 +54,17 @@ async def test_a_part_that_could_not_be_read_is_no_baseline_and_one_that_the_hos
     assert (found.looked, found.hold) == (True, None)
     assert before is not None
     assert (before.parts()[part], before.absent) == (None, (part,))
+
+
+@pytest.mark.parametrize(
+    ("absent", "gates"),
+    [({"units": NO_UNITS}, {"unit_failed", "unit_restarts", "unit_gone"}), ({"ports": {"ports": None}}, {"port_gone"}), ({}, set())],
+)
+async def test_the_gates_of_a_part_that_a_watched_host_cannot_have_are_not_available(absent: dict[str, Any], gates: set[str]) -> None:
+    parts = {name: part for fields in absent.values() for name, part in fields.items()}
+    here = WHOLE._replace(absent=frozenset(absent), **parts)
+    before = await seen(here)
+    found = await seen(later(here, 60), state="running", step="watch", baseline=before.baseline, settled_at=START + 30)
+    of_the_session = {"package_db", "clock"}  # nobody is connected here
+    assert {one.gate for one in found.gates if one.verdict == "not_available"} == gates | of_the_session
+    assert [one for one in found.gates if one.verdict != "not_available"] == []
