@@ -237,14 +237,16 @@ def _warnings(
         yield WarningView("leaves_nothing", f"its patterns leave none of the {unwanted} updates that wait now: check only and leave_out")
     fitting = fits(policy.order, sizes, policy.watch_s, policy.times.length_s, job_s)
     if fitting < len(targets):
-        hours = policy.times.length_s / 3600
+        length_s = policy.times.length_s
+        length = f"{length_s / 60:.0f} minutes" if length_s < 7200 or length_s % 3600 else f"{length_s // 3600} hours"
         yield WarningView(
-            "too_short", f"{len(targets) - fitting} of {len(targets)} nodes do not fit into {hours:g} hours: they go first the next time"
+            "too_short", f"{len(targets) - fitting} of {len(targets)} nodes do not fit into {length}: they go first the next time"
         )
     for other in fleet.others:
         both = [node for node in chosen if other.id != policy.id and other.select.selects(node.id, node.tags)]
         if both:
             yield WarningView("overlap", f"{other.name} selects {len(both)} of these nodes too: a node is in one roll-out at a time")
+    yield from _groups(policy.order.groups, targets)
     alone = sum(1 for node in targets if not role_of(policy.role_tags, node.tags))
     if alone and len(targets) > 1:
         yield WarningView("no_role", f"{alone} nodes have no role tag: they have no peers to compare with, and share one reboot at a time")
@@ -261,6 +263,16 @@ def _warnings(
             yield WarningView(
                 "actions", f"{whose} in /etc/stardust/policy.conf, and are held until their owner adds it to the line `actions`"
             )
+
+
+def _groups(groups: Sequence[str], targets: Sequence[Node]) -> Iterator[WarningView]:
+    """What an order by groups misses. A mistyped tag would make one wave of all, without a canary."""
+    unused = [tag for tag in groups if not any(tag in node.tags for node in targets)]
+    if unused and targets:
+        yield WarningView("unused_group", f"none of these nodes has the tag {', '.join(unused)} of the order")
+    rest = sum(1 for node in targets if not set(groups) & set(node.tags))
+    if groups and rest:
+        yield WarningView("no_group", f"{rest} of {len(targets)} nodes have no tag of the order: they come last, in one wave")
 
 
 def _others_patch(targets: Sequence[Node]) -> Iterator[WarningView]:
