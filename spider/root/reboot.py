@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from spider.files import read_file, read_text
 from spider.root import systemctl_shim
@@ -124,14 +124,19 @@ def parse_ports(text: str, protocol: str, state: str) -> FrozenSet[str]:
 
 
 def parse_mounts(text: str) -> FrozenSet[str]:
-    """Mount points of real file systems, from /proc/PID/mountinfo."""
-    found = set()
+    """Mount points of real file systems that should be there after a boot, from /proc/PID/mountinfo.
+
+    Nothing below /run outlives a boot, and what an automounter (autofs) mounts comes back when it is used.
+    """
+    found: Set[str] = set()
+    automounters: Set[str] = set()
     for line in text.split("\n"):
         left, dash, right = line.partition(" - ")
         words, kinds = left.split(" "), right.split(" ")
-        if dash and len(words) > 4 and kinds[0] not in _PSEUDO:
-            found.add(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal.group(1), 8)), words[4]))
-    return frozenset(found)
+        if dash and len(words) > 4 and (kinds[0] == "autofs" or kinds[0] not in _PSEUDO):
+            point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal.group(1), 8)), words[4])
+            (automounters if kinds[0] == "autofs" else found).add(point)
+    return frozenset(point for point in found if not point.startswith("/run/") and not {point, os.path.dirname(point)} & automounters)
 
 
 def read_reboot_state() -> RebootState:
@@ -197,7 +202,7 @@ def not_coming_back(state: RebootState, mountinfo: str, fstab: str) -> List[str]
     if state.by_hand:
         found.append(f"These services run now and do not start at boot: {name_list(state.by_hand, MOST_NAMED)}.")
     usual = {point for line in mountinfo.split("\n") if line.partition(" - ")[2].split(" ")[0] in _IN_FSTAB for point in parse_mounts(line)}
-    lost = sorted(usual - parse_fstab(fstab) - {"/"})
+    lost = sorted((usual & parse_mounts(mountinfo)) - parse_fstab(fstab) - {"/"})
     if lost and len(lost) <= MOST_NAMED:
         found.append(f"These file systems are mounted now and are not in /etc/fstab: {name_list(lost, MOST_NAMED)}.")
     return found

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from tests.support.deployed_host import DeployedHost
 from tests.support.eventually import wait_until
 
@@ -25,6 +27,18 @@ _HARMS = "#!/bin/sh\nset -e\nif test -x /srv/harm; then /srv/harm; fi\n"
 _UNIT = "[Service]\nExecStart=/usr/bin/python3 -m http.server --bind {address} {port} --directory /srv/shop\n[Install]\nWantedBy=multi-user.target\n"
 _WORKER = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 _UNITS = "/etc/systemd/system"
+
+
+def asked(request: pytest.FixtureRequest) -> list[str]:
+    """The cases of the fixture's file that run in this session: values of the parameter `name`."""
+    return [
+        str(item.callspec.params["name"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.path == request.path
+        and hasattr(item, "callspec")
+        and not item.get_closest_marker("skip")
+    ]
 
 
 def runs(unit: str, script: str, section: str = "") -> str:

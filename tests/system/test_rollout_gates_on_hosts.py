@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support import lab as labs
-from tests.support.gate_trials import Run, Trial, runs
+from tests.support.gate_trials import Run, Trial, asked, runs
 from tests.support.hub import HubProcess
 
 pytestmark = pytest.mark.system
@@ -78,22 +78,15 @@ def run_case(case: Case, trials: list[Trial], name: str) -> Run:
 def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
     """The roll-outs of the cases that are asked for, all under way."""
     assert (reason := labs.unavailable()) is None, f"this test needs lab hosts, and {reason}"
-    asked = [
-        str(item.callspec.params["name"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function)
-        and item.path == request.path
-        and hasattr(item, "callspec")
-        and not item.get_closest_marker("skip")
-    ]
+    names = asked(request)
     with ExitStack() as ends:
         hub = ends.enter_context(HubProcess(tmp_path_factory.mktemp("gates") / "hub", faults=(f"quick-watch={SCALE}",)))
-        hosts = labs.up(debian=sum(map(hosts_of, asked)))
+        hosts = labs.up(debian=sum(map(hosts_of, names)))
         ends.callback(labs.down)
         labs.program()  # once, before threads need it
         trials = (Trial(host, hub) for host in hosts)
-        pool = ends.enter_context(ThreadPoolExecutor(len(asked)))
-        yield {name: pool.submit(run_case, CASES[name], [next(trials) for _ in range(hosts_of(name))], name) for name in asked}
+        pool = ends.enter_context(ThreadPoolExecutor(len(names)))
+        yield {name: pool.submit(run_case, CASES[name], [next(trials) for _ in range(hosts_of(name))], name) for name in names}
 
 
 @pytest.mark.timeout(1200)

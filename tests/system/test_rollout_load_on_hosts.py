@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support import lab as labs
-from tests.support.gate_trials import PACKAGE, Run, Trial
+from tests.support.gate_trials import PACKAGE, Run, Trial, asked
 from tests.support.hub import HubProcess
 from tests.support.small_hosts import REST_S, RESTING_S, SmallHosts, give_past
 
@@ -112,6 +112,7 @@ def stopped(run: Run, canaries: Sequence[Trial], what: str, found_s: float = FOU
     assert row["words"].startswith("2 nodes at once"), row["words"]
     assert what in row["words"], row["words"]
     watched = [run.target(one)["watched_s"] for one in canaries]
+    print(f"{what}: stopped {watched} s after the work, {found_s:.0f} allowed")
     assert min(watched) <= found_s, watched
     run.untouched(*canaries)
 
@@ -153,20 +154,16 @@ def prepare(one: Trial, name: str) -> None:
 def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
     """The roll-outs of the cases that are asked for, all under way, over hosts that have a past of two hours."""
     assert (reason := labs.unavailable()) is None, f"this test needs lab hosts, and {reason}"
-    asked = [
-        str(item.callspec.params["name"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
-    ]
+    names = asked(request)
     with ExitStack() as ends:
         hub = ends.enter_context(HubProcess(tmp_path_factory.mktemp("load") / "hub"))
-        hosts = labs.up(debian=HOSTS * len(asked))
+        hosts = labs.up(debian=HOSTS * len(names))
         ends.callback(labs.down)
         labs.program()  # once, before threads need it
-        pool = ends.enter_context(ThreadPoolExecutor(len(asked)))
+        pool = ends.enter_context(ThreadPoolExecutor(len(names)))
         list(pool.map(lambda host: host.reset(), hosts))  # another test may have had them
         small = ends.enter_context(SmallHosts(hosts))
-        trials = {name: [Trial(host, hub) for host in hosts[HOSTS * at : HOSTS * at + HOSTS]] for at, name in enumerate(asked)}
+        trials = {name: [Trial(host, hub) for host in hosts[HOSTS * at : HOSTS * at + HOSTS]] for at, name in enumerate(names)}
         for done in [pool.submit(prepare, one, name) for name, ones in trials.items() for one in ones]:
             done.result()
         small.settle()
@@ -177,7 +174,7 @@ def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for ones in trials.values():
             for one in ones:
                 one.wait_online()
-        yield {name: pool.submit(CASES[name], trials[name]) for name in asked}
+        yield {name: pool.submit(CASES[name], trials[name]) for name in names}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support import lab as labs
 from tests.support.eventually import wait_until
-from tests.support.gate_trials import ENDED, GO, PACKAGE, PATIENCE_S, POLL_S, WAITS, Run, Trial, in_commit
+from tests.support.gate_trials import ENDED, GO, PACKAGE, PATIENCE_S, POLL_S, WAITS, Run, Trial, asked, in_commit
 from tests.support.hub import HubProcess
 from tests.support.running_rollout import DAYS
 from tests.support.slow_repository import SlowRepository
@@ -32,6 +32,11 @@ SLOW_STOP = (
     b"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop=/bin/sleep 30\n[Install]\nWantedBy=multi-user.target\n"
 )
 BOOT = "/proc/sys/kernel/random/boot_id"
+MOUNTED_BY_HAND = (
+    "truncate -s 16M /srv/data.img; mkfs.ext4 -q /srv/data.img; mkdir /srv/data; mknod /dev/loop-control c 10 237\n"
+    "free=$(losetup -f); mknod $free b 7 ${free#/dev/loop}; mount -o loop=$free /srv/data.img /srv/data"
+)
+"""A file system as of a disk, which fstab does not name. The host has no loop devices, so it makes one."""
 
 
 def started(trials: list[Trial], name: str, harm: str = "", **fields: Any) -> tuple[Run, Trial]:
@@ -262,15 +267,20 @@ def an_action_hangs_until_its_time_limit(trials: list[Trial]) -> None:
     run.untouched(run.canary())
 
 
-def a_reboot_loses_a_unit_that_was_not_enabled(trials: list[Trial]) -> None:
+def a_reboot_loses_a_unit_that_was_not_enabled_and_a_mount_that_fstab_does_not_name(trials: list[Trial]) -> None:
     for one in trials:
         one.put("/etc/systemd/system/by-hand.service", b"[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n")
         one.host.sh("systemctl daemon-reload; systemctl start by-hand.service")
+        one.host.sh(MOUNTED_BY_HAND)
     boots = [one.host.read(BOOT) for one in trials]
     run, canary = started(trials, "reboot", reboot="always")
     row = run.end()
     assert (row["state"], row["stopped_by"]) == ("stopped", "gate"), row["words"]
     assert "Services that ran before the reboot and do not now: by-hand.service" in row["words"], row["words"]
+    assert "File systems that were mounted before the reboot and are not now: /srv/data." in row["words"], row["words"]
+    warned = canary.held(run.target(canary)["job_id"]).decode()
+    assert "These services run now and do not start at boot: by-hand.service." in warned, warned
+    assert "These file systems are mounted now and are not in /etc/fstab: /srv/data." in warned, warned
     assert canary.host.read(BOOT) not in boots
     [reboot] = run.first.call("GET", f"nodes/{canary.node}/reboots")["reboots"]
     assert reboot["verdict"] == "broken", reboot
@@ -346,7 +356,8 @@ CASES: dict[str, Callable[[list[Trial]], None]] = {
     for one in (
         stop_while_it_downloads, stop_while_it_installs, stop_while_it_is_watched, power_loss_while_it_installs, a_freeze_between_waves, too_little_time_is_left,
         the_owner_is_demoted, a_removal_appears_after_the_confirmation, a_package_is_put_on_hold_after_the_confirmation,
-        a_configuration_file_was_edited, a_script_hangs_and_is_killed, an_action_hangs_until_its_time_limit, a_reboot_loses_a_unit_that_was_not_enabled, a_reboot_does_not_happen,
+        a_configuration_file_was_edited, a_script_hangs_and_is_killed, an_action_hangs_until_its_time_limit,
+        a_reboot_loses_a_unit_that_was_not_enabled_and_a_mount_that_fstab_does_not_name, a_reboot_does_not_happen,
         the_network_is_lost_in_the_watch, the_network_stays_away, a_host_stays_off_after_its_reboot,
     )
 }  # fmt: skip
@@ -356,14 +367,10 @@ CASES: dict[str, Callable[[list[Trial]], None]] = {
 def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
     """The cases that are asked for, all under way."""
     assert (reason := labs.unavailable()) is None, f"this test needs lab hosts, and {reason}"
-    asked = [
-        str(item.callspec.params["name"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
-    ]
+    names = asked(request)
     with ExitStack() as ends:
         hub = ends.enter_context(HubProcess(tmp_path_factory.mktemp("turns") / "hub", faults=(f"quick-watch={SCALE}",)))
-        count = min(PAIRS, len(asked))
+        count = min(PAIRS, len(names))
         hosts = labs.up(debian=2 * count)
         ends.callback(labs.down)
         labs.program()  # once, before threads need it
@@ -371,7 +378,7 @@ def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for at in range(count):
             free.put(hosts[2 * at : 2 * at + 2])
         pool = ends.enter_context(ThreadPoolExecutor(count))
-        yield {name: pool.submit(on_a_pair, name, hub, free) for name in asked}
+        yield {name: pool.submit(on_a_pair, name, hub, free) for name in names}
 
 
 def on_a_pair(name: str, hub: HubProcess, free: queue.SimpleQueue[list[labs.Host]]) -> None:

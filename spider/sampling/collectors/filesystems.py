@@ -13,6 +13,7 @@ from spider.sampling.collectors.mounts import (
     choose,
     is_remote,
     most_important,
+    on_demand,
     parse_filesystems,
     parse_mountinfo,
     points_of,
@@ -190,6 +191,8 @@ class Filesystems(Collector):
         self._questions = StatQueries(limit_s)
         self._known: Dict[str, Tuple[str, bool]] = {}
         """The last reported mount point of each device, and whether it has a fixed number of inodes."""
+        self.on_demand: Set[str] = set()
+        """Labels of mount points that come and go with their use, as of the last reading."""
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         found: Dict[str, Optional[int]] = {}
@@ -227,6 +230,7 @@ class Filesystems(Collector):
             every = parse_mountinfo(_read(self._proc + "/1/mountinfo"))
         except OSError:  # hidepid: Spider sees only the sandbox of its unit, in which nearly all mounts are read-only
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
+        self.on_demand = {label(point) for point in on_demand(every)}
         points = points_of(own)
         chosen = choose(every, disk_kinds)
         important = most_important(chosen, MAX_MOUNTS)

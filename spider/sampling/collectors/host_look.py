@@ -97,11 +97,12 @@ class HostLooks:
         return sorted(found)
 
     def _mounts(self, now: float) -> Dict[str, Mounted]:
+        """Without those that come and go with their use: that one of them is not mounted now is no harm."""
         values = self._filesystems.read(now)
         found: Dict[str, Dict[str, Optional[int]]] = {}
         for name, value in zip(self._filesystems.series(), values):
             match = _MOUNT.match(name)
-            if match:
+            if match and match.group(2) not in self._filesystems.on_demand:
                 found.setdefault(match.group(2), {})[match.group(1)] = value
         return {mount: Mounted(_percent(parts), parts.get("readonly") == 1) for mount, parts in sorted(found.items())}
 

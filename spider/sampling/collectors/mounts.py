@@ -1,5 +1,6 @@
 """The mounts of this host, and the choice of the file systems to report. Pure."""
 
+import os
 import re
 from typing import Dict, List, NamedTuple, Set, Tuple
 
@@ -139,6 +140,13 @@ def choose(mounts: List[Mount], disk_kinds: Set[str]) -> List[List[Mount]]:
         found.setdefault(mount.device, []).append(mount)
     chosen = [sorted(candidates, key=_rank)[:MAX_MOUNT_POINTS] for candidates in found.values()]
     return sorted(chosen, key=lambda candidates: candidates[0].point)
+
+
+def on_demand(mounts: List[Mount]) -> Set[str]:
+    """The points that come and go with their use: those of an automounter (autofs), those directly in its folders, and all below /run."""
+    automounters = {mount.point for mount in mounts if mount.kind == "autofs"}
+    others = {mount.point for mount in mounts if mount.kind != "autofs"}
+    return {point for point in others if point.startswith("/run/") or {point, os.path.dirname(point)} & automounters}
 
 
 def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:

@@ -13,7 +13,7 @@ import pytest
 from spider.clock import SystemClock
 from spider.reports.looks import NOT_ALLOWED, Looks
 from spider.reports.probes import ask_probes
-from spider.sampling.collectors.host_look import HostLook, Mounted, Units
+from spider.sampling.collectors.host_look import HostLook, HostLooks, Mounted, Units
 from spider.wire.frames import Message
 from spider.wire.probes import is_probe
 from spider.wire.report_messages import Looked, LookedOn, LookOrder
@@ -105,6 +105,20 @@ async def test_a_part_that_cannot_be_read_is_not_told_as_empty(tmp_path: Path) -
         await eventually(lambda: bool(node.runs()))
     [run] = node.runs()
     assert (run.absent, run.unreadable, run.answers) == (["units"], ["ports", "mounts"], ["its state is not known"])
+
+
+def test_a_mount_of_an_automounter_is_not_compared_since_it_goes_when_nobody_uses_it(disk_path: Path) -> None:
+    kinds = {"data": "ext4", "nightly": "autofs", "home": "autofs", "home/anna": "ext4"}
+    points = [*kinds.items(), ("nightly", "ext4")]
+    lines = [f"{at} 1 8:{at} / {disk_path}/{name} rw - {kind} none rw\n" for at, (name, kind) in enumerate(points)]
+    for name in ("1", "self", *kinds):
+        (disk_path / name).mkdir()
+    for name in ("1", "self"):
+        (disk_path / name / "mountinfo").write_text("".join(lines))
+    (disk_path / "filesystems").write_text("\text4\n")
+    shown = HostLooks(str(disk_path / "no-bus"), str(disk_path), str(disk_path)).look(0.0).mounts
+    assert shown is not None
+    assert list(shown) == [f"{disk_path}/data"]
 
 
 async def test_probes_tell_a_status_and_are_asked_only_where_the_owner_lets_the_hub_act(tmp_path: Path) -> None:

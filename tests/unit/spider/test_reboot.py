@@ -46,6 +46,11 @@ MOUNTS = r"""22 28 0:20 / /proc rw,nosuid shared:5 - proc proc rw
 28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 40 28 254:16 / /srv/my\040data rw,relatime shared:9 - xfs /dev/vdb rw
 41 28 0:40 / /run/user/0 rw shared:10 - tmpfs tmpfs rw
+44 28 8:17 / /run/media/anna/STICK rw shared:11 - vfat /dev/sdb1 rw
+45 28 0:41 / /srv/nightly rw shared:12 - autofs systemd-1 rw,direct
+46 45 8:33 / /srv/nightly rw shared:13 - ext4 /dev/sdc1 rw
+47 28 0:42 / /home rw shared:14 - autofs auto.home rw,indirect
+48 47 0:43 / /home/anna rw shared:15 - nfs4 nas:/home/anna rw
 """
 INHIBITORS = """backup  0 root 4711 systemd-inhibit shutdown:sleep       runs            block
 NetworkManager 0 root 300 NetworkManager sleep      NetworkManager needs to turn off networks delay
@@ -87,7 +92,7 @@ def test_what_nothing_brings_back_is_said_before_the_reboot() -> None:
 def test_running_units_ports_mounts_and_inhibitors_are_parsed() -> None:
     assert parse_units(UNITS) == {"cron.service", "lab-gone.service"}
     assert parse_ports(TCP, "tcp", "0A") == {"tcp 22"}
-    assert parse_mounts(MOUNTS) == {"/", "/srv/my data"}
+    assert parse_mounts(MOUNTS) == {"/", "/srv/my data"}, "a stick below /run and what is mounted when it is used need not be back"
     assert parse_inhibitors(INHIBITORS) == ["backup 0 root 4711 systemd-inhibit shutdown:sleep runs"]
 
 

@@ -12,7 +12,16 @@ from typing import NoReturn
 import pytest
 
 from spider.sampling.collectors.filesystems import Filesystems, StatQueries, VisibleMount, measure
-from spider.sampling.collectors.mounts import Mount, choose, most_important, parse_filesystems, parse_mountinfo, points_of, reachable
+from spider.sampling.collectors.mounts import (
+    Mount,
+    choose,
+    most_important,
+    on_demand,
+    parse_filesystems,
+    parse_mountinfo,
+    points_of,
+    reachable,
+)
 from spider.threads import ThreadUnavailable
 from spider.wire.metrics import parse_series
 from tests.support.recordings import captured, read, write
@@ -47,6 +56,13 @@ def test_the_kernel_lists_the_file_systems_that_need_a_device() -> None:
 )
 def test_real_file_systems_are_chosen_once(origin: str, name: str, chosen: list[str]) -> None:
     assert chosen_of(mounts(origin, name)) == chosen
+
+
+def test_a_mount_that_comes_and_goes_with_its_use_is_known() -> None:
+    stick, home, data = (Mount("8:1", "/", point, "ext4") for point in ("/run/media/anna/STICK", "/home/anna", "/srv/data"))
+    found = on_demand([Mount("0:41", "/", "/home", "autofs"), Mount("0:42", "/", "/srv/nightly", "autofs"), stick, home, data])
+    assert found == {stick.point, home.point}
+    assert on_demand(mounts("loop-mounts", "1_mountinfo")) == set()
 
 
 def test_escaped_paths_are_paths_again() -> None:
