@@ -12,6 +12,7 @@ from groundcontrol.jobs.requests import DIGEST
 from groundcontrol.nodes.model import Tri
 from spider.wire.errors import ProtocolError
 from spider.wire.job_messages import JobEnded, JobPlan, JobProgress, JobReport
+from spider.wire.orders import CLOCK_REFUSALS
 from spider.wire.sentences import sentence
 from spider.wire.verbs import POLICY_LINES
 
@@ -29,11 +30,9 @@ KEYS_CHANGE: Final = "keys-change"
 """Replaces `bad-mac` while the node changes its keys: the order was sealed with the former keys."""
 RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable", "outdated", KEYS_CHANGE})
 """Temporary refusals. The launcher does not record the job's id, so the order can be sent again."""
-CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
-"""Refusals because the clocks of hub and node differ."""
 NEVER_BEGUN: Final = frozenset({"no-such-job"})
 """Answers to a stop for an unknown job. The launcher then records the id, so no later order can start the job."""
-NEVER_STARTED: Final = (RETRY | CLOCK) - {"unreachable"}
+NEVER_STARTED: Final = (RETRY | CLOCK_REFUSALS) - {"unreachable"}
 """Refusals which prove that the refused order did not start the job."""
 
 NOT_BACK: Final = "the node has changed its keys and has not come back with the new ones"

@@ -32,6 +32,9 @@ from spider.wire.verbs import REKEY, STOP, UPDATE
 log = logging.getLogger(__name__)
 
 RETRY_EVERY_S: Final = 5.0
+STOP_CORRECTIONS: Final = 3
+"""How often the time of a stop order is corrected. One is enough, but for a clock that is set meanwhile, and for the answer to an order that was
+repeated before it was corrected."""
 KEYS_CHANGE_S: Final = 120.0
 """How long after a `rekey` a node may still be in the session of its former keys. It normally reconnects within some seconds."""
 MAX_GENERATION: Final = (1 << 32) - 1
@@ -67,8 +70,9 @@ class _StopSent(NamedTuple):
     """Monotonic seconds."""
     epoch: int = -1
     force: bool = False
-    skew_s: float | None = None
-    """Seconds by which the order's time was corrected after a refusal for the node's clock; None: not corrected."""
+    skew_s: float = 0.0
+    """Seconds by which the order's time was corrected after a refusal for the node's clock."""
+    corrections: int = 0
 
 
 class _NewKeys(NamedTuple):
@@ -199,17 +203,18 @@ class OrderSender:
         last = self._stops.get(job.id, _StopSent())
         if (last.epoch, last.force) == (epoch, force) and now - last.at < RETRY_EVERY_S:
             return
-        self._stops[job.id] = _StopSent(now, epoch, force, last.skew_s)
-        issued = int(self._clock.now() + (last.skew_s or 0.0))
+        self._stops[job.id] = last._replace(at=now, epoch=epoch, force=force)
+        issued = int(self._clock.now() + last.skew_s)
         args: dict[str, object] = {"force": True} if force else {}
         order = SignedOrder(job.node_id, agent.hello.generation, job.id, STOP, args, issued, issued + MAX_LIFE_S)
         await agent.send(JobStop(job.id, self._seal(agent, order)))
 
     def correct_stop(self, job_id: JobId, skew_s: float) -> bool:
-        """Correct the time of the next stop order, and allow it immediately. Returns: False: that was tried before."""
-        if self._stops.get(job_id, _StopSent()).skew_s is not None:
+        """Correct the time of the next stop order, and allow it immediately. Returns: False: that was tried STOP_CORRECTIONS times."""
+        corrections = self._stops.get(job_id, _StopSent()).corrections + 1
+        if corrections > STOP_CORRECTIONS:
             return False
-        self._stops[job_id] = _StopSent(skew_s=skew_s)
+        self._stops[job_id] = _StopSent(skew_s=skew_s, corrections=corrections)
         return True
 
     # -- the agent's own bundle and keys ---------------------------------------------------------

@@ -26,7 +26,6 @@ from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.inbox import PASSING_ERRORS, Inbox, JobRecorder
 from groundcontrol.jobs.messages import (
-    CLOCK,
     KEYS_CHANGE,
     NEVER_BEGUN,
     NOT_BACK,
@@ -58,6 +57,7 @@ from spider.wire.errors import ProtocolError
 from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL
 from spider.wire.ids import new_time_id
 from spider.wire.job_messages import JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
+from spider.wire.orders import CLOCK_REFUSALS
 from spider.wire.verbs import REBOOT, REKEY
 
 log = logging.getLogger(__name__)
@@ -339,7 +339,7 @@ class JobTracker:
         if why not in NEVER_BEGUN:
             self._orders.answered(job_id)
         if job.state != "dispatched":
-            if job.state not in TERMINAL and job.stop is not None and message.answer != "accepted":
+            if job.state not in TERMINAL and job.stop is not None and job.stop.state == "asked" and message.answer != "accepted":
                 await self._stop_refused(agent, job, message, why)
             return
         if message.answer == "accepted":
@@ -356,7 +356,7 @@ class JobTracker:
             await self._close_refused(agent, job, "cancelled", None)  # the job never ran, so it is not sent again
         elif why in RETRY:
             self._orders.send_later(job, NotAccepted(why, message.answer, before.skew_s if before else 0.0))
-        elif why in CLOCK and (before is None or before.why not in CLOCK):
+        elif why in CLOCK_REFUSALS and (before is None or before.why not in CLOCK_REFUSALS):
             skew_s = message.clock_ms / 1000 - self._clock.now()
             if self._refusals.first_line("node_clock_differs", agent.node.id):
                 event(log, "node_clock_differs", logging.WARNING, node=agent.node.id, skew_s=round(skew_s, 1))
@@ -384,7 +384,8 @@ class JobTracker:
         """Handle a stop order that the launcher refused. It is sent again if the reason is temporary, or a clock difference."""
         if why in RETRY:
             return
-        if why in CLOCK and self._orders.correct_stop(job.id, message.clock_ms / 1000 - self._clock.now()):
+        if why in CLOCK_REFUSALS and self._orders.correct_stop(job.id, message.clock_ms / 1000 - self._clock.now()):
+            await self._orders.stop(job)
             return
         answer = StopAnswer("too_late", f"the node cannot stop it: {refusal_error(message.answer, why).message}")
         job = await self._store[JobStore].advance(job.id, job.state, agent.session, JobUpdate(stop=answer))

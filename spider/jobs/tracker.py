@@ -23,6 +23,7 @@ from spider.timeouts import run_until_first_error
 from spider.wire.errors import LocalProtocolError
 from spider.wire.ids import is_id
 from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobStart, JobStop
+from spider.wire.orders import CLOCK_REFUSALS
 
 BUSY_POLL_S = 0.05
 IDLE_POLL_S = 0.5
@@ -175,7 +176,7 @@ class Jobs:
             reply = SubmitReply("accepted", "known", reply.clock)
         logs.event(_log, "order_answered", job=message.job, answer=reply.answer, why=reply.why)
         # Sent in the current session. If there is none, the next hello names the job, or the hub repeats the order.
-        await self._send(JobAnswer(message.job, reply.answer, reply.why, int(reply.clock * 1000)))
+        await self._answer(message.job, reply)
         if accepted and message.job not in self._forgotten:
             self._follows.setdefault(message.job, self._following(message.job))
             self._wake.set()
@@ -188,6 +189,9 @@ class Jobs:
             return SubmitReply("refused", refusal, self._clock.now())
         return await self._launcher.submit(message.order, lambda: self._exists(message.job))
 
+    async def _answer(self, job: str, reply: SubmitReply) -> None:
+        await self._send(JobAnswer(job, reply.answer, reply.why, int(reply.clock * 1000)))
+
     async def _submit_stop(self, message: JobStop) -> None:
         """Submit a stop request. Report only a refusal, or that no such job exists: the job's progress reports the effect."""
         if not is_id(message.job):
@@ -196,7 +200,12 @@ class Jobs:
         logs.event(_log, "stop_answered", job=message.job, answer=reply.answer, why=reply.why)
         follow = self._follows.get(message.job)
         if reply.answer == "refused" and reply.why == "no-such-job":  # the job never began on this node, so the hub may withdraw it
-            await self._send(JobAnswer(message.job, reply.answer, reply.why, int(reply.clock * 1000)))
+            await self._answer(message.job, reply)
+        elif reply.answer == "refused" and reply.why in CLOCK_REFUSALS and self._exists(message.job):
+            # The hub corrects the time of the stop. To a hub that missed the answer to the start, this refusal alone would be that answer,
+            # and say that the job never began.
+            await self._answer(message.job, SubmitReply("accepted", "known", reply.clock))
+            await self._answer(message.job, reply)
         elif follow is not None and reply.answer != "accepted" and reply.why != "ended":
             await follow.not_stopped(reply.why)
         self._wake.set()

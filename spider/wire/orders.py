@@ -23,6 +23,8 @@ MAX_WAIT_S = 86_400 + MAX_LIFE_S
 """How long after the creation of its job an order may be issued."""
 CONTAINER_LIST = MAGIC + struct.pack(">I", 0)
 """A head without a body: a request for the list of the containers that the policy names. It carries no order and no input."""
+CLOCK_REFUSALS = frozenset({"expired", "too-early", "too-long"})
+"""Reasons for which an order is refused where the clocks of hub and node differ: the hub corrects the order's time and sends it again."""
 ORDER_VERSION = 1
 ORDER_TIME = "order-time"
 """The feature of a node whose launcher accepts `SignedOrder.at`."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from spider.clock import SystemClock
 from spider.jobs.tracker import Jobs
-from spider.root.launcher import JobUnit, LauncherPaths, serve
+from spider.root.launcher import JobUnit, LauncherPaths, decide, serve
 from spider.wire.frames import Message
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.job_messages import (
@@ -69,7 +69,7 @@ class ShortClock(SystemClock):
 class Node:
     """A node's root side: a launcher behind a socket, a runner behind the launcher."""
 
-    def __init__(self, folder: Path, script: str) -> None:
+    def __init__(self, folder: Path, script: str, node: str = NODE, key: bytes = KEY) -> None:
         self.jobs, self.socket = folder / "jobs", folder / "launcher.sock"
         self.script = script
         self.runners: list[subprocess.Popen[bytes]] = []
@@ -78,8 +78,8 @@ class Node:
         (folder / "started").mkdir()
         self.jobs.mkdir()
         for name, content, mode in (
-            ("launch.key", KEY, 0o600),
-            ("spider.conf", f"[node]\nid = {NODE}\ngeneration = 1\n".encode(), 0o644),
+            ("launch.key", key, 0o600),
+            ("spider.conf", f"[node]\nid = {node}\ngeneration = 1\n".encode(), 0o644),
             ("policy.conf", b"[policy]\nversion = 1\nmode = managed\n", 0o644),
         ):
             (folder / name).write_bytes(content)
@@ -111,6 +111,11 @@ class Node:
         self.runners.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, "STARDUST_BOOT": BOOT}))
         return True
 
+    def answer(self, frame: bytes) -> tuple[str, str]:
+        """What the launcher says to an order."""
+        answer, _ = decide(frame, self._places, time.time(), BOOT, JobUnit(self._start, lambda: False))
+        return answer.answer, answer.why
+
     def close(self) -> None:
         with socket.socket(socket.AF_UNIX) as last:
             last.connect(str(self.socket))
@@ -124,8 +129,8 @@ class Node:
     def set_policy(self, text: str) -> None:
         Path(self.policy).write_text(text)
 
-    def stop(self, job: str) -> JobStop:
-        now = int(time.time())
+    def stop(self, job: str, late_s: int = 0) -> JobStop:
+        now = int(time.time()) - late_s
         return JobStop(job, seal_order(KEY, SignedOrder(NODE, 1, job, "stop", {}, now, now + 300)))
 
     def order(self, verb: str = "upgrade", life_s: int = 300) -> JobStart:

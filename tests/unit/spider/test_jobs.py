@@ -21,7 +21,7 @@ from spider.packages.plan import Plan, Planned
 from spider.wire.ids import new_time_id
 from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobDone, JobEnded, JobStart, JobStop
 from tests.support.eventually import eventually
-from tests.support.job_node import Hub, Node, ShortClock, spider
+from tests.support.job_node import LIMIT_S, Hub, Node, ShortClock, spider
 
 
 @pytest.fixture
@@ -94,6 +94,22 @@ async def test_a_refused_stop_request_is_reported(node: Node) -> None:
         await hub.until(lambda: hub.ended)
     assert hub.ended[0].state == "succeeded"
     assert any(progress.text == "the stop request was refused: bad-mac" for progress in hub.progress)
+
+
+async def test_a_stop_that_the_nodes_clock_refuses_is_answered_with_its_time(node: Node) -> None:
+    """Only of a job that began here: the answer about another would say that its order was refused."""
+    hub, order = Hub(), node.order()
+    async with spider(node, hub) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        await hub.until(lambda: b"step 2" in hub.output)
+        for job in (new_time_id(), order.job):
+            jobs.stop(node.stop(job, late_s=3600))
+        await hub.until(lambda: hub.ended)
+    said = [(answer.job, answer.answer, answer.why) for answer in hub.answers]
+    assert said == [(order.job, "accepted", ""), (order.job, "accepted", "known"), (order.job, "refused", "expired")]
+    assert abs(hub.answers[-1].clock_ms / 1000 - time.time()) < LIMIT_S
+    assert [progress.text for progress in hub.progress if "refused" in progress.text] == []
 
 
 async def test_plan_and_report_are_sent_in_each_session(node: Node) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -17,17 +19,22 @@ from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate, NewJob
-from groundcontrol.jobs.orders import RETRY_EVERY_S, NotAccepted
+from groundcontrol.jobs.orders import RETRY_EVERY_S, STOP_CORRECTIONS, NotAccepted
 from groundcontrol.jobs.service import ROUND_S
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
+from spider.clock import SystemClock
+from spider.jobs.follower import Send
+from spider.jobs.tracker import Jobs
 from spider.wire.ids import new_random_id, new_time_id
-from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
+from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.orders import ORDER_TIME, issue_time
 from spider.wire.proof import node_keys
 from tests.support.deployment_desk import Hanging
 from tests.support.eventually import eventually
-from tests.support.job_bench import FLEET_KEY, Bench, Hello, Listener, Talker, over
+from tests.support.job_bench import FLEET_KEY, Bench, Hello, Listener, Talker, over, process
+from tests.support.job_node import BOOT
+from tests.support.job_node import Node as SpiderNode
 from tests.support.wire import open_order
 
 VIEWER = Scope(Actor("user", "v", "viewer", "viewer"), 1)
@@ -149,6 +156,82 @@ async def test_a_job_that_was_read_to_be_sent_again_is_not_sent_once_it_is_cance
     slow.answers.set()
     await sending
     assert (agent.started, await bench.state(job)) == ([], ("cancelled", ""))
+
+
+async def test_a_stop_is_corrected_to_the_nodes_clock_a_limited_number_of_times(bench: Bench) -> None:
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.store.jobs.advance(job.id, "running", session, JobUpdate())
+    await bench.service.cancel(SYSTEM, job.id)
+    await bench.tracker._stop()
+    for refusals, why in enumerate(("expired", "too-early", "too-long", "expired", "expired")):
+        stop = (await bench.store.jobs.job(SYSTEM, job.id)).stop
+        assert stop is not None
+        assert stop.state == ("asked" if refusals <= STOP_CORRECTIONS else "too_late")
+        node_clock_ms = int(bench.clock.now() + 3600 * (refusals + 1)) * 1000
+        await process(bench, agent, JobAnswer(job.id, "accepted", "known", node_clock_ms), JobAnswer(job.id, "refused", why, node_clock_ms))
+        await bench.tracker._stop()
+    key = node_keys(FLEET_KEY, bench.node, 1).launch
+    told = [open_order(key, frame.order) for frame in agent.sent if isinstance(frame, JobStop)]
+    assert [(one.verb, one.iat - int(bench.clock.now())) for one in told] == [
+        ("stop", 3600 * times) for times in range(STOP_CORRECTIONS + 1)
+    ]
+    assert await bench.state(job) == ("running", "")
+
+
+async def test_a_refused_stop_is_not_taken_for_the_answer_to_the_start(bench: Bench) -> None:
+    """The hub missed that the node had accepted the job."""
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.orders.start(cast("AgentSession", agent), job)
+    await bench.service.cancel(SYSTEM, job.id)
+    await bench.tracker._stop()
+    await process(bench, agent, JobAnswer(job.id, "accepted", "known", 0), JobAnswer(job.id, "refused", "expired", 0))
+    await bench.tracker._stop()
+    assert await bench.state(job) == ("accepted", "")
+    assert [type(frame) for frame in agent.sent] == [JobStart, JobStop, JobStop]
+
+
+async def test_a_job_starts_and_stops_on_a_node_whose_clock_is_months_ahead(bench: Bench, tmp_path: Path) -> None:
+    """The real Spider, launcher and runner at the real time; the hub's clock stands behind it."""
+    assert time.time() - bench.clock.now() > 30 * 86_400
+    node = SpiderNode(tmp_path, "echo begun; exec sleep 60", bench.node, node_keys(FLEET_KEY, bench.node, 1).launch)
+    session, inbox = await bench.session(), Inbox()
+
+    class Link(Talker):
+        async def send(self, frame: object) -> None:
+            self.sent.append(frame)
+            match frame:
+                case JobStart():
+                    spider.start(frame)
+                case JobStop():
+                    spider.stop(frame)
+                case JobDone():
+                    spider.done(frame)
+
+    agent = Link(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
+    spider = Jobs(str(node.jobs), str(node.socket), SystemClock(), cast("Send", inbox.put), BOOT, processes=lambda _job: None)
+    job = await bench.order()
+    tasks = [asyncio.create_task(spider.run()), asyncio.create_task(bench.tracker.process(cast("AgentSession", agent), inbox))]
+    try:
+        spider.resume({})
+        await bench.tracker._take(None, [session])
+        await eventually(lambda: (node.jobs / job.id / "log").exists() and b"begun" in (node.jobs / job.id / "log").read_bytes())
+        await bench.service.cancel(SYSTEM, job.id)
+        await bench.tracker._stop()
+        await eventually(lambda: any(isinstance(frame, JobDone) for frame in agent.sent))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        node.close()
+    assert await bench.state(job) == ("cancelled", "job.stopped")
+    assert [type(frame) for frame in agent.sent if isinstance(frame, JobStart | JobStop)] == [JobStart, JobStart, JobStop, JobStop]
+    for late in [frame.order for frame in agent.sent if isinstance(frame, JobStart | JobStop)][::2]:
+        assert node.answer(late) == ("refused", "expired"), "what was refused for its time stays refused"
 
 
 async def test_a_repeated_request_for_many_nodes_publishes_no_other_jobs(bench: Bench) -> None:
