@@ -172,8 +172,8 @@ async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyVi
 def _edited(call: ApiRequest, before: PatchPolicy, after: PatchPolicy, *, take_over: bool = False) -> PatchPolicy:
     now, actor = call.services.clock.now(), call.scope.actor
     paused = before.paused
-    if paused in ("stopped", "suspended") or (paused == "owner" and take_over) or not after.enabled:
-        paused = ""  # the edit is the answer to the stop
+    if paused in ("stopped", "suspended") or (paused == "owner" and (take_over or actor.id == before.owner_id)):
+        paused = ""  # the edit is the answer
     owner = (actor.id, actor.name) if take_over else (before.owner_id, before.owner)
     return after._replace(
         owner_id=owner[0], owner=owner[1], edited_by=actor.id, paused=paused, considered_at=max(now, before.considered_at), changed_at=now,

@@ -24,11 +24,12 @@ from groundcontrol.policies.service import all_nodes, check_report
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.views import HeldNodeView, PatchPolicyBody, PatchSelect, WhenBody
 from groundcontrol.policies.waves import expected_s
+from groundcontrol.rollouts.facts import owner_may
 from groundcontrol.rollouts.model import ENDED, FINAL, HARD_GATES, Override, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import HISTORY
-from groundcontrol.rollouts.step import cancelled, killed, pause, resumed, stopped, taken_over
-from groundcontrol.rollouts.store import Moved, RolloutStore
+from groundcontrol.rollouts.step import cancelled, killed, owner_lost, pause, resumed, stopped, taken_over
+from groundcontrol.rollouts.store import Keyed, Moved, RolloutStore
 from groundcontrol.rollouts.views import (
     GATES,
     GatesView,
@@ -177,15 +178,29 @@ async def preview_rollout(call: ApiRequest, body: RolloutBody) -> RolloutPreview
     )
 
 
+async def _once(call: ApiRequest, make: Callable[[Keyed | None], Awaitable[Rollout]], *asked: object) -> RolloutView:
+    """Make a roll-out; a request that is repeated with its Idempotency-Key gets the first one, as it is now."""
+    key = call.idempotency_key()
+    keyed = None if key is None else Keyed(key, asked)
+    known = None if keyed is None else await call.services[RolloutStore].rollout_of_key(call.scope, keyed)
+    return await _view(call, await make(keyed) if known is None else known)
+
+
 async def create_rollout(call: ApiRequest, body: RolloutBody) -> RolloutView:
     """Make a one-off roll-out: each node is planned, then `start` confirms the plans. With `policy_id`: run that patch policy now."""
-    if body.policy_id is not None:
-        return await _view(call, await _run_policy(call, body.policy_id))
-    nodes = await _chosen(call, body.select)
-    return await _view(call, await _make(call, body, nodes, body.select or PatchSelect()))
+
+    async def make(keyed: Keyed | None) -> Rollout:
+        if body.policy_id is not None:
+            return await _run_policy(call, body.policy_id, keyed)
+        nodes = await _chosen(call, body.select)
+        return await _make(call, body, nodes, body.select or PatchSelect(), keyed)
+
+    return await _once(call, make, "create", body)
 
 
-async def _make(call: ApiRequest, body: RolloutBody, nodes: list[Node], select: PatchSelect, parent: str = "") -> Rollout:
+async def _make(
+    call: ApiRequest, body: RolloutBody, nodes: list[Node], select: PatchSelect, keyed: Keyed | None, parent: str = ""
+) -> Rollout:
     now, services = call.services.clock.now(), call.services
     request = JobRequest(body.action, tuple(body.packages))
     validate_request(request)
@@ -208,12 +223,24 @@ async def _make(call: ApiRequest, body: RolloutBody, nodes: list[Node], select: 
         owner=actor.name, state="planning", targets=targets, made_at=now, action=body.action, packages=tuple(body.packages), start_at=start_at,
         close_at=close_at, parent=parent,
     )  # fmt: skip
-    stored = await services[RolloutStore].create_rollout(call.scope, made)
-    services.bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
+    return await _create(call, made, keyed)
+
+
+_PAUSED: Final = {
+    "owner": "its owner may no longer act: an admin takes it over",
+    "restored": "the hub was restored from a backup: resume the patch policies first",
+    "suspended": "the organisation was suspended: resume the patch policies first",
+}
+"""What a person has to answer before a paused policy runs again, also by hand. One that was stopped runs when somebody asks for it."""
+
+
+async def _create(call: ApiRequest, made: Rollout, keyed: Keyed | None) -> Rollout:
+    stored = await call.services[RolloutStore].create_rollout(call.scope, made, None, keyed)
+    call.services.bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
     return stored
 
 
-async def _run_policy(call: ApiRequest, policy_id: str) -> Rollout:
+async def _run_policy(call: ApiRequest, policy_id: str, keyed: Keyed | None) -> Rollout:
     """Run a patch policy now, with its owner's rights. Its next occurrence stays."""
     if not is_id(policy_id):
         raise NotFound("there is no such patch policy")
@@ -224,10 +251,12 @@ async def _run_policy(call: ApiRequest, policy_id: str) -> Rollout:
         nodes = await all_nodes(call.services[NodeStore], call.scope._replace(grants=()))
         if not {node.id for node in nodes if policy.select.selects(node.id, node.tags)} <= seen:
             raise Forbidden("this patch policy selects servers beyond your rights")
+    if policy.paused in _PAUSED:
+        raise Conflict(f"this patch policy is paused: {_PAUSED[policy.paused]}", paused=policy.paused)
     due = Occurrence(policy.id, policy.org, now, now + policy.times.length_s, "started", why=f"run now by {call.scope.actor.name}")
     if policy.approval != "none":
         raise Conflict("this patch policy needs an approval, which names what was noticed: run an approved occurrence instead")
-    made = await call.services[RolloutService].begin(call.scope, policy, None, due, now)
+    made = await call.services[RolloutService].begin(call.scope, policy, None, due, now, keyed)
     if made is None:
         raise BadRequest("this patch policy selects no server now", field="policy_id")
     return made
@@ -302,7 +331,14 @@ async def resume_rollout(call: ApiRequest) -> RolloutView:
         return await _view(call, one)
     if one.state != "paused":
         raise Conflict(f"this roll-out is {one.state}: there is nothing to resume", state=one.state)
+    await _check_owner(call, one)
     return await _save(call, one, _going(one))
+
+
+async def _check_owner(call: ApiRequest, one: Rollout) -> None:
+    """Raises: Conflict: it would pause again at once, since its owner has lost the right."""
+    if not await owner_may(call.services[PolicyStore], one):
+        raise Conflict(owner_lost(one), why="owner")
 
 
 def _going(one: Rollout) -> Rollout:
@@ -372,6 +408,7 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     one = await _whole(call)
     _final(one)
     reason = checked_reason(body.reason)
+    await _check_owner(call, one)
     young = any(target.state == "held" and target.why == HISTORY for target in one.targets) and body.gate in (HISTORY, "*")
     if one.state not in ("holding", "paused") and not young:
         raise Conflict(f"this roll-out is {one.state}: it waits for nobody", state=one.state)
@@ -408,22 +445,25 @@ async def retry_rest(call: ApiRequest) -> RolloutView:
     one = await _whole(call)
     if one.state not in ENDED:
         raise Conflict(f"this roll-out is {one.state}: stop it, or wait for its end", state=one.state)
+    return await _once(call, lambda keyed: _rest(call, one, keyed), "retry-rest", one.id)
+
+
+async def _rest(call: ApiRequest, one: Rollout, keyed: Keyed | None) -> Rollout:
     nodes = await call.services[RolloutService].rest_of(one, call.scope)
     if not nodes:
         raise BadRequest("each of its servers passed, or was removed")
     name = (one.name if one.name.startswith(_REST) else _REST + one.name)[:MAX_NAME_CHARS]
     if one.policy_id:
-        return await _view(call, await _rest_of_policy(call, one, nodes, name))
+        return await _rest_of_policy(call, one, nodes, name, keyed)
     limits = body_of(one.policy)
     body = RolloutBody(
         name=name, action=one.action, packages=list(one.packages), max_failed=limits.max_failed, reboot=limits.reboot,  # type: ignore[arg-type]  # one of the three
         watch_s=limits.watch_s, gates=limits.gates, report=limits.report, order=limits.order, probes=limits.probes,
     )  # fmt: skip
-    made = await _make(call, body, nodes, PatchSelect(nodes=[str(node.id) for node in nodes[:200]]), parent=one.id)
-    return await _view(call, made)
+    return await _make(call, body, nodes, PatchSelect(nodes=[str(node.id) for node in nodes[:200]]), keyed, parent=one.id)
 
 
-async def _rest_of_policy(call: ApiRequest, one: Rollout, nodes: list[Node], name: str) -> Rollout:
+async def _rest_of_policy(call: ApiRequest, one: Rollout, nodes: list[Node], name: str, keyed: Keyed | None) -> Rollout:
     """The rest of a roll-out of a patch policy, by its copy of the policy: saving that confirmed its limits. The caller is the owner."""
     call.services.auth.require_step_up(call.caller)
     now, services, actor = call.services.clock.now(), call.services, call.scope.actor
@@ -436,9 +476,7 @@ async def _rest_of_policy(call: ApiRequest, one: Rollout, nodes: list[Node], nam
         owner=actor.name, state="waiting", targets=await services[RolloutService].targets(policy, nodes), made_at=now, pairs=one.pairs,
         start_at=now, close_at=now + EXPIRES_S, parent=one.id,
     )  # fmt: skip
-    stored = await services[RolloutStore].create_rollout(call.scope, made)
-    services.bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
-    return stored
+    return await _create(call, made, keyed)
 
 
 def _body_at_any_time(policy: PatchPolicy) -> PatchPolicyBody:
@@ -451,7 +489,7 @@ def _body_at_any_time(policy: PatchPolicy) -> PatchPolicyBody:
 _POLICY: Final = Parameter("policy", "only those of this patch policy")
 ROLLOUT_ROUTES: Final = (
     Route("GET", "/rollouts", "patch.read", list_rollouts, RolloutsView, query=(LIMIT, CURSOR, _POLICY), cost="page"),
-    Route("POST", "/rollouts", "patch.run", create_rollout, RolloutView, RolloutBody, status=202, step_up=True, cost="many"),
+    Route("POST", "/rollouts", "patch.run", create_rollout, RolloutView, RolloutBody, status=202, step_up=True, keyed=True, cost="many"),
     Route("POST", "/rollouts/preview", "patch.read", preview_rollout, RolloutPreviewView, RolloutBody, cost="many"),
     Route("GET", "/rollouts/{id}", "patch.read", get_rollout, RolloutView, cost="page"),
     Route("GET", "/rollouts/{id}/targets", "patch.read", list_targets, TargetsView, cost="page"),
@@ -463,5 +501,5 @@ ROLLOUT_ROUTES: Final = (
     Route("POST", "/rollouts/{id}/stop", "patch.run", stop_rollout, RolloutView, cost="scan"),
     Route("POST", "/rollouts/{id}/kill", "patch.run", kill_target, RolloutView, KillBody),
     Route("POST", "/rollouts/{id}/go-on", "patch.run", go_on, RolloutView, GoOnBody),
-    Route("POST", "/rollouts/{id}/retry-rest", "patch.run", retry_rest, RolloutView, status=202, cost="many"),
+    Route("POST", "/rollouts/{id}/retry-rest", "patch.run", retry_rest, RolloutView, status=202, keyed=True, cost="many"),
 )

@@ -105,9 +105,8 @@ class RolloutFacts:
             choices[node.id] = _choice(rollout, node, updates, seen, now)
             found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, times.get(node.id, {}), now)
         reboots = await self._stores[RolloutStore].role_reboots(rollout) if any(one.state == "running" for one in open_targets) else {}
-        owner_may = await self._stores[PolicyStore].may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.ordered_at)
         steps = {key: await self._job(rollout, scope, key, job, choices) for key, job in jobs.items() if key[0] in wanted}
-        return Facts(found, steps, owner_may, reboots, self._watch_scale)
+        return Facts(found, steps, await owner_may(self._stores[PolicyStore], rollout), reboots, self._watch_scale)
 
     async def _node(
         self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, windows: Sequence[PatchWindow], busy: Mapping[NodeId, str],
@@ -282,6 +281,11 @@ class RolloutFacts:
         except NotFound:  # the node was removed meanwhile
             return facts
         return facts
+
+
+async def owner_may(policies: PolicyStore, rollout: Rollout) -> bool:
+    """Whether its owner still has the right to run it."""
+    return await policies.may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.ordered_at)
 
 
 def _open_targets(rollout: Rollout) -> list[Target]:

@@ -32,7 +32,7 @@ from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepp
 from groundcontrol.rollouts.occurrences import Due, due_now, missed_in_row
 from groundcontrol.rollouts.report import report_words
 from groundcontrol.rollouts.step import step
-from groundcontrol.rollouts.store import Begin, RolloutStore
+from groundcontrol.rollouts.store import Begin, Keyed, RolloutStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import new_time_id
@@ -225,8 +225,10 @@ class RolloutService:
         nodes = await all_nodes(self._stores[NodeStore], hub_scope(policy.org))
         return [node for node in nodes if policy.select.selects(node.id, node.tags)]
 
-    async def begin(self, scope: Scope, policy: PatchPolicy, before: Occurrence | None, due: Occurrence, now: float) -> Rollout | None:
-        """Begin an occurrence once. Without a node it is missed. Raises: Conflict: it was decided meanwhile."""
+    async def begin(
+        self, scope: Scope, policy: PatchPolicy, before: Occurrence | None, due: Occurrence, now: float, keyed: Keyed | None = None
+    ) -> Rollout | None:
+        """Begin an occurrence once. Without a node it is missed. Raises: Conflict: it was decided meanwhile; IdempotencyMismatch."""
         nodes = await self._selected(policy)
         if not nodes:
             missed = due._replace(state="missed", why="no node is selected")
@@ -236,7 +238,7 @@ class RolloutService:
         targets = await self.targets(policy, nodes, Span(due.due_at, due.until_at, _date_of(policy, due)))
         made = of_occurrence(rollout_id, policy, due, targets, now, due.pairs if policy.approval != "none" else None)
         begin = Begin(before, due._replace(rollout_id=rollout_id), due.due_at)
-        stored = await self._stores[RolloutStore].create_rollout(scope, made, begin)
+        stored = await self._stores[RolloutStore].create_rollout(scope, made, begin, keyed)
         self._bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
         return stored
 

@@ -62,11 +62,7 @@ class _Draft(TargetLife):
         for target in list(self.targets.values()):
             self._follow(target)
         if not self.facts.owner_may and self.r.state not in ("stopping", "paused"):
-            self._state(
-                "paused",
-                "owner",
-                f"its owner {self.r.owner} may no longer do this: an admin takes it over and resumes it, or stops it",
-            )
+            self._state("paused", "owner", owner_lost(self.r))
         match self.r.state:
             case "planning":
                 self._plan_all()
@@ -414,6 +410,10 @@ class _Draft(TargetLife):
 def pause(rollout: Rollout, by: str) -> Rollout:
     """A person pauses it: no target begins; what runs goes on."""
     return rollout._replace(state="paused", why="person", words=f"paused by {by}")
+
+
+def owner_lost(rollout: Rollout) -> str:
+    return f"its owner {rollout.owner} may no longer do this: an admin takes it over and resumes it, or stops it"
 
 
 def resumed(rollout: Rollout) -> Rollout:

@@ -37,12 +37,25 @@ class Begin(NamedTuple):
     considered_at: float
 
 
+class Keyed(NamedTuple):
+    """A request with an Idempotency-Key."""
+
+    key: str
+    asked: object
+    """What was asked, as JSON knows it: a key stands for one request."""
+
+
 class RolloutStore(Protocol):
-    async def create_rollout(self, scope: Scope, rollout: Rollout, begin: Begin | None = None) -> Rollout:
+    async def create_rollout(self, scope: Scope, rollout: Rollout, begin: Begin | None = None, keyed: Keyed | None = None) -> Rollout:
         """Create a roll-out; for an occurrence, in the transaction that marks it as started, so it runs once.
 
-        Raises: Conflict: the occurrence was decided meanwhile, or the id was used before.
+        Returns: the one that an earlier request of this caller with the same key has made, if there is one.
+        Raises: Conflict: the occurrence was decided meanwhile, or the id was used before; IdempotencyMismatch.
         """
+        ...
+
+    async def rollout_of_key(self, scope: Scope, keyed: Keyed) -> Rollout | None:
+        """The roll-out that an earlier request of this caller with this key has made. Raises: IdempotencyMismatch."""
         ...
 
     async def save_rollout(self, scope: Scope, before: Rollout, after: Stepped) -> Saved:

@@ -28,5 +28,5 @@ POLICY: dict[str, Any] = {
 async def a_rollout(hub: TestHub, nodes: Sequence[Node], **fields: Any) -> Rollout:
     now = hub.clock.now()
     targets = tuple(Target(node.id, node.name, 0, "role:db") for node in nodes)
-    made = Rollout(RolloutId(new_time_id(now)), 1, "nights", a_policy(now, "nights"), "p", None, "u", "u", "running", targets, now)
+    made = Rollout(RolloutId(new_time_id(now)), 1, "nights", a_policy(now, "nights"), "p", None, "0", "local:0", "running", targets, now)
     return await hub.store.rollouts.create_rollout(SYSTEM, made._replace(**fields))

@@ -10,7 +10,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
+from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -21,7 +21,7 @@ from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.adapters.sqlite.patch_events import tell
 from groundcontrol.adapters.sqlite.policies import SqlitePolicies
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Actor, Scope, hub_scope
@@ -31,7 +31,7 @@ from groundcontrol.policies.model import role_of
 from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
 from groundcontrol.rollouts.report import reach_of
-from groundcontrol.rollouts.store import Begin, Moved, Saved
+from groundcontrol.rollouts.store import Begin, Keyed, Moved, Saved
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
@@ -78,7 +78,10 @@ class SqliteRollouts(ControlStore):
         self._policies = policies
 
     @command
-    def create_rollout(self, tx: Tx, scope: Scope, rollout: Rollout, begin: Begin | None = None) -> Rollout:
+    def create_rollout(self, tx: Tx, scope: Scope, rollout: Rollout, begin: Begin | None = None, keyed: Keyed | None = None) -> Rollout:
+        first = None if keyed is None else _of_key(tx, scope, keyed)
+        if first is not None:
+            return first
         made = rollout._replace(org=scope.org, version=1)
         known = tx.fetch_one(_FIND, made.org, made.id)
         if known is not None:
@@ -88,8 +91,9 @@ class SqliteRollouts(ControlStore):
         if begin is not None:
             self._policies.save_occurrence_in(tx, scope, begin.before, begin.after, begin.considered_at)
         tx.execute(
-            "INSERT INTO rollout (org, id, policy, state, made_at, record, version) VALUES (?, ?, ?, ?, ?, ?, 1)",
+            "INSERT INTO rollout (org, id, policy, state, made_at, record, version, actor, idempotency_key, made) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
             *(made.org, made.id, made.policy_id, made.state, made.made_at, _record(made)),
+            *((None, None, None) if keyed is None else (scope.actor.id, keyed.key, digest(keyed.asked))),
         )
         for position, target in enumerate(made.targets):
             tx.execute(
@@ -99,6 +103,10 @@ class SqliteRollouts(ControlStore):
         detail = {"name": made.name, "policy": made.policy_id, "targets": len(made.targets), "owner": made.owner, "state": made.state}
         self._chain.write(tx, scope, "rollout.create", made.id, detail)
         return made
+
+    @query
+    def rollout_of_key(self, rows: Rows, scope: Scope, keyed: Keyed) -> Rollout | None:
+        return _of_key(rows, scope, keyed)
 
     @command
     def save_rollout(self, tx: Tx, scope: Scope, before: Rollout, after: Stepped) -> Saved:
@@ -298,6 +306,14 @@ def _with_targets(rows: Rows, row: Row) -> Rollout:
     found = rows.fetch_all(_TARGETS, row["org"], row["id"])
     targets = tuple(record_from_json(Target, one["record"]) for one in found)
     return record_from_json(Rollout, row["record"])._replace(targets=targets, version=row["version"])
+
+
+def _of_key(rows: Rows, scope: Scope, keyed: Keyed) -> Rollout | None:
+    """What an earlier request of this caller with this key has made. Raises: IdempotencyMismatch."""
+    row = rows.fetch_one("SELECT * FROM rollout WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, keyed.key)
+    if row is not None and row["made"] != digest(keyed.asked):
+        raise IdempotencyMismatch("this idempotency key was used for another request")
+    return None if row is None else _with_targets(rows, row)
 
 
 def _readable(rows: Rows, row: Row) -> Rollout | None:

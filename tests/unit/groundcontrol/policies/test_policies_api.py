@@ -304,3 +304,16 @@ async def test_windows_and_freezes_have_a_live_topic(hub: TestHub) -> None:
         assert (shown["id"], shown["open"], shown["reason"]) == (made["id"], True, "the fair")
         assert (await admin.request("DELETE", f"windows/{made['id']}")).status == 204
         assert (await live.expect("change"))["data"]["windows"] == []
+
+
+async def test_a_policy_that_waits_since_a_restore_is_freed_by_resume_alone(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    one = (await admin.post("patch-policies", POLICY)).json
+    await hub.store.policies.pause_policy(1, one["id"], "restored")
+    for enabled in (False, True):
+        one = (await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": one["version"], "enabled": enabled})).json
+        assert one["paused"] == "restored", one
+    refused = await admin.post("rollouts", {"policy_id": one["id"]})
+    assert (refused.status, "restored from a backup" in refused.json["detail"]) == (409, True)
+    [resumed] = (await admin.post("patch-policies/resume")).json["patch_policies"]
+    assert resumed["paused"] == ""

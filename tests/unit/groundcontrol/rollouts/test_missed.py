@@ -76,6 +76,10 @@ async def test_an_owner_who_lost_the_right_pauses_the_policy_says_so_once_and_an
     [told] = await _events(admin, "patch_paused")
     assert told["severity"] == "error"
     assert "take it over" in told["message"]
+    assert (await admin.post("rollouts", {"policy_id": policy["id"]})).status == 409
+    for enabled in (False, True):
+        one = (await admin.request("PATCH", f"patch-policies/{policy['id']}", {"version": one["version"], "enabled": enabled})).json
+        assert one["paused"] == "owner", "switching it off and on is no answer"
     taken = await admin.request("PATCH", f"patch-policies/{policy['id']}", {"version": one["version"], "take_over": True})
     assert (taken.json["paused"], taken.json["owner"]) == ("", admin.user.username if admin.user else "")
 
@@ -96,9 +100,9 @@ async def test_an_admin_takes_a_roll_out_over_whose_owner_lost_the_right_and_res
     lost = (await admin.get(f"rollouts/{made['id']}")).json
     assert (lost["state"], lost["why"]) == ("paused", "owner")
     assert "an admin takes it over and resumes it" in lost["words"]
-    await admin.post(f"rollouts/{made['id']}/resume")
-    await service.sweep()
-    assert (await admin.get(f"rollouts/{made['id']}")).json["why"] == "owner", "resumed without a new owner it pauses again"
+    for verb, body in (("resume", None), ("go-on", {"gate": "*", "reason": "a person has looked"})):
+        refused = await admin.post(f"rollouts/{made['id']}/{verb}", body)
+        assert (refused.status, refused.json["detail"]) == (409, lost["words"]), "without a new owner it would pause again at once"
     taken = await admin.post(f"rollouts/{made['id']}/take-over")
     assert (taken.status, taken.json["state"], taken.json["owner"]) == (200, "paused", admin.user.username), taken.json
     for _ in range(2):

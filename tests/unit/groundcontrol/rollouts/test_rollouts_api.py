@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.status import support_of
 from spider.wire.sentences import sentence
 from tests.support.factories import connect
-from tests.support.inprocess_hub import TestHub
+from tests.support.inprocess_hub import Client, TestHub
 from tests.support.running_rollout import POLICY, a_rollout
 
 
@@ -46,6 +47,29 @@ async def test_a_one_off_roll_out_is_made_listed_stopped_and_retried(hub: TestHu
     assert [(row["node_id"], row["state"]) for row in targets] == [(node.id, "not_started")]
     types = [event["type"] for event in (await admin.get("events")).json["events"]]
     assert "patch_report" in types
+
+
+async def test_a_request_repeated_with_its_key_makes_one_roll_out(hub: TestHub) -> None:
+    admin, other = await hub.logged_in(), await hub.logged_in()
+    node = await hub.node("web-1")
+    policy = (await admin.post("patch-policies", POLICY)).json
+    one_off = {"action": "upgrade", "select": {"nodes": [node.id]}}
+
+    async def ids(client: Client, path: str, body: object, key: str, times: int = 2) -> set[str]:
+        answers = await asyncio.gather(*(client.post(path, body, headers={"Idempotency-Key": key}) for _ in range(times)))
+        assert {answer.status for answer in answers} == {202}, [answer.json for answer in answers]
+        return {answer.json["id"] for answer in answers}
+
+    [first] = await ids(admin, "rollouts", one_off, "a", times=4)
+    [of_policy] = await ids(admin, "rollouts", {"policy_id": policy["id"]}, "b")
+    assert (await admin.post(f"rollouts/{first}/stop")).json["state"] == "cancelled"
+    [rest] = await ids(admin, f"rollouts/{first}/retry-rest", None, "c")
+    assert [row["id"] for row in (await admin.get("rollouts")).json["rollouts"]] == [rest, of_policy, first]
+    assert await ids(admin, "rollouts", one_off, "a") == {first}, "as it is now, also after its end"
+    assert (await ids(other, "rollouts", one_off, "a")).isdisjoint({first, of_policy, rest}), "the key is its sender's"
+    for path, body in (("rollouts", {**one_off, "name": "other"}), (f"rollouts/{first}/retry-rest", None)):
+        refused = await admin.post(path, body, headers={"Idempotency-Key": "b"})
+        assert (refused.status, refused.json["code"]) == (409, "request.idempotency_mismatch")
 
 
 async def test_bad_input_is_one_sentence_and_nothing_is_half_started(hub: TestHub) -> None:
