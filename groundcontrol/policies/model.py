@@ -214,6 +214,8 @@ def check_policy(policy: PatchPolicy) -> None:
             "what: full takes whole upgrades, so it allows no leave_out, only, kernel: no, min_age_days or approval: choose all or security",
             field="what",
         )
+    if policy.what == "nothing" and (policy.leave_out or policy.only):
+        raise BadRequest("what: nothing takes no package, so it allows no leave_out and only: remove them", field="what")
     if policy.what == "nothing" and policy.reboot == "never":
         raise BadRequest("what: nothing with reboot: never does nothing: choose another", field="what")
     if not (0 <= policy.min_age.security <= MOST_AGE_DAYS and 0 <= policy.min_age.other <= MOST_AGE_DAYS):

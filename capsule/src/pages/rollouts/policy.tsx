@@ -113,9 +113,11 @@ function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
   );
 }
 
+/** Whether a person chooses among the packages. Otherwise the hub refuses what would choose. */
+const choosesAmong = (what: Draft["what"]): boolean => what === "security" || what === "all";
+
 function What({ draft, change }: Part): VNode {
   const { all = false, tags = [], nodes = [], not = {} } = draft.select;
-  const choosesPackages = draft.what === "security" || draft.what === "all";
   const age = draft.min_age_days ?? {};
   return (
     <Card title={t`What, and where`}>
@@ -139,10 +141,13 @@ function What({ draft, change }: Part): VNode {
       <SelectField
         label={t`Install`}
         value={draft.what}
-        onPick={(what) => change({ what: what as Draft["what"] })}
+        onPick={(picked) => {
+          const what = picked as Draft["what"];
+          change(choosesAmong(what) ? { what } : { what, leave_out: [], only: [], kernel: true, min_age_days: {} });
+        }}
         options={options(WHATS)}
       />
-      {choosesPackages && (
+      {choosesAmong(draft.what) && (
         <>
           <TagsField
             label={t`Leave out packages (patterns such as postgresql-*)`}

@@ -103,7 +103,9 @@ function Row({ one }: { one: StatusNode }): VNode {
     one.other_patcher ? t`also patched by ${one.other_patcher}` : "",
     one.supported_until ? t`supported until ${one.supported_until}` : "",
     one.policies.length === 0 ? t`under no patch policy` : "",
-    one.policies.length > 0 && one.next_at === null ? t`no next date: ${one.policies.join(", ")} is off, paused or over` : "",
+    one.policies.length > 0 && one.next_at === null && !one.held
+      ? t`no next date: ${one.policies.join(", ")} is paused or over, or the server’s time zone is not known`
+      : "",
   ].filter(Boolean);
   return (
     <div role="row">

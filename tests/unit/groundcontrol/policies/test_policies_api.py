@@ -83,6 +83,7 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
     ({"leave_out": ["a b"]}, "not a name or pattern"),
     ({"what": "full", "kernel": False}, "full takes whole upgrades"),
     ({"what": "nothing", "reboot": "never"}, "does nothing"),
+    ({"what": "nothing", "reboot": "if_required", "only": ["nginx"]}, "takes no package"),
     ({"before": [{"name": "../x"}]}, "not the name of an action"),
     ({"probes": [{"kind": "http", "target": "http://evil.example/"}]}, "on the node itself"),
     ({"approval": "person", "notice_h": 0}, "needs a notice"),
