@@ -92,7 +92,7 @@ _RUNNING_ERRORS: Final = {
 }
 """Error code of a running job -> text."""
 _STOPS: Final = frozenset({"now", "after_package", "too_late"})
-_FORCE_ANSWERS: Final = frozenset({sentence("stop.script_stopped"), sentence("stop.no_script")})
+_FORCE_ANSWERS: Final = frozenset(sentence(code) for code in ("stop.script_stopped", "stop.no_script", "stop.nothing_to_kill"))
 """The texts by which a node answers a stop with `force`."""
 
 

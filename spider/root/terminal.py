@@ -188,14 +188,14 @@ class OutputReporter:
         self._written = Progress(0.0, "", -1, "", "")
         self._written_at = 0.0
         self._waiting: Optional[Progress] = None
-        self._stop = ""
+        self.stop_answer = ""
         self._stop_why = ""
         self.phase = ""
         self.since = time.monotonic()
 
     def stopping(self, answer: str, why: str) -> None:
         """Record the effect of the stop request. Each later line of progress has it."""
-        self._stop, self._stop_why = answer, why
+        self.stop_answer, self._stop_why = answer, why
         newest = self._newest()
         self._waiting = Progress(time.time(), newest.phase, newest.percent, newest.package, why, answer)
         self.flush()
@@ -207,7 +207,7 @@ class OutputReporter:
             self.phase, self.since = phase, now
         elif self._newest().percent > percent:
             percent = self._newest().percent
-        self._waiting = Progress(time.time(), phase, percent, package, text or self._stop_why, self._stop)
+        self._waiting = Progress(time.time(), phase, percent, package, text or self._stop_why, self.stop_answer)
         if phase != self._written.phase or now - self._written_at >= PROGRESS_INTERVAL_S:
             self.flush()
 
@@ -299,7 +299,7 @@ class _Watch:
         if self._stopper is None:
             return
         self._apply_stop_rule(self._stopper)
-        if self._reporter.phase in SCRIPT_PHASES and self._stopper.forced():  # its answer is the last word on both requests
+        if self._stopper.forced():  # its answer is the last word on both requests
             self._force(self._stopper)
 
     def _apply_stop_rule(self, stopper: Stopper) -> None:
@@ -311,6 +311,7 @@ class _Watch:
         if not self.stopped and rule.answer != "too_late":
             self._interrupts = list(rule.signals)
         self.stopped = rule.answer  # replaces a "now" that was wrong, because the program reports a new phase late
+        self._forced_at = 0.0  # a kill is answered again, beside this answer
         stopper.report(rule.answer, rule.why)
 
     def _force(self, stopper: Stopper) -> None:
@@ -318,13 +319,17 @@ class _Watch:
         if self._forced_at and now - self._forced_at < FORCE_INTERVAL_S:
             return
         is_first, self._forced_at = not self._forced_at, now
-        before = self._ender.ended
-        self._ender.look()
+        before, scripts_may_run = self._ender.ended, self._reporter.phase in SCRIPT_PHASES
+        if scripts_may_run:
+            self._ender.look()
+        answer = self.stopped or self._reporter.stop_answer or "after_package"
         if self._ender.ended > before:
             self.script_killed = True
-            stopper.report(self.stopped or "after_package", sentence("stop.script_stopped"))
+            stopper.report(answer, sentence("stop.script_stopped"))
+        elif is_first and scripts_may_run and answer != "now":
+            stopper.report(answer, sentence("stop.no_script"))
         elif is_first:
-            stopper.report(self.stopped or "after_package", sentence("stop.no_script"))
+            stopper.report(answer, sentence("stop.nothing_to_kill"))
 
 
 class Terminal:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.root.terminal import NOTES_BYTES, Lines, Log, OutputReporter, StopRule, Terminal, TerminalEnded
+from spider.wire.sentences import sentence
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
 
@@ -132,9 +133,11 @@ class Wished:
         self.told.append(f"{answer}: {why}")
 
 
-def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage) -> None:
-    """apt-get continues with dpkg before its output about that is read: the promise is withdrawn, and no second signal follows."""
-    wish = Wished(stage.lines)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage, *, force: bool) -> None:
+    """apt-get continues with dpkg before its output about that is read: the promise is withdrawn, and no second signal follows. The hub takes
+    no other answer to a kill than one about scripts, so it gets one with each."""
+    wish = Wished(stage.lines, force=force)
     terminal = Terminal(stage.log, stage.reporter, wish)
     rules = {
         "download": StopRule("now", "nothing has been changed yet", (signal.SIGINT, signal.SIGTERM)),
@@ -146,7 +149,11 @@ def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage) ->
     terminal.close()
     assert ended == TerminalEnded(0, 0, "", "after_package", False)
     assert stage.lines[-2:] == ["heard", "done"]
-    assert wish.told == ["now: nothing has been changed yet", "after_package: it ends after the package that it is at"]
+    first, second = ["now: nothing has been changed yet"], ["after_package: it ends after the package that it is at"]
+    if force:
+        first.append(f"now: {sentence('stop.nothing_to_kill')}")
+        second.append(f"after_package: {sentence('stop.no_script')}")
+    assert wish.told == first + second
 
 
 @pytest.mark.parametrize("hangs", [True, False])
@@ -165,6 +172,28 @@ def test_a_stop_and_a_kill_in_one_look_end_with_the_answer_to_the_kill(stage: St
     assert (ended.stopped, ended.script_killed) == ("after_package", hangs)
     assert wish.told[0] == "after_package: it ends after the package that it is at"
     assert wish.told[-1].startswith(f"after_package: {last}")
+
+
+def test_a_kill_where_no_script_may_run_is_answered_once(stage: Stage) -> None:
+    wish = Wished(stage.lines, force=True)
+    terminal = Terminal(stage.log, stage.reporter, wish)
+    stage.reporter.report("download")
+    rule = StopRule("too_late", "this is the last step, and it runs to its end")
+    ended = terminal.run(["/bin/sh", "-c", "echo up; sleep 1.5"], ENV, stage.lines.append, stop_rule=lambda _phase: rule)
+    terminal.close()
+    assert ended == TerminalEnded(0, 0, "", "too_late")
+    assert wish.told == [f"too_late: {rule.why}", f"too_late: {sentence('stop.nothing_to_kill')}"]
+
+
+def test_a_kill_during_a_later_program_keeps_the_answer_to_the_stop(stage: Stage) -> None:
+    """A program that follows the last one that counts has no answer of its own."""
+    wish = Wished(["stopped before"], force=True)
+    terminal = Terminal(stage.log, stage.reporter, wish)
+    stage.reporter.report("check")
+    stage.reporter.stopping("too_late", "this is the last step")
+    terminal.run(["/bin/sh", "-c", "sleep 0.3"], ENV, stage.lines.append)
+    terminal.close()
+    assert wish.told == [f"too_late: {sentence('stop.no_script')}"]
 
 
 def test_a_stop_that_is_too_late_sends_no_signal_even_where_a_time_limit_may(stage: Stage) -> None:

@@ -82,7 +82,9 @@ def test_progress_has_a_known_phase_and_a_percentage_or_none(phase: str, percent
 
 
 def test_only_words_about_scripts_answer_a_kill() -> None:
-    for code, final in (("stop.apt_after_packages", False), ("stop.script_stopped", True), ("stop.no_script", True)):
+    for code, final in (
+        ("stop.apt_after_packages", False), ("stop.script_stopped", True), ("stop.no_script", True), ("stop.nothing_to_kill", True),
+    ):  # fmt: skip
         answer = read_progress(JobProgress("j", 0, "commit", 50, "curl", sentence(code), "after_package"), JOB, NOW).stop
         assert answer is not None
         assert (answer.state, answer.final) == ("after_package", final)
