@@ -209,20 +209,24 @@ class Registry:
     def close(self, node: NodeId, code: int = CLOSE_UNKNOWN, reason: str = "") -> Awaitable[None]:
         """End a node's session immediately. Await the result to wait until the socket is closed.
 
-        CLOSE_UNKNOWN means that the node was removed: its latest values are forgotten too.
+        CLOSE_UNKNOWN means that the node was removed: all that is held of it is forgotten too.
         """
         agent = self._agents.get(node)
-        if code == CLOSE_UNKNOWN:
-            self.values.forget(node)
-            self._disconnected.pop(node, None)
-            self._heard.pop(node, None)
-            self._awaited.discard(node)
-            self._suspected.pop(node, None)
         if agent is not None:
-            return self.end(agent, code, reason)
-        nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        nothing.set_result(None)
-        return nothing
+            closed = self.end(agent, code, reason)
+        else:
+            closed = asyncio.get_running_loop().create_future()
+            closed.set_result(None)
+        if code == CLOSE_UNKNOWN:  # last, since the end of the session notes when the node was heard
+            self._forget(node)
+        return closed
+
+    def _forget(self, node: NodeId) -> None:
+        self.values.forget(node)
+        for nodes in (self._awaited, self._emitted_offline, self._emitted_online):
+            nodes.discard(node)
+        for notes in (self._heard, self._disconnected, self._unsaved, self._ahead_emitted, self._suspected, self._unreported):
+            notes.pop(node, None)
 
     # -- connect, disconnect ----------------------------------------------------------------------
 

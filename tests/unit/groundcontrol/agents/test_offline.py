@@ -74,6 +74,24 @@ async def test_a_node_removed_before_its_turn_is_not_reported_offline(hub: SlowH
     assert hub.offline() == [FIRST, THIRD]
 
 
+@pytest.mark.parametrize("connected", [True, False])
+async def test_nothing_is_held_of_a_removed_node(hub: SlowHub, *, connected: bool) -> None:
+    hub.fails = StoreFull("no space")
+    await hub.registry._emit_disconnected()
+    last = Agent(2, FIRST)
+    hub.registry.add(cast("AgentSession", last))
+    hub.registry.mark_clone(FIRST)
+    last.ahead_rows = 1
+    last.loses(1, 10)
+    await hub.registry._emit_pending(cast("AgentSession", last))
+    if not connected:
+        hub.goes(last)
+    await hub.registry.close(FIRST)
+    held = {name: of for name, of in vars(hub.registry).items() if isinstance(of, dict | set)}
+    assert [name for name, of in held.items() if FIRST in of] == []
+    assert [name for name, of in held.items() if SECOND in of] == ["_heard", "_emitted_offline", "_unsaved"]
+
+
 async def test_a_node_that_left_again_gets_its_own_grace_time(hub: SlowHub) -> None:
     def comes_and_goes() -> None:
         hub.meanwhile = None
