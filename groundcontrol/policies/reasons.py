@@ -9,6 +9,7 @@ HoldReason = Literal[
     "never_by_schedule", "not_joined", "agent_policy", "zone_unknown", "security_unknown", "package_must_wait", "frozen", "window", "not_selected",
     "not_allowed", "offline", "in_another_rollout", "list_unknown", "another_job", "action_missing", "packages_broken", "disk_full", "clock",
     "already_red", "needs_event", "agent_too_old", "no_looks", "history", "plan", "package_held", "plan_refused", "plan_changed", "too_late",
+    "lock_busy",
 ]  # fmt: skip
 """Nothing begins on the node for now."""
 EndReason = Literal[
@@ -47,6 +48,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "package_held": "run Check for updates on it, so that its list tells the hold; or end the hold there (such as `apt-mark unhold`)",
     "plan_refused": "widen the patch policy, or leave the node out",
     "plan_changed": "make a new roll-out for the rest",
+    "lock_busy": "wait until that program has ended; if it patches by itself, turn it off there",
     "too_late": "wait for the next time, or give the patch policy or the window more time",
     "stopped": "",
     "cancelled": "look at its job, and try the rest again",

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Records
 from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Severity
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import Occurrence, OccurrenceState, PatchPolicy, PolicyId
 from groundcontrol.policies.waves import WorkTimes
 from groundcontrol.policies.windows import PatchWindow
+
+
+class Told(NamedTuple):
+    """An event that a decision about an occurrence also records, and sends to the channels of the report."""
+
+    kind: str
+    details: dict[str, object]
+    severity: Severity | None = None
 
 
 class PolicyStore(Records[PatchPolicy], Protocol):
@@ -37,9 +46,9 @@ class PolicyStore(Records[PatchPolicy], Protocol):
         ...
 
     async def save_occurrence(
-        self, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None
+        self, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None, told: Told | None = None
     ) -> Occurrence:
-        """Store a decision about an occurrence once.
+        """Store a decision about an occurrence once, with the event that tells it.
 
         Args:   before: as it was read; None: it was not stored.
                 considered_at: also move the time up to which occurrences of the policy were judged.

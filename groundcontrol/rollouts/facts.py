@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from groundcontrol.core.errors import NotFound
@@ -11,12 +12,12 @@ from groundcontrol.core.permissions import job_action
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.jobs.coded_text import losses
-from groundcontrol.jobs.model import Job
+from groundcontrol.jobs.model import OPEN, Job
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence
 from groundcontrol.nodes.model import Node, Tri
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text
+from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, spans
 from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, kept_words, plan_fault, verb_of
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import missing_action, place_of, static_hold
@@ -162,7 +163,7 @@ class RolloutFacts:
                 return (why, words[why]), None
             case found:
                 until_at = found.until_at
-        if rollout.policy_id and rollout.policy.times.zone == OF_NODE:
+        if rollout.policy_id and rollout.policy.times.zone == OF_NODE and _by_calendar(rollout):
             try:
                 span = current(rollout.policy.times, now, place.zone)
             except ZoneUnknown:
@@ -257,8 +258,9 @@ class RolloutFacts:
 
     async def _job(self, rollout: Rollout, scope: Scope, key: JobKey, job: Job, choices: Mapping[NodeId, Choice | None]) -> JobFacts:
         error = job.error
+        waits = job.note if job.phase == "waiting_lock" and job.state in OPEN else ""
         facts = JobFacts(
-            job.state, job.phase, "" if error is None else error.code, "" if error is None else error.message, job.lost,
+            job.state, job.phase, "" if error is None else error.code, waits if error is None else error.message, job.lost,
             reboot="unknown", changes=len(job.changes),
         )  # fmt: skip
         target = next(one for one in rollout.targets if one.node == key[0])
@@ -286,6 +288,12 @@ class RolloutFacts:
 async def owner_may(policies: PolicyStore, rollout: Rollout) -> bool:
     """Whether its owner still has the right to run it."""
     return await policies.may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.ordered_at)
+
+
+def _by_calendar(rollout: Rollout) -> bool:
+    """Whether it began at a time of its policy: not by hand, and not for nodes that were away then."""
+    at = rollout.due_at
+    return at is not None and any(span.from_at == at for span in islice(spans(rollout.policy.times, at - 1.0), 1))
 
 
 def _open_targets(rollout: Rollout) -> list[Target]:

@@ -75,6 +75,8 @@ class Target(NamedTuple):
     plans: int = 0
     retry_at: float = 0.0
     """A held target is tried again from then on."""
+    away: bool = False
+    """Whether it was offline when its turn came, whatever held it later."""
     drained: bool = False
     """Whether an action `before` was ordered, so that `after` must run."""
     broken: str = ""

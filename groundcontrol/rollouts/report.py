@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.core.ids import NodeId
@@ -30,6 +31,8 @@ def report_words(rollout: Rollout) -> str:
     """Such as: `stopped by gate: web-1: shop.service failed; 1 failed (web-1), 3 not started (…)`."""
     counts = rollout.counts()
     parts = []
+    missed = reach_of(rollout).missed
+    counts["not_started"] -= len(missed)
     for state, words in (
         ("passed", "passed"),
         ("worse", "worse"),
@@ -38,11 +41,16 @@ def report_words(rollout: Rollout) -> str:
         ("not_started", "not started"),
     ):
         if counts[state]:
-            names = [one.name for one in rollout.targets if one.state == state]
-            shown = "" if state == "passed" else f" ({', '.join(names[:MOST_NAMED])}{', …' if len(names) > MOST_NAMED else ''})"
-            parts.append(f"{counts[state]} {words}{shown}")
+            names = [one.name for one in rollout.targets if one.state == state and one.node not in missed]
+            parts.append(f"{counts[state]} {words}" + ("" if state == "passed" else _named(names)))
+    if missed:
+        parts.append(f"{len(missed)} missed" + _named([f"{one.name}: {one.words}" for one in rollout.targets if one.node in missed]))
     owed = [one.name for one in rollout.targets if one.reboot_owed]
     if owed:
         parts.append(f"a reboot is owed on {', '.join(owed[:MOST_NAMED])}")
     how = f"{rollout.state} by {rollout.stopped_by}: {rollout.words}" if rollout.state == "stopped" else rollout.state
     return f"{how}; {', '.join(parts)}" if parts else how
+
+
+def _named(names: Sequence[str]) -> str:
+    return f" ({', '.join(names[:MOST_NAMED])}{', …' if len(names) > MOST_NAMED else ''})"

@@ -12,18 +12,17 @@ from groundcontrol.core.errors import Conflict, HubError, NotFound
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
-from groundcontrol.events.model import Severity
 from groundcontrol.nodes.interfaces import NodeHealth, Presence
 from groundcontrol.nodes.looks import LookWish
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.calendar import Span, ZoneUnknown, local_text
 from groundcontrol.policies.choosing import choose
-from groundcontrol.policies.model import Occurrence, Pair, PatchPolicy
+from groundcontrol.policies.model import SHORTEST_S, Occurrence, Pair, PatchPolicy
 from groundcontrol.policies.preview import place_of
 from groundcontrol.policies.service import all_nodes, own_machine_id
-from groundcontrol.policies.store import PatchWindowStore, PolicyStore
-from groundcontrol.policies.windows import Open, allowed
+from groundcontrol.policies.store import PatchWindowStore, PolicyStore, Told
+from groundcontrol.policies.windows import Open, PatchWindow, allowed
 from groundcontrol.rollouts.beginning import of_occurrence, targets_of
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts, Shared
@@ -169,16 +168,23 @@ class RolloutService:
         """Nodes that were away at the last time are patched once they are back, inside their windows."""
         scope = hub_scope(policy.org)
         page = await self._stores[RolloutStore].rollouts(scope, 1, None, policy.id)
-        missed = {one.node for last in page.items if last.state == "expired" for one in last.targets if one.why == "offline"}
+        missed = {
+            one.node
+            for last in page.items
+            if last.state == "expired" and (policy.approval == "none" or policy.changed_at <= last.made_at)  # an edit voids the approval
+            for one in last.targets
+            if one.state == "not_started" and one.away
+        }
         if not any(self._presence.online(node) for node in missed):
             return
         windows = await self._stores[PatchWindowStore].all(scope)
         nodes = [node for node in await self._selected(policy) if node.id in missed]
-        if not any(self._presence.online(node.id) and isinstance(allowed(windows, place_of(node), now), Open) for node in nodes):
+        if not any(self._presence.online(node.id) and _has_time(windows, node, now) for node in nodes):
             return
         due = Occurrence(policy.id, policy.org, now, now + policy.times.length_s, "started", why="nodes are back")
         made = of_occurrence(RolloutId(new_time_id(now)), policy, due, await self.targets(policy, nodes), now, page.items[0].pairs)
-        stored = await self._stores[RolloutStore].create_rollout(scope, made._replace(parent=page.items[0].id, due_at=None))
+        last, once = page.items[0].id, Keyed(f"back {page.items[0].id}", "nodes are back")  # two hubs may see it at the same time
+        stored = await self._stores[RolloutStore].create_rollout(scope, made._replace(parent=last, due_at=None), keyed=once)
         self._bus.publish(Changed("rollout", stored.id, stored.version, stored.org))
 
     async def _decide(self, policy: PatchPolicy, due: Due, now: float) -> None:
@@ -187,26 +193,30 @@ class RolloutService:
             case "notice":
                 pairs = await self._pairs(policy, now)
                 after = due.after._replace(pairs=pairs, noticed_at=now)
-                await store.save_occurrence(scope, due.before, after)
                 until = local_text(after.until_at, policy.times.zone)
-                await self._stores[RolloutStore].tell(
-                    policy.org,
-                    "approval_wanted",
-                    policy.report,
-                    {"name": policy.name, "due": until, "policy": policy.id, "due_at": after.due_at, "packages": len(pairs)},
-                )
+                details: dict[str, object] = {
+                    "name": policy.name,
+                    "due": until,
+                    "policy": policy.id,
+                    "due_at": after.due_at,
+                    "packages": len(pairs),
+                }
+                await store.save_occurrence(scope, due.before, after, told=Told("approval_wanted", details))
             case "wait":
                 await store.save_occurrence(scope, due.before, due.after, due.after.due_at)
             case "miss":
-                await store.save_occurrence(scope, due.before, due.after, due.after.due_at)
-                when = local_text(due.after.due_at, policy.times.zone)
-                count = missed_in_row(await store.occurrences(policy.org, policy.id, now - PAST_S), due.after.due_at)
-                why = f"{when}: {due.after.why}" + (f", {count} times in a row" if count > 1 else "")
-                details: dict[str, object] = {"name": policy.name, "why": why, "policy": policy.id, "in_a_row": count}
-                severity: Severity = "error" if count > 1 else "warning"
-                await self._stores[RolloutStore].tell(policy.org, "patch_missed", policy.report, details, severity)
-            case _:
-                await self.begin(scope, policy, due.before, due.after, now)
+                await self._miss(policy, due.before, due.after, now)
+            case _ if await self.begin(scope, policy, due.before, due.after, now) is None:
+                await self._miss(policy, due.before, due.after._replace(state="missed", why="no node is selected"), now)
+
+    async def _miss(self, policy: PatchPolicy, before: Occurrence | None, after: Occurrence, now: float) -> None:
+        store = self._stores[PolicyStore]
+        others = [one for one in await store.occurrences(policy.org, policy.id, now - PAST_S) if one.due_at != after.due_at]
+        count = missed_in_row([*others, after], after.due_at)
+        why = f"{local_text(after.due_at, policy.times.zone)}: {after.why}" + (f", {count} times in a row" if count > 1 else "")
+        details: dict[str, object] = {"name": policy.name, "why": why, "policy": policy.id, "in_a_row": count}
+        told = Told("patch_missed", details, "error" if count > 1 else "warning")
+        await store.save_occurrence(hub_scope(policy.org), before, after, after.due_at, told)
 
     async def _pairs(self, policy: PatchPolicy, now: float) -> tuple[Pair, ...]:
         """The packages and versions that the policy would take now: what a person approves."""
@@ -228,11 +238,9 @@ class RolloutService:
     async def begin(
         self, scope: Scope, policy: PatchPolicy, before: Occurrence | None, due: Occurrence, now: float, keyed: Keyed | None = None
     ) -> Rollout | None:
-        """Begin an occurrence once. Without a node it is missed. Raises: Conflict: it was decided meanwhile; IdempotencyMismatch."""
+        """Begin an occurrence once. None: no node is selected, and nothing was stored. Raises: Conflict: it was decided meanwhile; IdempotencyMismatch."""
         nodes = await self._selected(policy)
         if not nodes:
-            missed = due._replace(state="missed", why="no node is selected")
-            await self._stores[PolicyStore].save_occurrence(scope, before, missed, due.due_at)
             return None
         rollout_id = RolloutId(new_time_id(now))
         targets = await self.targets(policy, nodes, Span(due.due_at, due.until_at, _date_of(policy, due)))
@@ -275,6 +283,12 @@ def looked_at(rollouts: Sequence[Rollout]) -> dict[NodeId, LookWish]:
             if one.state == "running" or next_one:
                 found.setdefault(one.node, wish)  # live roll-outs come oldest first, and a node is in one of them at a time
     return found
+
+
+def _has_time(windows: Sequence[PatchWindow], node: Node, now: float) -> bool:
+    """Whether a node may be touched now, and for long enough: in the last minutes of a window nothing would begin, and that were its chance."""
+    found = allowed(windows, place_of(node), now)
+    return isinstance(found, Open) and (found.until_at is None or found.until_at - now >= SHORTEST_S)
 
 
 def _date_of(policy: PatchPolicy, due: Occurrence) -> date:

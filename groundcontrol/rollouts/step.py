@@ -363,7 +363,7 @@ class _Draft(TargetLife):
         for one in later if not fit else ():
             hold = self._hold_of(one)
             if hold is not None:
-                self._set(one, state="held", why=hold[0], words=hold[1])
+                self._bar(one, hold)
             else:
                 self._set(one, words=f"it waits for a canary to go first: {first.name} is {first.state.replace('_', ' ')}: {first.words}")
         return bool(fit)
@@ -378,7 +378,7 @@ class _Draft(TargetLife):
                 continue
             hold = self._hold_of(one)
             if hold is not None:
-                self._set(one, state="held", why=hold[0], words=hold[1])
+                self._bar(one, hold)
                 continue
             node = self._node(one)
             if not node.looked:
@@ -394,6 +394,9 @@ class _Draft(TargetLife):
                 self._reboot_or_end(begun, node.nothing)
             else:
                 self._order_plan(begun)
+
+    def _bar(self, one: Target, hold: Hold) -> None:
+        self._set(one, state="held", why=hold[0], words=hold[1], away=one.away or hold[0] == "offline")
 
     def _hold_of(self, one: Target) -> Hold | None:
         node = self._node(one)

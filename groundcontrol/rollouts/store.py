@@ -9,7 +9,6 @@ from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import Job
 from groundcontrol.policies.model import Occurrence
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutId, Stepped
@@ -95,12 +94,6 @@ class RolloutStore(Protocol):
 
     async def patched_by(self, scope: Scope) -> Mapping[NodeId, str]:
         """Node -> name of the roll-out that last patched it."""
-        ...
-
-    async def tell(
-        self, org: int, kind: str, channels: Sequence[str], details: dict[str, object], severity: Severity | None = None
-    ) -> None:
-        """Record an event, and send it to these channels."""
         ...
 
     async def expire_rollouts(self, before: float) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
 from groundcontrol.jobs.model import TERMINAL, JobRequest
@@ -40,10 +40,14 @@ GONE_S: Final = 3600.0
 RETRY_S: Final = 300.0
 MOST_PLANS: Final = 3
 """How often a plan that got no answer is ordered while a one-off roll-out is planned."""
-REBOOT_DAY_S: Final = 86_400.0
+REBOOT_DAY_S: Final = 22 * 3600.0
+"""Less than a day: a policy that reboots each night is a little earlier in one night than in the last."""
 BARRED: Final = frozenset[HoldReason]({"never_by_schedule", "frozen", "not_selected", "not_allowed", "agent_policy", "zone_unknown"})
 """Holds that count again at each dispatch, also for a target that has begun."""
 UNSURE: Final = frozenset({"unknown", "interrupted"})
+LOCKED: Final = "job.lock_busy"
+IN_THE_WAY: Final[Mapping[str, HoldReason]] = {LOCKED: "lock_busy", "job.package_held": "package_held", "job.no_space": "disk_full"}
+"""Error of a plan -> the reason for which its node is held."""
 
 
 class TargetLife:
@@ -101,6 +105,8 @@ class TargetLife:
                 pass  # nothing more is ordered in the name of somebody who may not
             case _ if job.state in TERMINAL:
                 self._after_job(target, job)
+            case "plan" | "patch" if self.r.state != "stopping":
+                self._set(target, words=job.words if job.phase == "waiting_lock" else "")
 
     def _rejudge(self, target: Target) -> None:
         """A late result says otherwise, once: then the target is watched like the others."""
@@ -147,10 +153,10 @@ class TargetLife:
     def _after_plan(self, target: Target, job: JobFacts) -> None:
         if self.r.state == "stopping":
             self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
-        elif self.r.state == "planning" and job.state in ("expired", *UNSURE) and target.plans < MOST_PLANS:
-            self._order_plan(target)  # a plan changes nothing, so one that got no answer is asked for again
+        elif self.r.state == "planning" and target.plans < MOST_PLANS and (job.state in ("expired", *UNSURE) or job.error == LOCKED):
+            self._order_plan(target)  # a plan changes nothing, so one that got no answer, or waited in vain, is asked for again
         elif job.state != "succeeded" or not job.plan_digest:
-            self._hold(target, "package_held" if job.error == "job.package_held" else "plan", job.words or "its plan could not be made")
+            self._hold(target, IN_THE_WAY.get(job.error, "plan"), job.words or "its plan could not be made")
         elif job.plan_fault:
             self._hold(target, "plan_refused", job.plan_fault)
         elif self.r.state == "planning":
@@ -221,6 +227,8 @@ class TargetLife:
             self._leave(target, "not_started", "expired" if job.state == "expired" else "cancelled", job.words or "its job did not start")
         elif job.error == "job.plan_changed":
             self._leave(target, "not_started", "plan_changed", "its plan changed between the plan and the start: nothing was done")
+        elif job.error == LOCKED and not job.changes:
+            self._leave(target, "not_started", "lock_busy", job.words)
         elif job.state == "succeeded":
             self._reboot_by_need(target._replace(changed=True), job)
         else:

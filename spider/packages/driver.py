@@ -228,6 +228,8 @@ class Driver:
     def _plan(self, task: Task, console: Console) -> Outcome:
         console.progress("plan")
         self._refreshed_at()
+        if wait_for_lock(self._backend, console):  # what its holder changes would outdate the plan
+            console.progress("plan")
         inventory = self._backend.inventory()
         check_names(self._backend, task.target, task.packages, inventory)
         plan = self._simulate(task.target, task.packages)
@@ -242,6 +244,8 @@ class Driver:
         # the plan is shown anyway
         check_held(task.target, plan, inventory)
         check_database(self._backend, inventory, task.packages if task.target == "remove" else ())
+        if plan.steps:
+            check_room(self._backend, plan)
         console.progress("check", 100, "", sentence("phase.planned", count=len(plan.steps)))
         return Outcome("succeeded", 0, 0, ())
 

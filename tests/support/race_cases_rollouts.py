@@ -83,16 +83,6 @@ async def _save_rollout(ground: Ground) -> Race:
     )
 
 
-@CASES.of("rollouts.tell")
-async def _tell(ground: Ground) -> Race:
-    details: dict[str, object] = {"name": "nights", "why": "the hub was away"}
-
-    async def held() -> object:
-        return {one.type for one in (await ground.store.log.events(SCOPE, 10)).items}
-
-    return Race(lambda: ground.store.rollouts.tell(1, "patch_missed", (), details), held, {"patch_missed"})
-
-
 @CASES.of("rollouts.expire_rollouts")
 async def _expire_rollouts(ground: Ground) -> Race:
     await ground.store.rollouts.create_rollout(SCOPE, await a_rollout(ground, state="stopped"))

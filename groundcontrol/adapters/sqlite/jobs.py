@@ -69,8 +69,8 @@ _NOT_ALLOWED: Final = (
 
 OpensWindow = Callable[[Tx, int, NodeId, Literal["job", "deployment"], str, str, str], None]
 """(transaction, organisation, node, origin, id and kind of the job or deployment, who ordered it)"""
-Waits = Callable[[Rows, Row], bool]
-"""Whether a queued job must still wait. The row has its org, id, action, and the tags of its node."""
+Waits = Callable[[Rows, Row, float], bool]
+"""Whether a queued job must still wait, at a time. The row has its org, id, action, and the tags of its node."""
 
 
 class SqliteJobs:
@@ -140,7 +140,7 @@ class SqliteJobs:
                 (row["batch"] is not None and open_of[row["org"]] >= at_once)
                 or not has_readable_order(row)
                 or not may_still_run(tx, row, now)
-                or self._waits(tx, row)
+                or self._waits(tx, row, now)
             ):
                 continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
             won = tx.execute(

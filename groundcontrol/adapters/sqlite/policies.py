@@ -21,6 +21,7 @@ from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.updates import HELD, PHASED, SUBJECT, kept_of, rows_of
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, OccurrenceState, PatchPolicy, PolicyId
+from groundcontrol.policies.store import Told
 from groundcontrol.policies.waves import WorkTime, WorkTimes
 from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
 
@@ -109,12 +110,18 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
         return states
 
     async def save_occurrence(
-        self, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None
+        self, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None, told: Told | None = None
     ) -> Occurrence:
-        return await self._writer.run(lambda tx: self.save_occurrence_in(tx, scope, before, after, considered_at))
+        return await self._writer.run(lambda tx: self.save_occurrence_in(tx, scope, before, after, considered_at, told))
 
     def save_occurrence_in(
-        self, tx: Tx, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None
+        self,
+        tx: Tx,
+        scope: Scope,
+        before: Occurrence | None,
+        after: Occurrence,
+        considered_at: float | None = None,
+        told: Told | None = None,
     ) -> Occurrence:
         """`save_occurrence` within a command."""
         key = (after.org, after.policy_id, after.due_at)
@@ -151,6 +158,8 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
             after.policy_id,
             {"due_at": after.due_at, "why": after.why, "rollout": after.rollout_id},
         )
+        if told is not None:
+            tell(tx, after.org, told.kind, self.load(tx, after.org, after.policy_id).report, told.details, told.severity)
         return stored
 
     # -- what decides -----------------------------------------------------------------------------

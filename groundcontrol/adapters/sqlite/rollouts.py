@@ -25,11 +25,11 @@ from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, S
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Actor, Scope, hub_scope
-from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Job, NewJob
 from groundcontrol.policies.model import role_of
 from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
+from groundcontrol.rollouts.reboots import MOST_S
 from groundcontrol.rollouts.report import reach_of
 from groundcontrol.rollouts.store import Begin, Keyed, Moved, Saved
 from spider.clock import Clock
@@ -63,9 +63,10 @@ _REBOOTS: Final = (
 )
 _REBOOTS_BY_HAND: Final = (
     "SELECT node.tags FROM job JOIN node ON node.no = job.node WHERE job.org = ? AND job.action = 'reboot'"
-    " AND job.state IN ('dispatched', 'accepted', 'running')"
+    " AND job.state IN ('dispatched', 'accepted', 'running') AND coalesce(job.started_at, job.not_after) > ?"
     " AND NOT EXISTS (SELECT 1 FROM rollout_job AS rj WHERE rj.org = job.org AND rj.job = job.id)"
 )
+"""Without those whose node can no longer be awaited: one that never comes back would block its role for ever."""
 _EXPIRE_AT_ONCE: Final = 50
 
 
@@ -89,6 +90,11 @@ class SqliteRollouts(ControlStore):
                 raise Conflict("this id of a roll-out was used before")
             return made
         if begin is not None:
+            policy = self._policies.row(tx, made.org, made.policy_id)
+            if policy is not None and policy["version"] != made.policy.version:
+                raise Conflict(
+                    "this patch policy was changed meanwhile: read it again"
+                )  # or a hub that has not read the edit would run without it
             self._policies.save_occurrence_in(tx, scope, begin.before, begin.after, begin.considered_at)
         tx.execute(
             "INSERT INTO rollout (org, id, policy, state, made_at, record, version, actor, idempotency_key, made) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
@@ -221,7 +227,7 @@ class SqliteRollouts(ControlStore):
         return await self._reader.run(query)
 
     async def role_reboots(self, rollout: Rollout) -> Mapping[str, int]:
-        return await self._reader.run(lambda rows: _role_reboots(rows, rollout))
+        return await self._reader.run(lambda rows: _role_reboots(rows, rollout, self._clock.now()))
 
     async def reboots_by_policy(self, org: int, nodes: Sequence[NodeId]) -> Mapping[NodeId, float]:
         sql = (
@@ -241,11 +247,6 @@ class SqliteRollouts(ControlStore):
         )
         found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, *grant_values(scope)))
         return {NodeId(row["node"]): str(json.loads(row["record"])["name"]) for row in found}
-
-    async def tell(
-        self, org: int, kind: str, channels: Sequence[str], details: dict[str, object], severity: Severity | None = None
-    ) -> None:
-        await self._writer.run(lambda tx: tell(tx, org, kind, channels, details, severity))
 
     @command
     def expire_rollouts(self, tx: Tx, before: float) -> int:
@@ -273,10 +274,10 @@ def _note_misses(tx: Tx, rollout: Rollout) -> tuple[tuple[NodeId, int], ...]:
     return tuple((NodeId(row["id"]), row["version"]) for row in found)
 
 
-def _role_reboots(rows: Rows, rollout: Rollout) -> Counter[str]:
+def _role_reboots(rows: Rows, rollout: Rollout, now: float) -> Counter[str]:
     """Reboots under way by role: those of other roll-outs, and those that people have ordered."""
     found = Counter(record_from_json(Target, row["record"]).role for row in rows.fetch_all(_REBOOTS, rollout.org, rollout.id))
-    for row in rows.fetch_all(_REBOOTS_BY_HAND, rollout.org):
+    for row in rows.fetch_all(_REBOOTS_BY_HAND, rollout.org, now - MOST_S):
         found[role_of(rollout.policy.role_tags, tags_of(row["tags"]))] += 1
     return found
 
@@ -288,7 +289,7 @@ def _check_slots(tx: Tx, to: Rollout, after: Stepped) -> None:
         return
     roles = {one.role for one in to.targets if one.node in ordered}
     own = Counter(one.role for one in to.targets if one.state == "running" and one.step == "reboot" and one.attempt)
-    elsewhere = _role_reboots(tx, to)
+    elsewhere = _role_reboots(tx, to, tx.now)
     if any(own[role] + elsewhere[role] > to.policy.max_per_role for role in roles):
         raise Conflict("another roll-out has begun a reboot in this role meanwhile: the next look tries again")
 

@@ -165,6 +165,22 @@ def test_a_lock_is_awaited_and_its_holder_named(stage: Stage) -> None:
     assert next(line["text"] for line in progress if line["phase"] == "waiting_lock") == "waiting for other (process 7)"
 
 
+def test_a_plan_waits_for_the_lock_since_its_holder_would_outdate_it(stage: Stage) -> None:
+    class Installing(FakePackageManager):
+        """Another program, which has the lock at first, installs all of it meanwhile."""
+
+        def lock(self) -> Lock | None:
+            found = super().lock()
+            self.plan = self.plan if found else Plan(())
+            return found
+
+    stage.paper = Installing(stage.paper.folder, UPGRADE)
+    stage.paper.locks = 2
+    assert stage.run("plan", {"for": "upgrade"}).state == "succeeded"
+    assert "waiting for other (process 7)" in (stage.jobs / stage.job / "progress").read_text()
+    assert stage.document("planned")["steps"] == []
+
+
 @pytest.mark.holds("SAFETY-96", "F-19")
 def test_a_lock_that_is_never_released_fails_the_job_and_names_its_holder(stage: Stage) -> None:
     stage.paper.locks = 1 << 30
@@ -293,6 +309,8 @@ def test_a_plan_without_enough_disk_space_is_refused(stage: Stage) -> None:
     check_room(stage.paper, UPGRADE._replace(installed_bytes=-5, download_bytes=-1))
     stage.paper.plan = UPGRADE._replace(download_bytes=1 << 60)
     assert stage.run("upgrade").error_code == "job.no_space"
+    assert stage.run("plan", {"for": "upgrade"}).error_code == "job.no_space", "the plan says so before anything starts"
+    assert stage.document("planned")["steps"], "and it is shown"
     assert stage.paper.ran == []
 
 
