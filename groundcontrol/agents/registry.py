@@ -72,9 +72,6 @@ class Registry:
         self._awaited: set[NodeId] = set()
         """Nodes online before the restart that have not reconnected and do not count as offline yet."""
         self._started = clock.monotonic()
-        self._started_at = clock.now()
-        self._heard: dict[NodeId, float] = {}
-        """Disconnected node -> the monotonic time at which it was heard last."""
         self._reconnect_s = reconnect_s
         self._store = store
         self._bus = bus
@@ -143,16 +140,6 @@ class Registry:
         if agent is not None:
             return self._clock.now() - agent.silent_s
         return disconnected.seen_at if disconnected is not None else node.last_seen_at
-
-    def away_s(self, node: Node) -> float:
-        """Seconds without a session, whatever the clock was set to since this hub started. 0: it is connected, or never was."""
-        if node.id in self._agents:
-            return 0.0
-        if node.id in self._heard:
-            return self._clock.monotonic() - self._heard[node.id]
-        if node.last_seen_at is None:
-            return 0.0
-        return max(0.0, self._started_at - node.last_seen_at) + self._clock.monotonic() - self._started
 
     def agent(self, node: NodeId) -> AgentSession | None:
         """The object that sends messages to a connected node; None: it is not connected."""
@@ -225,7 +212,7 @@ class Registry:
         self.values.forget(node)
         for nodes in (self._awaited, self._emitted_offline, self._emitted_online):
             nodes.discard(node)
-        for notes in (self._heard, self._disconnected, self._unsaved, self._ahead_emitted, self._suspected, self._unreported):
+        for notes in (self._disconnected, self._unsaved, self._ahead_emitted, self._suspected, self._unreported):
             notes.pop(node, None)
 
     # -- connect, disconnect ----------------------------------------------------------------------
@@ -243,7 +230,6 @@ class Registry:
         if before is not None:
             self.end(before, CLOSE_CLONE, "a newer session of this node took over")
         self._agents[node] = agent
-        self._heard.pop(node, None)
         agent.note_lost(self._unreported.pop(node, ()))
         for future in self._waiting.get(node, ()):
             if not future.done():
@@ -265,7 +251,6 @@ class Registry:
         self._awaited.discard(node)
         if agent.lost:
             self._unreported[node] = agent.take_lost()
-        self._heard[node] = self._clock.monotonic() - agent.silent_s
         self._disconnected[node] = _Disconnected(
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )

@@ -25,10 +25,6 @@ class Presence(Protocol):
         """Unix seconds; None: never."""
         ...
 
-    def away_s(self, node: Node) -> float:
-        """Seconds without a session, whatever the clock was set to meanwhile. 0: it is connected, or never was."""
-        ...
-
     def skew(self, node: NodeId) -> float | None:
         """Seconds by which the node's clock is ahead; None: unknown."""
         ...

@@ -32,6 +32,7 @@ from groundcontrol.rollouts.reboots import return_limit_s
 from groundcontrol.rollouts.soft import HISTORY, Grown
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.target_life import SETTLE_S
+from groundcontrol.schedules.dead_man import DeadMan
 from spider.clock import Clock
 from spider.wire.arg_kinds import MAIN_LANE
 from spider.wire.verbs import READONLY, REBOOT, VERBS, lane_of
@@ -63,6 +64,7 @@ class RolloutFacts:
         newest: NewestValues,
         health: NodeHealth,
         evidence: Evidence,
+        silences: DeadMan,
         watch_scale: float = 1.0,
     ) -> None:
         self._stores = stores
@@ -71,6 +73,7 @@ class RolloutFacts:
         self._newest = newest
         self._health = health
         self._evidence = evidence
+        self._silences = silences
         self._watch_scale = watch_scale
         self._work_times: dict[NodeId, tuple[float, WorkTimes]] = {}
         """Node -> until when it holds, in monotonic seconds, and how long its last jobs took."""
@@ -133,7 +136,7 @@ class RolloutFacts:
         return NodeFacts(
             hold=hold, until_at=until, expected_s=work_s(rollout.action or verb, times, reboots=reboots),
             reboot_s=reboot_s(times), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization),
-            online=online, reconnecting=self._presence.reconnecting(node.id), away_s=self._presence.away_s(node),
+            online=online, reconnecting=self._presence.reconnecting(node.id), away_s=self._silences.silent_s(node.id) or 0.0,
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=gates, baseline=evidence.baseline,
             looked=looked,

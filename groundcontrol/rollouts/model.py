@@ -256,7 +256,7 @@ class NodeFacts(NamedTuple):
     reconnecting: bool = False
     """The hub has just restarted, and it was connected before."""
     away_s: float = 0.0
-    """Since when the hub has heard nothing, in seconds."""
+    """For how many seconds it has been silent while a hub ran. 0: it is connected."""
     return_limit_s: float = 600.0
     """So long it may be away for a reboot."""
     heard_to: float = 0.0

@@ -9,12 +9,12 @@ from groundcontrol.jobs.coded_text import CodedText, coded_text
 from groundcontrol.jobs.model import Job, JobFilter
 from groundcontrol.jobs.plans import Report
 from groundcontrol.jobs.store import JobStore
-from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Node, Tri
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.rollouts.reboots import return_limit_s
 from groundcontrol.rollouts.views import RebootsView, RebootVerdict, RebootView
+from groundcontrol.schedules.dead_man import DeadMan
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Route
 from spider.wire.verbs import REBOOT
@@ -31,7 +31,7 @@ async def list_reboots(call: ApiRequest) -> RebootsView:
     page = await store.jobs(call.scope, MOST, None, node.id, JobFilter(action=REBOOT))
     reports = [await store.report(call.scope, job.id) if job.has_report else None for job in page.items]
     limit_s = await _limit_s(call, node)
-    overdue = call.services[Presence].away_s(node) >= limit_s
+    overdue = (call.services[DeadMan].silent_s(node.id) or 0.0) >= limit_s
     return RebootsView(
         limit_s=limit_s, reboots=[_view(job, report, overdue=overdue) for job, report in zip(page.items, reports, strict=True)]
     )

@@ -17,6 +17,7 @@ from groundcontrol.rollouts.reboots_api import REBOOT_ROUTES
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.status_api import STATUS_ROUTES
 from groundcontrol.rollouts.store import RolloutStore
+from groundcontrol.schedules.dead_man import DeadMan
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.services import Services, provide
 
@@ -29,7 +30,9 @@ def _evidence(services: Services) -> Evidence:
 
 
 def _facts(services: Services) -> RolloutFacts:
-    return RolloutFacts(services, services.clock, services[Presence], services[NewestValues], services[NodeHealth], services[Evidence])
+    return RolloutFacts(
+        services, services.clock, services[Presence], services[NewestValues], services[NodeHealth], services[Evidence], services[DeadMan]
+    )
 
 
 def _service(services: Services) -> RolloutService:

@@ -86,10 +86,6 @@ class PlayedFleet(DeadlineChecker):
     def last_seen(self, node: Node) -> float | None:
         return self.seen.get(node.id, node.last_seen_at)
 
-    def away_s(self, node: Node) -> float:
-        seen_at = self.last_seen(node)
-        return 0.0 if seen_at is None or node.id in self.connected else self.clock.now() - seen_at
-
     def see(self) -> None:
         """Note that the connected nodes are seen now."""
         self.seen.update(dict.fromkeys(self.connected, self.clock.now()))

@@ -105,10 +105,6 @@ class PlayedNodes:
     def last_seen(self, node: Node) -> float | None:
         return self.heard.get(node.id, node.last_seen_at)
 
-    def away_s(self, node: Node) -> float:
-        seen_at = self.last_seen(node)
-        return 0.0 if seen_at is None or node.id in self.connected else self._clock.now() - seen_at
-
     def skew(self, node: NodeId) -> float | None:
         return self.ahead.get(node)
 

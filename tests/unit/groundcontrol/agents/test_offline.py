@@ -14,7 +14,6 @@ from groundcontrol.agents.registry import OFFLINE_GRACE_S, SEEN_EVERY_S
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import StoreFull
 from groundcontrol.core.ids import NodeId
-from groundcontrol.nodes.model import Node
 from tests.support.lost_sessions import Agent, Hub
 
 FIRST, SECOND, THIRD = (NodeId(name) for name in ("first", "second", "third"))
@@ -58,16 +57,6 @@ async def test_a_node_that_returns_before_its_turn_is_not_reported_offline(hub: 
     assert hub.offline() == [FIRST, THIRD]
 
 
-async def test_a_node_is_away_as_long_as_it_was_not_heard_whatever_the_clock_says(hub: SlowHub) -> None:
-    first = cast("Node", SimpleNamespace(id=FIRST, last_seen_at=hub.clock.now()))
-    before = cast("Node", SimpleNamespace(id=NodeId("before"), last_seen_at=hub.clock.now() - OFFLINE_GRACE_S - 60.0))  # of the last hub
-    never = cast("Node", SimpleNamespace(id=NodeId("never"), last_seen_at=None))
-    hub.clock.jump(3600.0)
-    assert [hub.registry.away_s(node) for node in (first, before, never)] == [OFFLINE_GRACE_S, OFFLINE_GRACE_S + 60.0, 0.0]
-    hub.registry.add(cast("AgentSession", Agent(2, FIRST)))
-    assert hub.registry.away_s(first) == 0.0
-
-
 async def test_a_node_removed_before_its_turn_is_not_reported_offline(hub: SlowHub) -> None:
     hub.meanwhile = lambda: cast("None", hub.registry.close(SECOND))
     await hub.registry._emit_disconnected()
@@ -89,7 +78,7 @@ async def test_nothing_is_held_of_a_removed_node(hub: SlowHub, *, connected: boo
     await hub.registry.close(FIRST)
     held = {name: of for name, of in vars(hub.registry).items() if isinstance(of, dict | set)}
     assert [name for name, of in held.items() if FIRST in of] == []
-    assert [name for name, of in held.items() if SECOND in of] == ["_heard", "_emitted_offline", "_unsaved"]
+    assert [name for name, of in held.items() if SECOND in of] == ["_emitted_offline", "_unsaved"]
 
 
 async def test_a_node_that_left_again_gets_its_own_grace_time(hub: SlowHub) -> None:

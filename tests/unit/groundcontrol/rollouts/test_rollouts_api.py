@@ -21,6 +21,7 @@ from groundcontrol.rollouts.changes import changes_of
 from groundcontrol.rollouts.model import Facts, MakeJob, Rollout, RolloutId, Stepped
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.status import support_of
+from groundcontrol.schedules.dead_man import DeadMan
 from spider.wire.sentences import sentence
 from tests.support.factories import connect
 from tests.support.inprocess_hub import Client, TestHub
@@ -324,11 +325,13 @@ async def test_a_reboot_whose_node_stays_away_is_overdue_by_its_own_past(hub: Te
     assert (await admin.get(f"nodes/{node.id}/reboots")).json["limit_s"] == 270.0
     job = JobId((await admin.post(f"nodes/{node.id}/jobs", {"action": "reboot"})).json["id"])
     await hub.sql("UPDATE job SET state = 'running', started_at = ? WHERE id = ?", now, job)
-    await hub.sql("UPDATE node SET last_seen_at = ? WHERE id = ?", now - 271, node.id)
-    first = (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"][0]
-    assert (first["job_id"], first["verdict"]) == (str(job), "overdue")
-    await hub.sql("UPDATE node SET last_seen_at = ? WHERE id = ?", now - 200, node.id)
-    assert (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"][0]["verdict"] == "under_way"
+    silences, found = hub.services[DeadMan], []
+    for passes_s in (0.0, 270.0):
+        hub.clock.shift += passes_s
+        await silences.look()
+        first = (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"][0]
+        found.append((first["job_id"], first["verdict"]))
+    assert found == [(str(job), "under_way"), (str(job), "overdue")]
 
 
 async def test_going_on_before_its_start_leaves_a_roll_out_waiting(hub: TestHub) -> None:

@@ -22,7 +22,9 @@ from groundcontrol.rollouts.facts import RolloutFacts, too_young
 from groundcontrol.rollouts.looks import HostState
 from groundcontrol.rollouts.model import MakeJob, Rollout, Stepped
 from groundcontrol.rollouts.service import RolloutService
+from groundcontrol.rollouts.target_life import AWAY_S
 from groundcontrol.samples.model import StoredPack
+from groundcontrol.schedules.dead_man import DeadMan
 from spider.wire.orders import ACTION_LIMIT
 from spider.wire.verbs import REBOOT
 from tests.support.factories import connect, layout_row, pack_body
@@ -53,6 +55,20 @@ async def test_two_roll_outs_never_reboot_two_nodes_of_one_role(hub: TestHub) ->
     await hub.store.jobs.stop_job(SYSTEM, job)
     assert (await facts.read(second)).role_reboots == {}
     assert (await store.save_rollout(SYSTEM, second, rebooting(second))).jobs
+
+
+async def test_time_in_which_no_hub_ran_is_no_absence_of_a_node(hub: TestHub) -> None:
+    node, facts, silences = await hub.node("db-1"), hub.services[RolloutFacts], hub.services[DeadMan]
+    await connect(hub.store, node.id)
+    made, now = await a_rollout(hub, [node]), hub.clock.now()
+    await hub.sql("UPDATE node SET last_seen_at = ? WHERE id = ?", now - 900.0, node.id)
+    await hub.sql("INSERT INTO hub_absence (from_at, until_at) VALUES (?, ?)", now - 880.0, now)
+    away_s = []
+    for passes_s in (0.0, AWAY_S):
+        hub.clock.shift += passes_s
+        await silences.look()
+        away_s.append((await facts.read(made)).nodes[node.id].away_s)
+    assert away_s[0] < AWAY_S <= away_s[1]
 
 
 @pytest.mark.holds("SAFETY-105")
