@@ -23,6 +23,14 @@ class ClaimedJob(NamedTuple):
     session: Session
 
 
+class MovedLimit(NamedTuple):
+    """Another `not_after` of a job."""
+
+    job: JobId
+    before: float
+    after: float
+
+
 class JobStore(Protocol):
     async def create_job(self, scope: Scope, job: NewJob, idempotency_key: str | None) -> Job:
         """Create a job. A repeated (actor, key) returns the first job.
@@ -80,6 +88,14 @@ class JobStore(Protocol):
 
     async def overdue(self, now: float) -> Sequence[Job]:
         """Queued or dispatched jobs whose `not_after` has passed."""
+        ...
+
+    async def waiting(self) -> Sequence[Job]:
+        """All queued or dispatched jobs."""
+        ...
+
+    async def move_limits(self, moves: Sequence[MovedLimit]) -> None:
+        """Change the `not_after` of those of these jobs that are queued or dispatched, and have the former one still."""
         ...
 
     async def stopping(self) -> Sequence[Job]:

@@ -22,6 +22,7 @@ from groundcontrol.core.bus import Bus, Changed, JobPoke, Topic
 from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import hub_scope
+from groundcontrol.core.steady_clock import JUMP_S
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.inbox import PASSING_ERRORS, Inbox, JobRecorder
@@ -49,7 +50,7 @@ from groundcontrol.jobs.model import (
 )
 from groundcontrol.jobs.orders import KEYS_CHANGE_S, NotAccepted, OrderSender
 from groundcontrol.jobs.reboot_after import decide_reboot
-from groundcontrol.jobs.store import JobStore
+from groundcontrol.jobs.store import JobStore, MovedLimit
 from groundcontrol.nodes.model import Session
 from spider.clock import Clock
 from spider.logs import event
@@ -69,6 +70,7 @@ POKES: Final = 1024
 REKEYS_LOOKED_AT: Final = 20
 """Queued `rekey` jobs of a cloned node that are claimed in one sweep."""
 CLONED: Final = "a second machine uses the keys of this node, so nothing runs there until the node has new keys (stardust rekey)"
+ABSENT: Final = "the node was not connected, or busy, until the time in which the job could start was over"
 UNANSWERED_S: Final = 60.0
 """How long a sent job still waits for the node's answer after its `not_after`, also where the hub's clock was set past it."""
 PROGRESS_EVERY_S: Final = 0.5
@@ -96,6 +98,10 @@ class JobTracker:
         self._orders = orders
         self.recorder = JobRecorder(store, bus, clock, refusals, orders.settled)
         self._at_once = at_once
+        self._clock_looked: tuple[float, float] | None = None
+        """The wall clock and the monotonic clock at the last sweep; None: there was none."""
+        self._inherited: frozenset[JobId] = frozenset()
+        """Jobs that waited at the first sweep. A process before this one made them, perhaps by a clock that was set before this one began."""
         self._overdue_since: dict[JobId, float] = {}
         """Job past its `not_after` -> the monotonic time of the sweep that saw it first."""
         self._inboxes: dict[AgentSession, Inbox] = {}
@@ -124,9 +130,31 @@ class JobTracker:
             await self._log_errors(self._sweep_once())
 
     async def _sweep_once(self) -> None:
+        await self._follow_clock()  # if this fails, nothing may be judged by the time
         if await self._store[JobStore].any_open():  # without open jobs, the steps would only cost queries
             for step in (self._cancel_unauthorized, self._take, self._send_again, self._stop, self._expire):
                 await self._log_errors(step())
+
+    async def _follow_clock(self) -> None:
+        """Where the wall clock was set, move the limits of waiting jobs with it, so that they wait as long as was meant.
+
+        A process that was suspended with its machine cannot tell this from a clock that was set.
+        """
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        if self._clock_looked is None:
+            self._inherited = frozenset(job.id for job in await self._store[JobStore].waiting())
+            self._clock_looked = now, monotonic
+        passed_s = monotonic - self._clock_looked[1]
+        set_by_s = now - self._clock_looked[0] - passed_s
+        if abs(set_by_s) > JUMP_S:
+            moves = [
+                MovedLimit(job.id, job.not_after, job.not_after + set_by_s)
+                for job in await self._store[JobStore].waiting()
+                if job.id not in self._inherited and not now - passed_s < job.created_at <= now  # made by the new time
+            ]
+            await self._store[JobStore].move_limits(moves)
+            event(log, "job_limits_moved", jobs=len(moves), by_s=round(set_by_s))
+        self._clock_looked = now, monotonic
 
     async def _log_errors(self, work: Awaitable[None]) -> None:
         """Await `work` and log its error: the next sweep does the same work again."""
@@ -215,8 +243,7 @@ class JobTracker:
                 session = self._registry.current(job.node_id)
                 left_behind = session is not None and self._orders.left_behind(session)
                 cloned = self._registry.is_cloned(job.node_id)
-                absent = f"the node was not connected, or busy, for {(job.not_after - job.created_at) / 60:.0f} minutes"
-                why = NOT_BACK if left_behind else CLONED if cloned else absent
+                why = NOT_BACK if left_behind else CLONED if cloned else ABSENT
                 await self._close(job, "expired", JobError("job.expired", f"{why}: nothing was done"))
             elif (refusal := self._orders.final_refusal(job.id)) is not None:
                 await self._close(job, "expired", refusal_error(refusal.answer, refusal.why))

@@ -164,6 +164,7 @@ async def _read(ground: Ground) -> None:
     await store.batches.batches(SCOPE, 5)
     await store.batches.batch(SCOPE, made.id)
     await store.batches.jobs_of(SCOPE, made.id)
+    await store.jobs.waiting()
     await store.deliveries.attempts(SCOPE, [DeliveryId(some)])
     await store.deliveries.event_to_send(1, EventId(some))
     await store.deliveries.held(1, "quiet_hours")

@@ -103,6 +103,7 @@ async def test_lists_and_sweeps_use_indexes(
     await store.deployments.expire(clock.now())
     await store.jobs.any_open()
     await store.jobs.overdue(clock.now())
+    await store.jobs.waiting()
     await store.jobs.stopping()
     await store.jobs.take(None, [session], clock.now())
     assert faults(statements) == []

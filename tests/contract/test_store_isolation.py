@@ -34,7 +34,7 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "metrics": "append begin_session check_chunks compact drop_node expire gaps hot_hours latest merge pending_merges read read_rollups save_schema sizes unreadable window",
     "node_logs": "add_lines lines",
     "process_history": "expire_readings reading save_reading",
-    "jobs": "advance any_open append_output cancel_unauthorized expire last_ended open_jobs output_digest overdue save_plan save_report stopping take unaccepted unfinished",
+    "jobs": "advance any_open append_output cancel_unauthorized expire last_ended move_limits open_jobs output_digest overdue save_plan save_report stopping take unaccepted unfinished waiting",
     "deployments": "expire unfinished_deployments",
     "secrets": "create_keyring credentials keyring secret secrets",
     "users": "clear_attempts create_first_admin lookup_login open_session refresh_session reserve_attempt revoke_session save_password set_up step_up user user_by_name",

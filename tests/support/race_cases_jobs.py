@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from groundcontrol.deployments.model import MOST_OPEN, Invite
-from groundcontrol.jobs.model import JobUpdate
+from groundcontrol.jobs.model import START_LIMIT_S, JobUpdate
+from groundcontrol.jobs.store import MovedLimit
 from groundcontrol.nodes.model import Node
 from spider.wire.ids import new_random_id
 from tests.support.factories import (
@@ -49,6 +50,23 @@ async def _output_digest(ground: Ground) -> Race:
         return await store.jobs.output_digest(job.id)
 
     return Race(held, held, (5, hashlib.sha256(b"hello").hexdigest()))
+
+
+@CASES.of("jobs.move_limits")
+async def _move_limits(ground: Ground) -> Race:
+    """A repeated move does not move again. Neither does one of a job that was handed over meanwhile, or that has ended."""
+    store, now = ground.store, ground.now
+    session = await ground.session()
+    ended, sent, waiting = [await store.jobs.create_job(SCOPE, new_job(session.node, now), None) for _ in range(3)]
+    await store.jobs.take([ended.id], [session], now)
+    await store.jobs.advance(ended.id, "failed", session, JobUpdate())
+    await store.jobs.take([sent.id], [session], now)
+    moves = [MovedLimit(one.id, one.not_after, one.not_after + 60.0) for one in (ended, sent, waiting)]
+
+    async def held() -> object:
+        return [(await store.jobs.job(SCOPE, one.id)).not_after - now for one in (ended, sent, waiting)]
+
+    return Race(lambda: store.jobs.move_limits(moves), held, [START_LIMIT_S, START_LIMIT_S, 3660.0])
 
 
 @CASES.of("jobs.expire")

@@ -41,7 +41,7 @@ from groundcontrol.jobs.model import (
     never_ran,
 )
 from groundcontrol.jobs.plans import Plan, PlanPart, Report
-from groundcontrol.jobs.store import CURRENT_MOST, ClaimedJob
+from groundcontrol.jobs.store import CURRENT_MOST, ClaimedJob, MovedLimit
 from groundcontrol.nodes.model import Session
 
 _EXPIRE_BATCH: Final = 200
@@ -213,6 +213,17 @@ class SqliteJobs:
     async def overdue(self, now: float) -> Sequence[Job]:
         where = "WHERE job.state IN ('queued', 'dispatched') AND job.not_after < ? ORDER BY job.id"
         return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where, now))]
+
+    async def waiting(self) -> Sequence[Job]:
+        where = "WHERE job.state IN ('queued', 'dispatched') ORDER BY job.id"
+        return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where))]
+
+    @command
+    def move_limits(self, tx: Tx, moves: Sequence[MovedLimit]) -> None:
+        tx.execute_many(
+            "UPDATE job SET not_after = ? WHERE id = ? AND not_after = ? AND state IN ('queued', 'dispatched')",
+            [(one.after, one.job, one.before) for one in moves],
+        )
 
     async def stopping(self) -> Sequence[Job]:
         where = "WHERE job.stop = 'asked' AND job.state IN ('dispatched', 'accepted', 'running') ORDER BY job.id"

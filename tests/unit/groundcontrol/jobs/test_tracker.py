@@ -15,10 +15,10 @@ import pytest
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
-from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.jobs.inbox import Inbox
-from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate, NewJob
+from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate
 from groundcontrol.jobs.orders import RETRY_EVERY_S, STOP_CORRECTIONS, NotAccepted
 from groundcontrol.jobs.service import ROUND_S
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S
@@ -26,7 +26,7 @@ from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, S
 from spider.clock import SystemClock
 from spider.jobs.follower import Send
 from spider.jobs.tracker import Jobs
-from spider.wire.ids import new_random_id, new_time_id
+from spider.wire.ids import new_random_id
 from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.orders import ORDER_TIME, issue_time
 from spider.wire.proof import node_keys
@@ -86,14 +86,53 @@ async def test_an_unexpected_error_in_sending_one_job_does_not_affect_the_others
     assert [agent.started for agent in agents] == [[], [second.id]]
 
 
-async def test_an_expired_job_of_a_large_batch_names_its_own_start_limit(bench: Bench) -> None:
-    now, request = bench.clock.now(), JobRequest("upgrade")
-    job = await bench.store.jobs.create_job(SYSTEM, NewJob(JobId(new_time_id(now)), bench.node, request, now, now + 2400.0), None)
-    bench.clock.advance(2401)
-    await bench.tracker._expire()
-    ended = await bench.store.jobs.job(SYSTEM, job.id)
-    assert ended.error is not None
-    assert ended.error.message == "the node was not connected, or busy, for 40 minutes: nothing was done"
+async def test_a_waiting_job_expires_when_its_time_has_passed_whatever_the_clock_was_set_to(bench: Bench) -> None:
+    """Set ahead, back, to and fro; each time with a job that is made after the clock was set and before the hub has seen that."""
+    for jumps in ([1200.0], [-1200.0], [1200.0, -1200.0], [-1200.0, 1200.0], [4 * 365 * 86_400.0]):
+        await bench.tracker._sweep_once()
+        jobs = [await bench.order()]
+        bench.clock.advance(1.0)
+        await bench.tracker._sweep_once()
+        for jump_s in jumps:
+            bench.clock.jump(jump_s)
+            bench.clock.advance(1.0)
+            jobs.append(await bench.order())
+            bench.clock.advance(1.0)
+            await bench.tracker._sweep_once()
+        bench.clock.advance(START_LIMIT_S - 4.0 * len(jumps))
+        await bench.tracker._sweep_once()
+        assert {await bench.state(job) for job in jobs} == {("queued", "")}, jumps
+        bench.clock.advance(4.0 * len(jumps))
+        await bench.tracker._sweep_once()
+        assert {await bench.state(job) for job in jobs} == {("expired", "job.expired")}, jumps
+
+
+async def test_a_job_of_before_a_restart_gets_no_more_time_by_a_clock_that_is_corrected_after_it(bench: Bench) -> None:
+    """A machine without a clock of its own, which was off for an hour."""
+    job = await bench.order()
+    await bench.tracker._sweep_once()
+    bench.clock.jump(3600.0)
+    await bench.tracker._sweep_once()
+    assert await bench.state(job) == ("expired", "job.expired")
+
+
+async def test_no_job_expires_by_a_clock_that_was_set_while_the_store_refuses_to_move_its_limit(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_moves: object) -> None:
+        raise StoreFull("no space")
+
+    await bench.tracker._sweep_once()
+    job = await bench.order()
+    bench.clock.jump(1200.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store.jobs, "move_limits", fails)
+        for _ in range(2):
+            with pytest.raises(StoreFull):
+                await bench.tracker._sweep_once()
+    await bench.tracker._sweep_once()
+    assert (await bench.store.jobs.job(SYSTEM, job.id)).not_after == job.not_after + 1200.0
+    assert await bench.state(job) == ("queued", "")
 
 
 @pytest.mark.holds("S-42")
