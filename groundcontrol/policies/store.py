@@ -37,6 +37,10 @@ class PolicyStore(Records[PatchPolicy], Protocol):
         """Resume the policies that a restore paused. Returns: how many."""
         ...
 
+    async def rewind_policy(self, org: int, policy: PolicyId) -> None:
+        """Judge the times ahead once more that were missed while the clock was ahead, so that no policy rests until then."""
+        ...
+
     async def occurrences(self, org: int, policy: PolicyId, since: float) -> Sequence[Occurrence]:
         """The stored ones from a time on, oldest first. An occurrence that nothing was decided about is not stored."""
         ...

@@ -18,7 +18,7 @@ from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.calendar import Span, ZoneUnknown, local_text
 from groundcontrol.policies.choosing import choose
-from groundcontrol.policies.model import SHORTEST_S, Occurrence, Pair, PatchPolicy
+from groundcontrol.policies.model import LATE_S, SHORTEST_S, Occurrence, Pair, PatchPolicy
 from groundcontrol.policies.preview import place_of
 from groundcontrol.policies.service import all_nodes, own_machine_id
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore, Told
@@ -151,6 +151,9 @@ class RolloutService:
         if not policy.fires:
             return
         store = self._stores[PolicyStore]
+        if policy.considered_at > now + LATE_S:
+            await store.rewind_policy(policy.org, policy.id)
+            return
         if not await store.may_act(policy.org, policy.owner_id, "patch.run", NodeId(""), (), 0.0):
             why = f"its owner {policy.owner} may not run it any more; an admin must take it over"
             await store.pause_policy(policy.org, policy.id, "owner", {"name": policy.name, "why": why, "policy": policy.id})

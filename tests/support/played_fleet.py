@@ -18,6 +18,7 @@ from groundcontrol.rollouts.evidence import Evidence, Seen
 from groundcontrol.rollouts.model import Rollout, Target
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import Grown
+from groundcontrol.schedules.dead_man import DeadMan
 from tests.support.factories import connect
 from tests.support.inprocess_hub import Answer, TestHub
 
@@ -83,6 +84,7 @@ class PlayedFleet:
         """Let time pass, then let the hub look, some times."""
         for _ in range(times):
             self.hub.clock.shift += seconds
+            await self.hub.services[DeadMan].look()
             await self.service.sweep()
 
     async def watched(self) -> None:

@@ -40,6 +40,18 @@ async def _pause_policy(ground: Ground) -> Race:
     return Race(lambda: store.pause_policy(1, made.id, "owner"), held, "owner", ("patch_policy.pause",))
 
 
+@CASES.of("policies.rewind_policy")
+async def _rewind_policy(ground: Ground) -> Race:
+    store = ground.store.policies
+    made = await store.create(SCOPE, a_policy(ground.now, "nights", considered_at=ground.now + 86_400))
+    await store.save_occurrence(SCOPE, None, Occurrence(made.id, 1, ground.now + 3600, ground.now + 7200, "missed"))
+
+    async def held() -> object:
+        return (await store.get(SCOPE, made.id)).considered_at <= ground.now + 3600, await store.occurrences(1, made.id, 0)
+
+    return Race(lambda: store.rewind_policy(1, made.id), held, (True, []), ("patch_policy.rewind",))
+
+
 @CASES.of("policies.resume_policies")
 async def _resume_policies(ground: Ground) -> Race:
     store = ground.store.policies

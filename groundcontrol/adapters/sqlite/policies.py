@@ -90,6 +90,15 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
             self._chain.write(tx, scope, "patch_policy.resume", "all", {"count": count})
         return count
 
+    @command
+    def rewind_policy(self, tx: Tx, org: int, policy: PolicyId) -> None:
+        won = tx.execute(
+            "UPDATE patch_policy SET considered_at = ? WHERE org = ? AND id = ? AND considered_at > ?", tx.now, org, policy, tx.now
+        )
+        if won:
+            tx.execute("DELETE FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at > ? AND state = 'missed'", org, policy, tx.now)
+            self._chain.write(tx, hub_scope(org), "patch_policy.rewind", policy, {"why": "the clock of the hub was ahead"})
+
     # -- occurrences -----------------------------------------------------------------------------
 
     async def occurrences(self, org: int, policy: PolicyId, since: float) -> Sequence[Occurrence]:

@@ -355,3 +355,20 @@ async def test_words_name_no_server_that_the_caller_may_not_see(hub: TestHub) ->
         assert (await limited.get(f"rollouts/{one.id}")).json["words"] == seen
         assert [row["words"] for row in (await limited.get("rollouts")).json["rollouts"] if row["id"] == one.id] == [seen]
         assert (await admin.get(f"rollouts/{one.id}")).json["words"] == words
+
+
+async def test_a_sensitive_token_runs_what_was_saved_and_no_token_saves_or_approves(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    policy = (await admin.post("patch-policies", POLICY)).json
+    one_off = {"name": "now", "select": {"nodes": [node.id]}}
+    for sensitive, refused in ((False, "auth.step_up_required"), (True, "")):
+        token = await admin.post("tokens", {"name": f"ci {sensitive}", "role": "operator", "days": 1, "sensitive": sensitive})
+        bot = hub.anonymous()
+        bot.bearer = token.json["token"]
+        for body in ({"policy_id": policy["id"]}, one_off):
+            made = await bot.post("rollouts", body)
+            assert (made.status, made.json.get("code", "")) == (403 if refused else 202, refused)
+        approval = f"patch-policies/{policy['id']}/occurrences/{policy['next_at']:.0f}/approve"
+        for answer in (await bot.post("patch-policies", {**POLICY, "name": "other"}), await bot.post(approval)):
+            assert (answer.status, answer.json["code"]) == (403, "auth.forbidden")

@@ -99,6 +99,24 @@ async def test_case_4_a_node_a_day_away_is_patched_at_that_time_of_its_own_zone(
     assert (begun["east"][11:], int(begun["east"][8:10]) <= 7) == ("02:30", True)
 
 
+async def test_case_6_a_clock_that_was_a_month_ahead_fires_nothing_and_misses_no_time_once_it_is_right(
+    hub: TestHub, fleet: PlayedFleet
+) -> None:
+    await fleet.node("web-1")
+    policy = await fleet.made(**DAILY)
+    hub.clock.wrong = 30 * DAY
+    await fleet.look(1.0, 2)
+    hub.clock.wrong = 0.0
+    await fleet.look(1.0, 2)
+    assert await fleet.rollouts() == []
+    assert (await fleet.get("patch-policies"))["patch_policies"][0]["next_at"] == policy["next_at"]
+    for night in range(2):
+        fleet.go_to(policy["next_at"] + night * DAY)
+        await fleet.look(1.0, 2)
+        assert len(await fleet.rollouts()) == night + 1
+        await fleet.end("web-1", "plan", steps=())
+
+
 @pytest.mark.parametrize("zone", ["UTC", "node"])
 async def test_case_8_a_node_that_is_back_in_time_is_patched_and_a_later_one_in_its_next_window(fleet: PlayedFleet, zone: str) -> None:
     for name in ("web-1", "late", "gone"):
