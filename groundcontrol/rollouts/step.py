@@ -26,14 +26,12 @@ from groundcontrol.rollouts.model import (
     Target,
     Tell,
 )
-from groundcontrol.rollouts.target_life import TargetLife, job_step
+from groundcontrol.rollouts.target_life import SOON_S, TargetLife, job_step
 
 CLEAR_S: Final = 180.0
 """A hold ends after so long without a gate that is not clear."""
 WORSE_S: Final = 600.0
-"""One canary that is worse for so long stops the roll-out."""
-SOON_S: Final = 300.0
-"""... if its rise began within so long after its work. What begins later is as likely a burst, and a person decides."""
+"""One canary that is worse for so long stops the roll-out, if its rise began within `SOON_S`."""
 ALONE_S: Final = 600.0
 """One node alone holds the roll-out once it has been worse, and its watch has grown, for so long. Until then its watch is what is waited for."""
 CONFIRM_S: Final = 30.0

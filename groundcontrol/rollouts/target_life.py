@@ -25,12 +25,15 @@ from groundcontrol.rollouts.model import (
     TargetState,
     TargetStep,
 )
+from groundcontrol.rollouts.soft import METRICS
 from spider.wire.verbs import PLAN, REBOOT
 
 SETTLE_S: Final = 60.0
 """Hard gates count from here on."""
 GROW_S: Final = 900.0
 """A watch that ends while something is not clear grows by so much at most."""
+SOON_S: Final = 300.0
+"""A rise that began within so long after the work is hardly a burst, which comes at any time: its watch does not end before it is judged."""
 NODE_AWAY: Final = "node_away"
 REBOOT_OVERDUE: Final = "reboot_overdue"
 AWAY_S: Final = 300.0
@@ -377,6 +380,9 @@ class TargetLife:
             return
         if not bad and was_worse and self.r.worse_since is not None and watched < self._needed_s(target) + GROW_S:
             return  # it must stay clear for a while, or a single clear look would end a watch that found something
+        risen = [one for one in gates if one.gate in METRICS and one.verdict == "already" and one.since_at - settled <= SOON_S]
+        if not bad and not self.r.observes and any(not self._overridden(target.wave, one.gate) for one in risen):
+            return  # a watch of five minutes would be over before a rise has lasted as long as it must
         if not bad or self.r.observes:
             self._set(
                 target,

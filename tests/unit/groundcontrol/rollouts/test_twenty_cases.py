@@ -332,6 +332,21 @@ def test_one_witness_holds_once_something_would_start() -> None:
     assert trial.of("c").state == "running", "it has been clear for three minutes"
 
 
+@pytest.mark.parametrize(("after_s", "waits"), [(140.0, True), (310.0, False)])
+def test_a_short_watch_does_not_end_while_a_rise_that_began_soon_is_too_young_to_be_judged(after_s: float, waits: bool) -> None:
+    trial = Trial("a", "b", watch_s=300)
+    trial.look()
+    trial.patched("a")
+    trial.look(after_s)
+    risen = Gate("cpu", "", "already", "CPU is 15.0 points above its past and its peers, limit 10", trial.now, 15.0, 10.0, soft=True)
+    trial.set("a", gates=(risen,))
+    trial.watched(400 - after_s)
+    assert (trial.of("a").state, trial.of("b").state) == (("running", "pending") if waits else ("passed", "running"))
+    trial.set("a", gates=())
+    trial.look(10)
+    assert trial.of("a").state == "passed"
+
+
 def test_a_burst_that_is_over_within_the_watch_holds_nothing() -> None:
     trial = Trial("a", "b", "c", "d", "e", watch_s=900)
     trial.look()
