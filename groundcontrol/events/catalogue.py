@@ -46,7 +46,7 @@ class EventType(NamedTuple):
     severity: Severity = "info"
     """The severity of an event that does not give its own."""
     key: tuple[str, ...] = ()
-    """The details that name the object of an event."""
+    """The details that name the object of an event: texts, numbers or lists of texts."""
     window_s: float = WINDOW_S
     """Equal events of a node and object within so many seconds share a row and are counted; 0: each event has its own row."""
 
@@ -108,7 +108,7 @@ ROWS: Final = (
     EventType("listener_removed", "host", "{name} no longer listens on port {port}", key=("protocol", "address", "port")),
     EventType("log_flood", "host", "{unit} floods the log of {name}", "warning", ("unit",)),
     EventType("login_root", "host", "root logged in on {name}", key=("address",)),
-    EventType("packages_changed", "packages", "packages changed on {name}: {count}", window_s=60.0),
+    EventType("packages_changed", "packages", "packages changed on {name}: {count}", key=("packages",), window_s=60.0),
     EventType("packages_broken", "packages", "{name} has broken packages", "warning"),
     EventType("updates_found", "packages", "updates for {name}: {total}", window_s=60.0),
     EventType("security_updates_found", "packages", "security updates for {name}: {security}", "warning", window_s=60.0),

@@ -50,7 +50,7 @@ def new_event(
     """
     row = known_type(kind)
     facts = dict(details or {})
-    thing = custom_name(facts) if kind == CUSTOM else "/".join(str(facts[key]) for key in row.key if facts.get(key) not in (None, ""))
+    thing = custom_name(facts) if kind == CUSTOM else "/".join(_words(facts[key]) for key in row.key if facts.get(key) not in (None, ""))
     if source == "hub" and name:
         facts.setdefault("name", name)
     received = at if received_at is None else received_at
@@ -59,6 +59,10 @@ def new_event(
         clean(message or words(row, facts, name), MAX_MESSAGE_CHARS), facts, clean(thing, MAX_OBJECT_CHARS), received, 1, at,
         received - at > RETRO_S, row.window_s, reported_as,
     )  # fmt: skip
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def checked_details(given: Mapping[str, object]) -> dict[str, object]:

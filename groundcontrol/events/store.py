@@ -35,11 +35,19 @@ class LogStore(Protocol):
         ...
 
     async def events_of(
-        self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
+        self,
+        scope: Scope,
+        nodes: Collection[NodeId],
+        span: tuple[float, float],
+        limit: int,
+        *,
+        without: Collection[str],
+        fleet: bool,
+        types: Collection[str] = (),
     ) -> Sequence[Event]:
         """The newest events of these nodes between two times, newest first.
 
-        Args: span: Unix seconds. without: types to leave out. fleet: include events of no node.
+        Args: span: Unix seconds. without: types to leave out. fleet: include events of no node. types: only these; empty: every type.
         """
         ...
 

@@ -6,9 +6,11 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import BatchId, JobId, NodeId
+from groundcontrol.core.text import clean
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from spider.wire.arg_kinds import ArgKind
+from spider.wire.events import MAX_DETAIL_CHARS
 from spider.wire.verbs import VERBS
 
 JobState = Literal[
@@ -211,6 +213,8 @@ class JobFilter(NamedTuple):
     """Whether plans are included."""
     folded: bool = False
     """For each batch, only the newest job that passes the other conditions."""
+    changed_between: tuple[float, float] | None = None
+    """Only jobs that ended between these times (Unix seconds) and changed packages."""
 
 
 class NewJob(NamedTuple):
@@ -290,6 +294,8 @@ def job_event(job: Job, name: str, at: float) -> Event | None:
     if job.state not in TERMINAL and job.state != "running":
         return None
     details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}
+    if job.args:
+        details["args"] = clean(", ".join(job.args), MAX_DETAIL_CHARS)
     if job.batch_id is not None:
         details["batch"] = job.batch_id
     if job.error is not None:

@@ -43,7 +43,8 @@ MOST_AGE_DAYS: Final = 365
 _GLOB: Final = re.compile(r"[A-Za-z0-9@._+:*?-]{1,128}\Z")
 _ACTION: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _KERNEL: Final = re.compile(
-    r"(linux-(image|headers|modules|generic|virtual|kbuild|libc-dev|tools).*|kernel(-.*)?|linux(-lts|-zen|-hardened|-virt)?)\Z"
+    r"(linux-(image|headers|modules|generic|virtual|kbuild|libc-dev|tools).*|kernel(-.*)?|linux(-lts|-zen|-hardened|-virt|-rt|-rt-lts)?"
+    r"|(proxmox|pve)-kernel.*|raspberrypi-kernel)\Z"
 )
 
 

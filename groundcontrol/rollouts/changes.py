@@ -5,14 +5,18 @@ A rank says that something happened before, and how near to it. It never says th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import Job
 from groundcontrol.nodes.processes import ProcessReading
+from groundcontrol.policies.model import is_kernel
+from spider.wire.arg_kinds import PACKAGES
+from spider.wire.verbs import VERBS
 
 ChangeKind = Literal["package", "unit", "kernel", "boot", "mount", "listener", "agent", "policy", "job", "alert", "rollout", "file"]
 KINDS: Final = get_args(ChangeKind)
@@ -27,7 +31,10 @@ _KIND_OF: Final[dict[str, ChangeKind]] = {
     "rollout_started": "rollout", "rollout_stopped": "rollout", "rollout_succeeded": "rollout", "rollout_expired": "rollout",
 }  # fmt: skip
 _RESTARTS: Final = frozenset[ChangeKind]({"unit", "boot"})
+_OF_RPM: Final = re.compile(r"\.(noarch|x86_64(_v\d)?|i[3-6]86|aarch64|armv\w+|ppc64(le)?|s390x?|riscv64|loongarch64|mips\w*)\Z")
 MOST_RISEN: Final = 3
+TOLD_LATE_S: Final = 300.0
+"""A node tells of changed packages at most so long after the job that changed them has ended."""
 
 
 class Change(NamedTuple):
@@ -45,13 +52,19 @@ class Change(NamedTuple):
     """Of a ranked change: why it stands there."""
 
 
+def types_of(kind: str | None) -> frozenset[str]:
+    """The types of events that tell of changes of a kind; None: of any."""
+    wanted = "package" if kind == "kernel" else kind
+    return frozenset(name for name, one in _KIND_OF.items() if wanted in (None, one))
+
+
 def changes_of(events: Sequence[Event], jobs: Sequence[Job], kind: str | None = None) -> list[Change]:
-    """Newest first. A package that a job changed has its versions; the event that only counts packages is left out beside it."""
+    """Newest first. A package that a job names is not listed a second time because the node tells of it too."""
     found = [
         Change(
             job.node_id,
             job.ended_at or job.created_at,
-            "kernel" if _is_kernel(one.package) else "package",
+            _package_kind(one.package),
             one.package,
             one.before,
             one.after,
@@ -61,25 +74,67 @@ def changes_of(events: Sequence[Event], jobs: Sequence[Job], kind: str | None = 
         for job in jobs
         for one in job.changes
     ]
-    spans = [(job.node_id, job.started_at or job.created_at, job.ended_at or job.created_at) for job in jobs if job.changes]
     for event in events:
         what = _KIND_OF.get(event.type)
-        if what is None or (
-            event.type == "packages_changed" and any(node == event.node_id and a <= event.at <= b + 300 for node, a, b in spans)
-        ):
-            continue
-        details = event.details
-        thing = str(
-            details.get("rule") or event.object or details.get("action") or details.get("name") or ""
-        )  # the object of an alert is its id
-        job = details.get("job")
-        found.append(Change(event.node_id, event.at, what, thing, "", event.type, "event", job if isinstance(job, str) else None))
+        if what == "package":
+            found += _packages(event, _named_by_jobs(event, jobs))
+        elif what is not None:
+            job = event.details.get("job")
+            found.append(
+                Change(event.node_id, event.at, what, _object(event), "", event.type, "event", job if isinstance(job, str) else None)
+            )
     wanted = [one for one in found if kind is None or one.kind == kind]
     return sorted(wanted, key=lambda one: one.at, reverse=True)[:MOST]
 
 
-def _is_kernel(package: str) -> bool:
-    return package.startswith(("linux-image", "kernel"))
+def _object(event: Event) -> str:
+    details = event.details
+    if action := details.get("action"):
+        verb, args = VERBS.get(str(action)), details.get("args")
+        return str(action) if not args or verb is None or verb.kind is PACKAGES else f"{action} {args}"  # packages have rows of their own
+    # The object of an alert is its id. In an event of the hub about a node, `name` is that of the node.
+    name = details.get("name") if event.node_id is None or event.source != "hub" else None
+    return str(details.get("rule") or event.object or name or "")
+
+
+def _packages(event: Event, of_jobs: frozenset[str]) -> Iterator[Change]:
+    """A row for each package that the event names, and one for the number of the others. Those of jobs are left out."""
+    details = event.details
+    names, before, after = (_texts(details.get(part)) for part in ("packages", "before", "after"))
+    versions = list(zip(before, after, strict=True)) if len(before) == len(after) == len(names) else [("", event.type)] * len(names)
+    known, named = {_bare(name) for name in of_jobs}, {_bare(name) for name in names}
+    for name, (was, now) in zip(names, versions, strict=True):
+        if _bare(name) not in known:
+            yield Change(event.node_id, event.at, _package_kind(name), name, was, now, "event", None)
+    count = details.get("count")
+    rest = (count if isinstance(count, int) else 0) - len(names) - sum(_bare(name) not in named for name in of_jobs)
+    if rest > 0:
+        yield Change(
+            event.node_id, event.at, "package", f"{rest} more packages" if names else f"{rest} packages", "", event.type, "event", None
+        )
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
+
+
+def _named_by_jobs(event: Event, jobs: Sequence[Job]) -> frozenset[str]:
+    """The packages that the changes of jobs name, while the node may tell of them in such an event."""
+    return frozenset(
+        one.package
+        for job in jobs
+        if job.node_id == event.node_id and (job.started_at or job.created_at) <= event.at <= (job.ended_at or job.created_at) + TOLD_LATE_S
+        for one in job.changes
+    )
+
+
+def _bare(package: str) -> str:
+    """A name without its architecture: package managers and their databases differ in whether they write it."""
+    return _OF_RPM.sub("", package.partition(":")[0])
+
+
+def _package_kind(package: str) -> ChangeKind:
+    return "kernel" if is_kernel(_bare(package)) else "package"
 
 
 class Risen(NamedTuple):

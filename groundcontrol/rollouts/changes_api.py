@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Event
 from groundcontrol.events.store import LogStore
-from groundcontrol.jobs.model import Job
+from groundcontrol.jobs.model import Job, JobFilter
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore, ProcessHistoryStore
 from groundcontrol.policies.service import all_nodes
-from groundcontrol.rollouts.changes import BEFORE_S, KINDS, MOST, Change, Risen, changes_of, ranked, risen_between
+from groundcontrol.rollouts.changes import BEFORE_S, KINDS, MOST, TOLD_LATE_S, Change, Risen, changes_of, ranked, risen_between, types_of
+from groundcontrol.rollouts.model import RolloutId
+from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.views import NodeChangesView, NodeChangeView, RisenView
 from groundcontrol.web.request import ApiRequest, unix_time
 from groundcontrol.web.routes import Parameter, Route
@@ -49,9 +52,10 @@ async def _answer(call: ApiRequest, nodes: list[NodeId], only: Node | None = Non
     kind = query.get("kind")
     if kind is not None and kind not in KINDS:
         raise BadRequest(f"the parameter kind is one of {', '.join(KINDS)}")
-    events = await call.services[LogStore].events_of(call.scope, nodes, (start, end), MOST, without=(), fleet=not call.scope.grants)
-    jobs = await _jobs(call.services, call.scope, nodes, start, end)
-    found = changes_of(events, jobs, kind)
+    events = await _events(call, nodes, (start, end), types_of(kind), only)
+    # A job that ended shortly before may have changed what the node tells of within the span.
+    jobs = await _jobs(call.services, call.scope, nodes, start - TOLD_LATE_S, end)
+    found = [one for one in changes_of(events, jobs, kind) if one.at >= start]
     if at is None:
         return NodeChangesView(changes=[_view(one) for one in found], risen=None)
     risen = None if only is None else await _risen(call.services, only, query.get("metric", ""), at)
@@ -59,6 +63,23 @@ async def _answer(call: ApiRequest, nodes: list[NodeId], only: Node | None = Non
         changes=[_view(one) for one in ranked(found, at, risen or ())],
         risen=None if risen is None else [RisenView(*one) for one in risen],
     )
+
+
+async def _events(
+    call: ApiRequest, nodes: list[NodeId], span: tuple[float, float], types: frozenset[str], only: Node | None
+) -> Sequence[Event]:
+    """The newest events of these types. Of one node: its own, and those of the roll-outs that it is a target of."""
+    store, fleet = call.services[LogStore], not call.scope.grants
+    if only is None:
+        return await store.events_of(call.scope, nodes, span, MOST, without=(), fleet=fleet, types=types)
+    own = await store.events_of(call.scope, nodes, span, MOST, without=(), fleet=False, types=types)
+    of_rollouts = types & types_of("rollout")
+    if not of_rollouts or not fleet:
+        return own
+    told = await store.events_of(call.scope, (), span, MOST, without=(), fleet=True, types=of_rollouts)
+    ids = {RolloutId(str(one.details.get("rollout"))) for one in told}
+    targeting = await call.services[RolloutStore].targeting(call.scope, only.id, ids)
+    return [*own, *(one for one in told if one.details.get("rollout") in targeting)]
 
 
 async def _risen(services: Services, node: Node, metric: str, at: float) -> list[Risen] | None:
@@ -75,10 +96,11 @@ async def _risen(services: Services, node: Node, metric: str, at: float) -> list
 
 
 async def _jobs(services: Services, scope: Scope, nodes: Collection[NodeId], start: float, end: float) -> list[Job]:
-    """The newest jobs that ended in a span of time."""
-    page = await services[JobStore].jobs(scope, MOST_JOBS, None, next(iter(nodes)) if len(nodes) == 1 else None)
+    """The newest jobs that ended in a span of time and changed packages."""
+    only = JobFilter(changed_between=(start, end))
+    page = await services[JobStore].jobs(scope, MOST_JOBS, None, next(iter(nodes)) if len(nodes) == 1 else None, only)
     wanted = frozenset(nodes)
-    return [job for job in page.items if job.node_id in wanted and job.ended_at is not None and start <= job.ended_at <= end]
+    return [job for job in page.items if job.node_id in wanted]
 
 
 def _view(one: Change) -> NodeChangeView:

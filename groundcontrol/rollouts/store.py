@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from groundcontrol.core.errors import Conflict
@@ -70,6 +70,10 @@ class RolloutStore(Protocol):
 
     async def rollout(self, scope: Scope, rollout: RolloutId) -> Rollout:
         """Raises: NotFound: it does not exist, or none of its targets is a node that the caller may see."""
+        ...
+
+    async def targeting(self, scope: Scope, node: NodeId, rollouts: Collection[RolloutId]) -> frozenset[RolloutId]:
+        """Those of these roll-outs that this node is a target of."""
         ...
 
     async def rollouts(self, scope: Scope, limit: int, cursor: str | None = None, policy: str | None = None) -> Page[Rollout]:

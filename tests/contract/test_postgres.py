@@ -26,7 +26,9 @@ from groundcontrol.adapters.sqlite.engine.organisation import owned_tables
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.alerts.model import IncidentId, RuleId
 from groundcontrol.core.ids import EventId
+from groundcontrol.jobs.model import JobFilter
 from groundcontrol.notifications.model import DeliveryId
+from groundcontrol.rollouts.model import RolloutId
 from spider.wire.ids import new_time_id
 from tests.support.case_files import case_files
 from tests.support.factories import SCOPE, new_batch, new_event
@@ -172,6 +174,9 @@ async def _read(ground: Ground) -> None:
         await store.log.add_event(new_event(now + number, node)._replace(window_s=600.0))
     await store.log.count_events(SCOPE, now)
     await store.log.events_of(SCOPE, [node], (since, now), 5, without=(), fleet=True)
+    await store.log.events_of(SCOPE, [node], (since, now), 5, without=(), fleet=True, types=("node_online",))
+    await store.jobs.jobs(SCOPE, 5, only=JobFilter(changed_between=(since, now)))
+    await store.rollouts.targeting(SCOPE, node, [RolloutId(some)])
     await store.log.find_event(SCOPE, EventId(some))
     await store.expectations.missed_days(date(2026, 1, 1))
     await store.expectations.was_reported(SCOPE, "backup")

@@ -99,17 +99,27 @@ class SqliteLog(ControlStore):
         *,
         without: Collection[str],
         fleet: bool,
+        types: Collection[str] = (),
     ) -> Sequence[Event]:
         granted, values = _granted(scope)
+        chosen = " AND type IN (SELECT value FROM json_each(?))" if types else ""
         # The time of an event may be up to `AHEAD_S` later than the time of its storage, because its sender's clock may be ahead. So rows up
         # to the last one stored more than `AHEAD_S` before the span began cannot hold an event of the span, and are skipped. Without the plus,
         # SQLite would read the events of all nodes in their order.
         sql = (
             "SELECT * FROM event WHERE org = ? AND {}"  # noqa: S608 - built from constants only
             " AND no > coalesce((SELECT no FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT 1), 0) AND at >= ? AND at <= ?"
-            " AND type NOT IN (SELECT value FROM json_each(?))" + granted + " ORDER BY +no DESC LIMIT ?"
+            " AND type NOT IN (SELECT value FROM json_each(?))" + chosen + granted + " ORDER BY +no DESC LIMIT ?"
         )
-        rest = (scope.org, first_id(span[0] - AHEAD_S), *span, to_json(sorted(without)), *values, check_limit(limit))
+        rest = (
+            scope.org,
+            first_id(span[0] - AHEAD_S),
+            *span,
+            to_json(sorted(without)),
+            *([to_json(sorted(types))] if types else []),
+            *values,
+            check_limit(limit),
+        )
         of_nodes = sql.format("node_id IN (SELECT value FROM json_each(?))")
         found = rows.fetch_all(of_nodes, scope.org, to_json(sorted(nodes)), *rest) if nodes else []
         of_fleet = rows.fetch_all(sql.format("node_id IS NULL"), scope.org, *rest) if fleet else []

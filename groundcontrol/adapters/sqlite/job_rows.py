@@ -85,6 +85,9 @@ def _conditions(only: JobFilter, job: str) -> tuple[str, list[Value]]:
             f" OR EXISTS (SELECT 1 FROM {names} AS name WHERE instr({FOLD}(name.value), ?)))"
         )
         values += [fold(only.search)] * 4
+    if only.changed_between is not None:
+        chosen += f" AND {job}.ended_at >= ? AND {job}.ended_at <= ? AND {job}.changes <> '[]'"
+        values += only.changed_between
     return chosen, values
 
 

@@ -99,7 +99,7 @@ class SqliteNodeTables(ControlStore):
         after = {name: after[name] for name in sorted(after) if after[name]}
         if len(after) > MAX_PACKAGES or digest_of(after) != changes.digest:
             return PackageState("", 0)
-        changed = sum(1 for name in before.keys() | after.keys() if before.get(name) != after.get(name)) if row is not None else 0
+        changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)) if row is not None else []
         tx.execute(
             "INSERT INTO node_packages SELECT org, no, ?, ?, ?, ? FROM node WHERE no = ?"
             " ON CONFLICT (org, node) DO UPDATE SET digest = excluded.digest, taken_at = excluded.taken_at,"
@@ -108,9 +108,11 @@ class SqliteNodeTables(ControlStore):
         )
         if changed:
             node = tx.fetch_all("SELECT org, id, name FROM node WHERE no = ?", session.no)[0]
-            facts: dict[str, object] = {"count": changed, "packages": sorted(changes.versions)[:MOST_NAMED] if changes.since else []}
+            named = changed[:MOST_NAMED]
+            versions = {"before": [before.get(name, "") for name in named], "after": [after.get(name, "") for name in named]}
+            facts: dict[str, object] = {"count": len(changed), "packages": named, **versions}
             record_event(tx, new_event("packages_changed", at, facts, node=session.node, name=node["name"], org=node["org"]))
-        return PackageState(changes.digest, changed)
+        return PackageState(changes.digest, len(changed))
 
     @query
     def packages(self, rows: Rows, scope: Scope, node: NodeId, limit: int, cursor: str | None = None, search: str = "") -> PackageList:

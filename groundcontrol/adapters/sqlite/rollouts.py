@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
@@ -190,6 +190,14 @@ class SqliteRollouts(ControlStore):
         if row is None:
             raise NotFound("there is no such roll-out")
         return _with_targets(rows, row)
+
+    @query
+    def targeting(self, rows: Rows, scope: Scope, node: NodeId, rollouts: Collection[RolloutId]) -> frozenset[RolloutId]:
+        found = rows.fetch_all(
+            "SELECT rollout FROM rollout_target WHERE org = ? AND node = ? AND rollout IN (SELECT value FROM json_each(?))",
+            *(scope.org, node, json.dumps(sorted(rollouts))),
+        )
+        return frozenset(RolloutId(row["rollout"]) for row in found)
 
     @query
     def rollouts(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, policy: str | None = None) -> Page[Rollout]:

@@ -23,7 +23,7 @@ export const CHANGE_KINDS = {
 
 /** Types of events in words, beside their object. */
 const TYPES: Readonly<Record<string, string>> = {
-  packages_changed: t`packages changed`,
+  packages_changed: t`changed`,
   unit_failed: t`failed`,
   unit_recovered: t`runs again`,
   oom_killed: t`out of memory, a process was killed`,
@@ -52,14 +52,20 @@ const TYPES: Readonly<Record<string, string>> = {
   rollout_expired: t`ended with its window`,
 };
 
+/** The action of a job, with what it was asked to do it to. */
+function jobWords(object: string): string {
+  const [action = "", ...names] = object.split(" ");
+  return [actionLabel(action), ...names].join(" ");
+}
+
 /** What changed, from what to what. Of an event: its object and its type in words. */
 export function changeWords({ kind, object, from, to }: ChangeLike): string {
-  if (kind === "package" || kind === "kernel") {
+  if ((kind === "package" || kind === "kernel") && to !== "packages_changed") {
     if (!from && to && object) return t`${object} ${to} installed`;
     if (from && !to) return t`${object} ${from} removed`;
     if (from) return t`${object} ${from} → ${to}`;
   }
   const what = TYPES[to] ?? to.replaceAll("_", " ");
-  const thing = kind === "job" ? actionLabel(object) : object;
+  const thing = kind === "job" ? jobWords(object) : object;
   return thing ? `${thing}: ${what}` : what;
 }
