@@ -109,11 +109,16 @@ def test_locks_of_other_programs_are_awaited_and_shown(agent: AgentHost) -> None
         "import fcntl, os, sys, time; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open(sys.argv[2] + '-held', 'w')\n"
         "while not os.path.exists(sys.argv[2]): time.sleep(0.05)"
     )
-    for verb, path in (("upgrade", "/var/lib/dpkg/lock-frontend"), ("refresh", "/var/lib/apt/lists/lock")):
+    dpkg, hello = "/var/lib/dpkg/lock-frontend", {"packages": ["lab-hello"]}
+    for verb, args, path in (
+        ("plan", {"for": "upgrade", **hello}, dpkg),
+        ("upgrade", hello, dpkg),
+        ("refresh", {}, "/var/lib/apt/lists/lock"),
+    ):
         let_go = f"/run/let-go-{verb}"
         agent.host.sh(f'systemd-run -q --collect --unit=holder-{verb} python3 -c "{hold}" {path} {let_go}')
         agent.wait(f"test -e {let_go}-held")
-        job = agent.order(verb, {"packages": ["lab-hello"]} if verb == "upgrade" else {})
+        job = agent.order(verb, args)
         agent.wait(f"grep -q waiting_lock {OUT}/{job}.progress")
         agent.host.sh(f"touch {let_go}")
         ended = agent.wait_ended(job)
