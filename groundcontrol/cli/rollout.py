@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("--at-once", type=int, default=10, metavar="N", help="how many nodes are changed at once [10]")
     plan.add_argument("--max-failed", type=int, default=0, metavar="N", help="how many nodes may fail before it stops [0]")
     plan.add_argument("--watch-minutes", type=int, default=15, metavar="N", help="how long each node is watched, 5 to 60 [15]")
-    plan.add_argument("--observe", action="store_true", help="show what the gates say, and stop for none of them")
+    plan.add_argument("--observe", action="store_true", help="show what the gates say, and stop for failed jobs only")
     parsers = {}
     for name, about in (
         ("start", "confirm the plans and begin"), ("watch", "follow it to its end"), ("pause", "begin no further node"),
@@ -129,6 +129,8 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
 
 async def _plan(hub: Hub, args: argparse.Namespace) -> int:
     nodes = await nodes_of(hub, args.node) if args.node else []
+    if args.tag or args.all:
+        await nodes_of(hub, [f"tag:{tag}" for tag in args.tag] or ["*"])  # nothing is found: as for every other selection
     body = {
         "name": args.name, "action": args.action, "packages": args.package, "reboot": args.reboot, "max_failed": args.max_failed,
         "select": {"all": args.all, "tags": args.tag, "nodes": [one["id"] for one in nodes]},

@@ -35,6 +35,7 @@ from groundcontrol.policies.model import (
     MAX_NAME_CHARS,
     ApprovalMark,
     Occurrence,
+    Pair,
     PatchPolicy,
     PolicyId,
     PolicySelect,
@@ -107,6 +108,22 @@ async def _policy(call: ApiRequest) -> tuple[PatchPolicy, PatchSelect]:
     return one, select
 
 
+async def _whole(call: ApiRequest) -> PatchPolicy:
+    """The policy of the path, which the caller may change. Raises: NotFound, Forbidden."""
+    one, _ = await _policy(call)
+    await _check_whole(call, one)
+    return one
+
+
+async def _check_whole(call: ApiRequest, one: PatchPolicy) -> None:
+    """Raises: Forbidden: it selects nodes beyond the caller's rights, which the text does not name."""
+    if call.scope.grants:
+        try:
+            await check_select(call.services[NodeStore], call.scope, one.select.select)
+        except (NotFound, Forbidden):
+            raise Forbidden("this patch policy selects servers beyond your rights: ask somebody who may change all of them") from None
+
+
 async def next_patches(call: ApiRequest) -> NextPatchesView:
     """When a patch policy touches each visible node next."""
     call.query()
@@ -157,11 +174,9 @@ async def create_policy(call: ApiRequest, body: PatchPolicyBody) -> PatchPolicyV
 
 async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyView:
     """Change a patch policy. The change counts from the next occurrence, and planned occurrences lose their approvals."""
-    before, _ = await _policy(call)
+    before = await _whole(call)
     if body.take_over and call.scope.actor.role != "admin":
         raise Forbidden("only an admin takes a patch policy over")
-    if call.scope.grants:
-        await check_select(call.services[NodeStore], call.scope, before.select.select)
     after = await _checked(call, policy_of(patched(before, body), before.id, before.org))
     stored = await call.services[PolicyStore].save(
         call.scope, _edited(call, before._replace(version=body.version), after, take_over=body.take_over)
@@ -183,9 +198,7 @@ def _edited(call: ApiRequest, before: PatchPolicy, after: PatchPolicy, *, take_o
 
 async def delete_policy(call: ApiRequest) -> None:
     """Delete a patch policy with its planned occurrences. A roll-out that runs goes on; stop it by itself."""
-    one, _ = await _policy(call)
-    if call.scope.grants:
-        await check_select(call.services[NodeStore], call.scope, one.select.select)
+    one = await _whole(call)
     await call.services[PolicyStore].delete(call.scope, one.id)
 
 
@@ -203,13 +216,16 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
     if not 1 <= len(body.policies) <= MOST_OF_FILE:
         raise BadRequest(f"policies: 1 to {MOST_OF_FILE} patch policies", field="policies")
     store = call.services[PolicyStore]
-    known = await store.all(call.scope)
+    visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
+    known = [one for one in await store.all(call.scope) if visible_select(visible, one.select) is not None]
     made, changed, applied, faults = list[PatchPolicy](), list[PatchPolicy](), list[AppliedPolicyView](), list[dict[str, object]]()
     for number, fields in enumerate(body.policies, 1):
         try:
             before = _known(known, fields)
             if before is not None and any(one.id == before.id for one in applied):
                 raise BadRequest("the file holds this policy twice: leave one of them out")
+            if before is not None:
+                await _check_whole(call, before)
             after = await _checked(call, _from_file(call, before, fields))
             names = _changed_fields(before, after)
             act: Literal["add", "change", "keep"] = "add" if before is None else "change" if names else "keep"
@@ -287,7 +303,16 @@ async def list_occurrences(call: ApiRequest) -> OccurrencesView:
             ahead = [span for span in islice(spans(one.times, max(now, one.considered_at)), SHOWN) if span.from_at not in known]
     planned = [Occurrence(one.id, one.org, span.from_at, span.until_at, "planned") for span in ahead]
     found = sorted([*stored, *planned], key=lambda each: each.due_at)
-    return OccurrencesView(occurrences=[occurrence_view(one, each) for each in found])
+    seen = await _seen_pairs(call)
+    return OccurrencesView(occurrences=[occurrence_view(one, each, seen) for each in found])
+
+
+async def _seen_pairs(call: ApiRequest) -> frozenset[Pair] | None:
+    """The updates that wait on nodes that a caller with limited rights may see; None: their rights are not limited."""
+    if not call.scope.grants:
+        return None
+    updates = await call.services[PolicyStore].node_updates(call.scope)
+    return frozenset(Pair(one.package, one.after) for _, ones in updates.values() for one in ones)
 
 
 def _time(text: str) -> float:
@@ -305,21 +330,20 @@ def _unix_s(text: str) -> float | None:
     return None
 
 
-def occurrence_view(policy: PatchPolicy, one: Occurrence) -> OccurrenceView:
+def occurrence_view(policy: PatchPolicy, one: Occurrence, seen: frozenset[Pair] | None = None) -> OccurrenceView:
+    """Args: seen: the only updates that the caller may see; None: all."""
     zone = policy.times.zone
     return OccurrenceView(
         policy_id=one.policy_id, due_at=one.due_at, until_at=one.until_at,
         local=local_text(one.due_at, "Etc/GMT-14" if zone == OF_NODE else zone), zone=zone, state=one.state, why=one.why, rollout_id=one.rollout_id,
         approvals=[ApprovalView(mark.by, mark.at) for mark in one.approvals], approvals_needed=needed_approvals(policy),
-        packages=None if one.pairs is None else [PairView(*pair) for pair in one.pairs],
+        packages=None if one.pairs is None else [PairView(*pair) for pair in one.pairs if seen is None or pair in seen],
     )  # fmt: skip
 
 
 async def _occurrence(call: ApiRequest) -> tuple[PatchPolicy, Occurrence | None, Occurrence]:
     """The policy, the stored occurrence (None: none is stored), and the present one. Raises: NotFound, Conflict, BadRequest."""
-    policy, _ = await _policy(call)
-    if call.scope.grants:
-        await check_select(call.services[NodeStore], call.scope, policy.select.select)
+    policy = await _whole(call)
     due = _unix_s(call.request.match_info["due"])
     if due is None:
         raise BadRequest("due: the time of an occurrence in Unix seconds, as GET occurrences gives it", field="due")

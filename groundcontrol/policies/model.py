@@ -120,7 +120,7 @@ class PatchPolicy(NamedTuple):
     needs_event: NeedsEvent | None = None
     probes: tuple[Probe, ...] = ()
     gates: GateMode = "stop"
-    """`observe`: gates are shown and stop nothing."""
+    """`observe`: gates are shown and stop nothing; failed jobs still stop it."""
     watch_s: int = 900
     reboot: Reboots = "if_required"
     max_per_role: int = 1

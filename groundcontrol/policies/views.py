@@ -118,7 +118,7 @@ class PolicyFields(msgspec.Struct):
     needs_event: NeedsEventBody | None = None
     probes: list[ProbeBody] = msgspec.field(default_factory=list)
     gates: GateMode = "stop"
-    """observe: gates are shown and stop nothing."""
+    """observe: gates are shown and stop nothing; failed jobs still stop it."""
     watch_s: int = 900
     reboot: Reboots = "if_required"
     max_per_role: int = 1

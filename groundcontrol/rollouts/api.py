@@ -17,7 +17,7 @@ from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.notifications.store import ChannelStore
-from groundcontrol.policies.bodies import body_of, policy_of, select_of
+from groundcontrol.policies.bodies import body_of, policy_of, select_of, visible_select
 from groundcontrol.policies.model import MAX_NAME_CHARS, Occurrence, PatchPolicy, PolicyId
 from groundcontrol.policies.model import check_policy as check_limits
 from groundcontrol.policies.service import all_nodes, check_report
@@ -47,7 +47,7 @@ from groundcontrol.rollouts.views import (
     target_view,
 )
 from groundcontrol.schedules.deadlines_views import SelectBody
-from groundcontrol.schedules.selecting import checked_select
+from groundcontrol.schedules.selecting import VisibleNodes, checked_select
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
 from spider.wire.ids import is_id, new_time_id
@@ -248,6 +248,8 @@ async def _run_policy(call: ApiRequest, policy_id: str, keyed: Keyed | None) -> 
     policy = await call.services[PolicyStore].get(call.scope, PolicyId(policy_id))
     seen = await seen_nodes(call)
     if seen is not None:
+        if visible_select(await VisibleNodes.of(call.services[NodeStore], call.scope), policy.select) is None:
+            raise NotFound("there is no such patch policy")
         nodes = await all_nodes(call.services[NodeStore], call.scope._replace(grants=()))
         if not {node.id for node in nodes if policy.select.selects(node.id, node.tags)} <= seen:
             raise Forbidden("this patch policy selects servers beyond your rights")

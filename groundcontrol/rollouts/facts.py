@@ -264,7 +264,7 @@ class RolloutFacts:
         waits = job.note if job.phase == "waiting_lock" and job.state in OPEN else ""
         facts = JobFacts(
             job.state, job.phase, "" if error is None else error.code, waits if error is None else error.message, job.lost,
-            reboot="unknown", changes=len(job.changes),
+            reboot="unknown", changes=len(job.changes), begun=job.started_at is not None,
         )  # fmt: skip
         target = next(one for one in rollout.targets if one.node == key[0])
         if (target.step, target.attempt) != key[1:]:

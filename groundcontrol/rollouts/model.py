@@ -239,6 +239,8 @@ class JobFacts(NamedTuple):
     """Why the plan goes beyond the limits; empty: it does not."""
     reboot: Tri = "unknown"
     changes: int = 0
+    begun: bool = True
+    """Whether the node has started it."""
 
 
 class NodeFacts(NamedTuple):

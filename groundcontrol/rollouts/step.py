@@ -6,11 +6,13 @@ Whatever restarts, the same facts give the same answer. What is not known holds,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Final
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import TERMINAL
 from groundcontrol.policies.reasons import Hold
+from groundcontrol.policies.waves import canaries
 from groundcontrol.rollouts.model import (
     ENDED,
     FINAL,
@@ -26,7 +28,7 @@ from groundcontrol.rollouts.model import (
     Target,
     Tell,
 )
-from groundcontrol.rollouts.target_life import SOON_S, TargetLife, job_step
+from groundcontrol.rollouts.target_life import RETRY_S, SOON_S, TargetLife, job_step
 
 CLEAR_S: Final = 180.0
 """A hold ends after so long without a gate that is not clear."""
@@ -349,15 +351,17 @@ class _Draft(TargetLife):
             return True
         return all(self._overridden(one.wave, gate.gate) for gate in one.gates if gate.verdict in ("worse", "unknown"))
 
-    def _replace_canary(self, held: Sequence[Target]) -> bool:
+    def _replace_canary(self, first_wave: Sequence[Target]) -> bool:
         """Let the next fit nodes be the canaries instead of those that cannot begin. Without one, each of the others says what it waits for."""
         later = [one for one in self._in("pending", "held") if one.wave > 0]
-        fit = [one for one in later if not one.last and self._hold_of(one) is None and self.now >= one.retry_at][: len(held)]
-        for canary, other in zip(held, fit, strict=False):
+        wanted = max(1, canaries(self.r.policy.order, len(self.targets)))
+        fit = [one for one in later if not one.last and self._hold_of(one) is None and self.now >= one.retry_at][:wanted]
+        held = [one for one in first_wave if one.state == "held"]
+        for other, canary in zip_longest(fit, held[: len(fit)]):
             self._set(other, wave=0, state="pending")  # it begins now, so that no two held nodes change places for ever
-            if canary.state == "held":
-                self._set(self.targets[canary.node], wave=other.wave)
-        first = held[0]
+            if canary is not None:  # one that has ended keeps its place, and those that stand in for it are never more than were wanted
+                self._set(self.targets[canary.node], wave=other.wave, retry_at=self.now + RETRY_S)
+        first = first_wave[0]
         for one in later if not fit else ():
             hold = self._hold_of(one)
             if hold is not None:

@@ -168,7 +168,9 @@ class TargetLife:
             self._hold(target, "plan_changed", "its plan is no longer the one that was confirmed: plan and confirm it anew")
         elif job.plan_steps == 0:
             self._reboot_or_end(target, "it is up to date")
-        elif (shut := self._shut(target)) is not None:
+        elif (shut := self._shut(target)) is not None and shut[0] == "frozen":
+            self._hold(target, "frozen", shut[1])  # it may end in time
+        elif shut is not None:
             self._leave(target, "not_started", *shut)
         elif self.r.policy.before and not target.drained:
             self._order_action(target._replace(drained=True, digest=job.plan_digest), "before", 0)
@@ -193,7 +195,10 @@ class TargetLife:
 
     def _after_before(self, target: Target, job: JobFacts) -> None:
         action = self.r.policy.before[target.attempt]
-        if job.state != "succeeded" and action.must_succeed:
+        if self.r.state == "stopping" and job.state in ("cancelled", "expired"):
+            drained = target.attempt > 0 or job.begun
+            self._leave(target._replace(drained=drained), "not_started", "stopped", "the roll-out was stopped before anything changed")
+        elif job.state != "succeeded" and action.must_succeed:
             self._after(target._replace(broken=f"the action {action.name} failed: {job.words or job.state}"))
         elif self.r.state == "stopping":
             self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")

@@ -2201,7 +2201,7 @@ export interface PatchPolicyBody {
   after?: ActionBody[];
   needs_event?: NeedsEventBody | null;
   probes?: ProbeBody[];
-  /** observe: gates are shown and stop nothing. */
+  /** observe: gates are shown and stop nothing; failed jobs still stop it. */
   gates?: "stop" | "observe";
   watch_s?: number;
   reboot?: "never" | "if_required" | "always";
@@ -2284,7 +2284,7 @@ export interface PatchPolicyView {
   after: ActionBody[];
   needs_event: NeedsEventBody | null;
   probes: ProbeBody[];
-  /** observe: gates are shown and stop nothing. */
+  /** observe: gates are shown and stop nothing; failed jobs still stop it. */
   gates: "stop" | "observe";
   watch_s: number;
   reboot: "never" | "if_required" | "always";

@@ -161,7 +161,7 @@ function Head({ rollout, onChange }: Acting): VNode {
           )}
         </Banner>
       )}
-      {rollout.observes && <p class="meta t3">{t`Its gates only observe: they are shown and stop nothing.`}</p>}
+      {rollout.observes && <p class="meta t3">{t`Its gates only observe: they are shown, and only failed jobs stop it.`}</p>}
       {retrying && <RetryDialog left={left} rollout={rollout} onClose={() => setRetrying(false)} />}
       {stopping && <StopDialog rollout={rollout} onChange={onChange} onClose={() => setStopping(false)} />}
     </>

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.core.scope import SYSTEM, Grants
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.policies.bodies import NextTimes
 from groundcontrol.policies.calendar import Times, When, local_text
+from groundcontrol.policies.model import Occurrence, Pair
 from groundcontrol.policies.preview import AGENT_TOO_OLD
 from groundcontrol.policies.reasons import REMEDIES
 from groundcontrol.policies.service import FleetReader
 from tests.support.factories import connect
-from tests.support.inprocess_hub import TestHub
+from tests.support.inprocess_hub import Answer, TestHub
 from tests.support.rollout_trial import DAY, a_policy, at
 
 POLICY: dict[str, Any] = {
@@ -318,3 +320,44 @@ async def test_a_policy_that_waits_since_a_restore_is_freed_by_resume_alone(hub:
     assert (refused.status, "restored from a backup" in refused.json["detail"]) == (409, True)
     [resumed] = (await admin.post("patch-policies/resume")).json["patch_policies"]
     assert resumed["paused"] == ""
+
+
+async def test_limited_rights_neither_change_nor_learn_of_what_is_beyond_them(hub: TestHub) -> None:
+    own, secret = await hub.node("web-1", tags=("mine",)), await hub.node("pay-1")
+    admin, user = await hub.logged_in(), await hub.user("lim", "operator")
+    await hub.store.user_admin.edit_user(SYSTEM, user.id, role=None, disabled=None, grants=Grants(tags=("mine",)))
+    limited = await hub.logged_in(user=user)
+    hidden = (await admin.post("patch-policies", {**POLICY, "name": "payroll", "select": {"nodes": [secret.id]}})).json
+    shared = (await admin.post("patch-policies", {**POLICY, "name": "both", "select": {"nodes": [own.id, secret.id]}})).json
+
+    async def applied(**fields: object) -> Answer:
+        return await limited.post(
+            "patch-policies/apply", {"policies": [{**POLICY, "select": {"nodes": [own.id]}, **fields}], "dry_run": True}
+        )
+
+    for fields in ({"id": hidden["id"]}, {"name": "payroll"}):
+        unknown = await applied(**fields)
+        assert (unknown.status, unknown.json["policies"][0]["act"]) == (200, "add"), "as if it did not exist"
+        assert unknown.json["policies"][0]["id"] != hidden["id"]
+        assert unknown.json["left"] == [shared["id"]]
+    beyond = "servers beyond your rights"
+    refused = await applied(id=shared["id"], enabled=False)
+    assert (refused.status, beyond in refused.json["detail"], secret.id in refused.json["detail"]) == (400, True, False)
+    due = (await admin.get(f"patch-policies/{shared['id']}/occurrences")).json["occurrences"][0]["due_at"]
+    for method, path, body in (
+        ("PATCH", "", {"version": shared["version"], "enabled": False}),
+        ("DELETE", "", None),
+        ("POST", f"/occurrences/{due:.0f}/skip", None),
+    ):
+        refused = await limited.request(method, f"patch-policies/{shared['id']}{path}", body)
+        assert (refused.status, beyond in refused.json["detail"]) == (403, True), refused.json
+    assert (await limited.post("rollouts", {"policy_id": hidden["id"]})).status == 404
+    pairs = (Pair("nginx", "2"), Pair("payroll-server", "7"))
+    noticed = Occurrence(shared["id"], 1, due, due + 60, "waiting_approval", pairs=pairs)
+    await hub.store.policies.save_occurrence(SYSTEM, None, noticed)
+    rows = ("nginx", "1", "2", "yes", "debian")
+    table = SubjectTable("updates", hub.clock.now(), 1, ("package", "installed", "candidate", "security", "repository"), rows)
+    await hub.store.tables.save_table(await connect(hub.store, own.id), table)
+    for client, seen in ((admin, ["nginx", "payroll-server"]), (limited, ["nginx"])):
+        first = (await client.get(f"patch-policies/{shared['id']}/occurrences")).json["occurrences"][0]
+        assert [one["package"] for one in first["packages"]] == seen

@@ -8,11 +8,12 @@ import pytest
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.scope import SYSTEM
-from groundcontrol.policies.model import MinAge, Order, check_policy
+from groundcontrol.policies.model import ActionStep, MinAge, Order, check_policy
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.waves import WorkTime, work_s
 from groundcontrol.rollouts.model import MOST_PHASES, Gate, Phase, phases_of, with_phases
 from groundcontrol.rollouts.reboots import return_limit_s
+from groundcontrol.rollouts.step import stopped
 from tests.support.inprocess_hub import TestHub
 from tests.support.rollout_trial import Trial, a_policy
 
@@ -161,3 +162,45 @@ def test_each_phase_has_its_begin_and_end_and_their_number_is_bounded() -> None:
     for turn in range(MOST_PHASES):
         moved = with_phases(moved, moved._replace(state="holding" if moved.state == "running" else "running"), 10.0 + turn)
     assert (len(moved.phases), moved.phases[0].state, moved.phases[-1].from_at) == (MOST_PHASES, "waiting", 9.0 + MOST_PHASES)
+
+
+def test_those_that_stand_in_for_a_canary_are_never_more_than_were_wanted() -> None:
+    trial = Trial(*"abcdef", order=Order(canary=1))
+    trial.look(1)
+    trial.end("a", "plan")
+    trial.end("a", "patch", "cancelled", words="its job did not start")
+    for _ in range(40):  # each that comes first turns out to have no past, as those of a young fleet
+        for one in trial.rollout.targets:
+            trial.set(one.node, hold=("history", "4 of 48 minutes") if one.wave == 0 else None)
+        trial.look(10)
+        assert sum(one.wave == 0 and one.state != "not_started" for one in trial.rollout.targets) <= 1
+    for one in trial.rollout.targets:
+        trial.set(one.node, hold=None)
+    trial.look(400)
+    assert [one.state for one in trial.rollout.targets].count("running") == 1
+
+
+@pytest.mark.parametrize(("begun", "steps"), [(False, []), (True, ["after"])])
+def test_a_stop_before_the_action_has_begun_leaves_the_node_untouched(begun: bool, steps: list[str]) -> None:
+    action = ActionStep("drain", 60, must_succeed=True)
+    trial = Trial("a", order=Order(canary=0), before=(action,), after=(action,))
+    trial.look(1)
+    trial.end("a", "plan")
+    assert trial.of("a").step == "before"
+    trial.rollout = stopped(trial.rollout, trial.facts(), trial.now, "lee").rollout
+    trial.end("a", "before", "cancelled", attempt=0, begun=begun)
+    assert [key[1] for key in trial.ordered[2:]] == steps
+    for step in steps:
+        trial.end("a", step, attempt=0)
+    assert (trial.of("a").state, trial.of("a").why, trial.rollout.counts()["failed"]) == ("not_started", "stopped", 0)
+
+
+def test_a_freeze_that_ends_before_the_plan_was_used_only_holds_the_node() -> None:
+    trial = Trial("a", order=Order(canary=0))
+    trial.look(1)
+    trial.set("a", hold=("frozen", "frozen until 10:16"))
+    trial.end("a", "plan")
+    assert (trial.of("a").state, trial.of("a").why) == ("held", "frozen")
+    trial.set("a", hold=None)
+    trial.look(400)
+    assert (trial.of("a").state, trial.of("a").step) == ("running", "plan")
