@@ -28,7 +28,7 @@ from groundcontrol.rollouts.model import (
     Target,
     Tell,
 )
-from groundcontrol.rollouts.target_life import RETRY_S, SOON_S, TargetLife, job_step
+from groundcontrol.rollouts.target_life import NODE_AWAY, RETRY_S, SOON_S, TargetLife, job_step
 
 CLEAR_S: Final = 180.0
 """A hold ends after so long without a gate that is not clear."""
@@ -61,16 +61,20 @@ class _Draft(TargetLife):
     def run(self) -> None:
         for target in list(self.targets.values()):
             self._follow(target)
-        if not self.facts.owner_may and self.r.state not in ("stopping", "paused"):
+        if not self.facts.owner_may and self.r.state == "planning":  # not paused, or to resume it would take the place of its confirmation
+            self.r = self.r._replace(why="owner", words=owner_lost(self.r))
+        elif not self.facts.owner_may and self.r.state not in ("stopping", "paused"):
             self._state("paused", "owner", owner_lost(self.r))
         match self.r.state:
-            case "planning":
+            case "planning" if self.facts.owner_may:
                 self._plan_all()
             case "waiting":
                 self._wait()
             case "running" | "holding":
                 self._go()
             case "ready" | "paused":
+                if self._hard_stop():
+                    self._put_back()
                 self._close_if_over()
             case "stopping":
                 self._finish_stop()
@@ -104,6 +108,7 @@ class _Draft(TargetLife):
 
     def _plan_all(self) -> None:
         """A one-off roll-out: every target is planned, so that a person confirms what will happen."""
+        self.r = self.r._replace(why="", words="")
         for target in self._in("pending", "held"):
             node = self._node(target)
             if target.digest or target.step or target.plans:
@@ -213,10 +218,22 @@ class _Draft(TargetLife):
                 drained = target.drained and not first
                 self._leave(target._replace(drained=drained), "not_started", "stopped", "the roll-out was stopped before anything changed")
 
+    def _put_back(self) -> None:
+        """A hard gate failed while it is paused: what this move would order on its other targets waits until a person has decided."""
+        before = {one.node: one for one in self.r.targets}
+        mine = [one for one in self.commands if isinstance(one, MakeJob) and one.step != "after"]
+        self.commands = [one for one in self.commands if one not in mine]
+        self.targets |= {one.node: before[one.node] for one in mine}
+
     # -- gates -----------------------------------------------------------------------------------
 
     def _failures(self) -> list[Target]:
-        return [one for one in self.targets.values() if one.state == "failed" or (one.broken and one.state not in FINAL)]
+        """Also those whose work nobody saw the end of: while it was paused, no gate had stopped it for them."""
+        return [
+            one for one in self.targets.values()
+            if one.state == "failed" or (one.broken and one.state not in FINAL)
+            or (one.why == "away" and one.started_at is not None and not self.r.observes and not self._overridden(one.wave, NODE_AWAY))
+        ]  # fmt: skip
 
     def _hard_stop(self) -> str:
         """Why the roll-out stops at once; empty: it does not."""
@@ -418,7 +435,8 @@ def pause(rollout: Rollout, by: str) -> Rollout:
 
 
 def owner_lost(rollout: Rollout) -> str:
-    return f"its owner {rollout.owner} may no longer do this: an admin takes it over and resumes it, or stops it"
+    resumes = "" if rollout.state == "planning" else " and resumes it"
+    return f"its owner {rollout.owner} may no longer do this: an admin takes it over{resumes}, or stops it"
 
 
 def resumed(rollout: Rollout) -> Rollout:
@@ -428,7 +446,13 @@ def resumed(rollout: Rollout) -> Rollout:
 def taken_over(rollout: Rollout, by_id: str, by: str, now: float) -> Rollout:
     """A person becomes its owner, with their rights of now. One that lost its owner stays paused until somebody resumes it."""
     after = rollout._replace(owner_id=by_id, owner=by, owned_at=now, policy=rollout.policy._replace(owner_id=by_id, owner=by))
-    return after._replace(why="person", words=f"taken over by {by}: resume it") if rollout.why == "owner" else after
+    if rollout.why != "owner":
+        return after
+    return (
+        after._replace(why="", words="")
+        if rollout.state == "planning"
+        else after._replace(why="person", words=f"taken over by {by}: resume it")
+    )
 
 
 def stopped(rollout: Rollout, facts: Facts, now: float, by: str) -> Stepped:

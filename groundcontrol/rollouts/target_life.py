@@ -45,7 +45,9 @@ MOST_PLANS: Final = 3
 """How often a plan that got no answer is ordered while a one-off roll-out is planned."""
 REBOOT_DAY_S: Final = 22 * 3600.0
 """Less than a day: a policy that reboots each night is a little earlier in one night than in the last."""
-BARRED: Final = frozenset[HoldReason]({"never_by_schedule", "frozen", "not_selected", "not_allowed", "agent_policy", "zone_unknown"})
+BARRED: Final = frozenset[HoldReason](
+    {"never_by_schedule", "frozen", "window", "not_selected", "not_allowed", "agent_policy", "zone_unknown"}
+)
 """Holds that count again at each dispatch, also for a target that has begun."""
 UNSURE: Final = frozenset({"unknown", "interrupted"})
 LOCKED: Final = "job.lock_busy"

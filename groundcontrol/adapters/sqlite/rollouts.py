@@ -52,8 +52,14 @@ _SEEN: Final = (
 )
 _BUSY: Final = (
     "SELECT t.node, t.rollout FROM rollout_target AS t JOIN rollout AS r ON r.org = t.org AND r.id = t.rollout"
-    " WHERE t.org = ? AND r.no < (SELECT no FROM rollout WHERE org = ? AND id = ?) AND r.state IN ('planning', 'running', 'holding', 'paused', 'stopping')"
-    " AND t.state IN ('pending', 'held', 'running') AND t.node IN (SELECT value FROM json_each(?))"
+    " WHERE t.org = ? AND r.id <> ? AND t.node IN (SELECT value FROM json_each(?)) AND (t.state = 'running'"
+    " AND r.state IN ('running', 'holding', 'paused', 'stopping') OR t.state IN ('pending', 'held', 'running')"
+    " AND r.state IN ('planning', 'running', 'holding', 'paused', 'stopping') AND r.no < (SELECT no FROM rollout WHERE org = ? AND id = ?))"
+)
+"""Nodes that another roll-out is at work on, or that an older one has not finished."""
+_AT_WORK: Final = (
+    "SELECT 1 FROM rollout_target AS t JOIN rollout AS r ON r.org = t.org AND r.id = t.rollout WHERE t.org = ? AND r.id <> ?"
+    " AND r.state IN ('running', 'holding', 'paused', 'stopping') AND t.state = 'running' AND t.node IN (SELECT value FROM json_each(?))"
 )
 _REBOOTS: Final = (
     "SELECT t.record FROM rollout AS r JOIN rollout_target AS t ON t.org = r.org AND t.rollout = r.id"
@@ -135,6 +141,7 @@ class SqliteRollouts(ControlStore):
                 "UPDATE rollout_target SET state = ?, record = ? WHERE org = ? AND rollout = ? AND node = ?",
                 *(one.state, record_to_json(one), to.org, to.id, one.node),
             )
+        _check_nodes(tx, before, after)
         _check_slots(tx, to, after)
         jobs: list[JobId] = []
         for each in after.commands:
@@ -224,7 +231,7 @@ class SqliteRollouts(ControlStore):
             return {}
 
         def query(rows: Rows) -> dict[NodeId, str]:
-            found = rows.fetch_all(_BUSY, rollout.org, rollout.org, rollout.id, json.dumps(waiting))
+            found = rows.fetch_all(_BUSY, rollout.org, rollout.id, json.dumps(waiting), rollout.org, rollout.id)
             names = {
                 other: str(json.loads(row["record"])["name"])
                 for other in {row["rollout"] for row in found}
@@ -288,6 +295,14 @@ def _role_reboots(rows: Rows, rollout: Rollout, now: float) -> Counter[str]:
     for row in rows.fetch_all(_REBOOTS_BY_HAND, rollout.org, now - MOST_S):
         found[role_of(rollout.policy.role_tags, tags_of(row["tags"]))] += 1
     return found
+
+
+def _check_nodes(tx: Tx, before: Rollout, after: Stepped) -> None:
+    """Two roll-outs that move at the same time must not begin on one node both. Raises: Conflict."""
+    waited = {one.node for one in before.targets if one.state in ("pending", "held")} if before.state != "planning" else set()
+    begun = [one.node for one in after.commands if isinstance(one, MakeJob) and one.node in waited]
+    if begun and tx.fetch_one(_AT_WORK, before.org, before.id, json.dumps(begun)) is not None:
+        raise Conflict("another roll-out has begun on one of these nodes meanwhile: the next look tries again")
 
 
 def _check_slots(tx: Tx, to: Rollout, after: Stepped) -> None:
