@@ -14,7 +14,7 @@ from groundcontrol.cli.options import SELECTOR, add_act, add_acts
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser, "list")
-    add_act(acts, "list", help="windows in which patching is allowed, and freezes in which nothing is touched")
+    add_act(acts, "list", help="windows in which patching is allowed, and freezes in which nothing is upgraded or rebooted")
     freeze = add_act(acts, "freeze", help="freeze all nodes now, or some: no upgrade and no reboot until it is ended")
     freeze.add_argument("nodes", nargs="*", default=["*"], metavar="NODE", help=f"[every node]; {SELECTOR}")
     freeze.add_argument("--for", dest="span", default="", metavar="TIME", help="such as 8h or 2d [until it is ended]")

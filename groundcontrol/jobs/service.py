@@ -73,7 +73,7 @@ class JobService:
             return f"{name}: {override}"
         if name:
             raise NodeFrozen(
-                f"{node.name} is frozen by {name}: nothing changes it now; end or shorten that freeze first, or let an admin override it with a reason",
+                f"{node.name} is frozen by {name}: nothing upgrades or reboots it now; end or shorten that freeze first, or let an admin override it with a reason",
                 freeze=name,
             )
         return ""

@@ -407,7 +407,7 @@ async def _checked_window(call: ApiRequest, scope: Scope, window: PatchWindow) -
 
 
 async def create_window(call: ApiRequest, body: WindowBody) -> WindowView:
-    """Make a window in which patching is allowed, or a freeze in which nothing is touched."""
+    """Make a window in which patching is allowed, or a freeze in which nothing is upgraded or rebooted."""
     now = call.services.clock.now()
     made = await _checked_window(call, call.scope, window_of(body, WindowId(new_time_id(now)), call.scope.org))
     stored = await call.services[PatchWindowStore].create(call.scope, made)

@@ -306,9 +306,8 @@ def _never_fires(policy: PatchPolicy, fleet: Fleet, chosen: Sequence[Node], now:
         yield WarningView("no_date", "no date comes any more: it never fires")
     shut = [node for node in chosen if found and not any(_opens(fleet, node, one.from_at, one.until_at) for one in found)]
     if shut:
-        yield WarningView(
-            "window_never_opens", f"the windows and freezes of {len(shut)} nodes are shut at each of the next {len(found)} dates"
-        )
+        dates = "its only date" if len(found) == 1 else f"each of the next {len(found)} dates"
+        yield WarningView("window_never_opens", f"the windows and freezes of {len(shut)} nodes are shut at {dates}")
 
 
 def _opens(fleet: Fleet, node: Node, from_at: float, until_at: float) -> bool:

@@ -316,7 +316,7 @@ class WindowFields(msgspec.Struct):
 
 
 class WindowBody(WindowFields, Body, kw_only=True):
-    """A window in which patching is allowed, or a freeze in which nothing is touched. One of weekly, monthly, every_weeks and once is set."""
+    """A window in which patching is allowed, or a freeze in which nothing is upgraded or rebooted. One of weekly, monthly, every_weeks and once is set."""
 
     kind: Literal["allow", "freeze"]
 
@@ -366,8 +366,8 @@ class PatchStatusNode(Answer):
     first_seen_at: float | None
     """When the fleet first saw the oldest waiting security update."""
     age_days: float | None
-    promise_days: int | None
-    """null: no tag promises anything."""
+    promise_days: int
+    """What its tag promises, or else 30."""
     in_time: Literal["in_time", "late", "unknown"]
     last_patched_at: float | None
     by_policy: str | None

@@ -1,4 +1,4 @@
-"""Windows in which patching is allowed, and freezes in which nothing is touched. Pure.
+"""Windows in which patching is allowed, and freezes in which nothing is upgraded or rebooted. Pure.
 
 Allowed = the occurrence of the policy, within the allow windows of the node, outside its freezes. A node without an allow window is
 allowed at every time. A window that a person opens now adds to the allow windows, and binds nothing once it is over. Windows bind

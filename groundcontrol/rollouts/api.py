@@ -387,6 +387,8 @@ async def kill_target(call: ApiRequest, body: KillBody) -> RolloutView:
         raise BadRequest("node_id: this node is no target of the roll-out", field="node_id")
     if body.confirm != target.name:
         raise BadRequest(f"confirm: give the name of the node, {target.name}", field="confirm")
+    if one.state in ENDED:
+        raise Conflict(f"this roll-out is {one.state}: nothing of it runs any more", state=one.state)
     if one.state != "stopping":
         raise Conflict(f"this roll-out is {one.state}: stop it first, and kill what does not end", state=one.state)
     if target.state != "running":

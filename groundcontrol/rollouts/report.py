@@ -48,7 +48,8 @@ def report_words(rollout: Rollout) -> str:
     owed = [one.name for one in rollout.targets if one.reboot_owed]
     if owed:
         parts.append(f"a reboot is owed on {', '.join(owed[:MOST_NAMED])}")
-    how = f"{rollout.state} by {rollout.stopped_by}: {rollout.words}" if rollout.state == "stopped" else rollout.state
+    by = " by gate" if rollout.stopped_by == "gate" else ""  # the words name the person
+    how = f"stopped{by}: {rollout.words}" if rollout.state == "stopped" else rollout.state
     return f"{how}; {', '.join(parts)}" if parts else how
 
 

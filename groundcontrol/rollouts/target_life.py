@@ -286,15 +286,15 @@ class TargetLife:
     def _order_reboot(self, target: Target) -> None:
         """Order the reboot once a slot of its role is free, or owe it once the window has no room for it."""
         if self.r.state == "stopping":
-            self._after(target._replace(reboot_owed="the roll-out was stopped"))
+            self._after(target._replace(reboot_owed="the roll-out was stopped", words=""))
             return
         hold = self._node(target).hold
         if hold is not None and hold[0] in BARRED:
-            self._after(target._replace(reboot_owed=hold[1]))
+            self._after(target._replace(reboot_owed=hold[1], words=""))
             return
         ends = [at for at in (self._node(target).until_at, self.r.close_at) if at is not None]
         if ends and self.now + self._node(target).reboot_s > min(ends):
-            self._after(target._replace(reboot_owed="the window closed before the reboot"))
+            self._after(target._replace(reboot_owed="the window closed before the reboot", words=""))
             return
         if not self.facts.owner_may:
             self._set(target, words="it waits for its reboot: the owner of the roll-out may not order it now")

@@ -141,6 +141,8 @@ class RolloutView(Answer):
     hold_since: float | None
     stopped_by: str
     parent_id: str | None
+    beyond: bool
+    """Whether it has servers beyond the rights of the caller, who may not move it then."""
     phases: list[PhaseView]
 
 
@@ -312,6 +314,7 @@ def rollout_view(one: Rollout, seen: frozenset[NodeId] | None = None) -> Rollout
         version=one.version, made_at=one.made_at, start_at=one.start_at, started_at=one.started_at, ended_at=one.ended_at, close_at=one.close_at,
         action=one.action, observes=one.observes, targets=counts_view(one), confirm=sum(1 for target in one.targets if target.confirmed),
         waves=wave_views(one, seen), wave=one.wave, hold_since=one.hold_since, stopped_by=one.stopped_by, parent_id=one.parent or None,
+        beyond=seen is not None and not seen.issuperset(target.node for target in one.targets),
         phases=[PhaseView(state=phase.state, wave=phase.wave, from_at=phase.from_at, to_at=phase.to_at) for phase in phases_of(one)],
     )  # fmt: skip
 

@@ -2339,8 +2339,8 @@ export interface PatchStatusNode {
   /** When the fleet first saw the oldest waiting security update. */
   first_seen_at: number | null;
   age_days: number | null;
-  /** null: no tag promises anything. */
-  promise_days: number | null;
+  /** What its tag promises, or else 30. */
+  promise_days: number;
   in_time: "in_time" | "late" | "unknown";
   last_patched_at: number | null;
   by_policy: string | null;
@@ -2850,6 +2850,8 @@ export interface RolloutView {
   hold_since: number | null;
   stopped_by: string;
   parent_id: string | null;
+  /** Whether it has servers beyond the rights of the caller, who may not move it then. */
+  beyond: boolean;
   phases: PhaseView[];
 }
 
@@ -3448,7 +3450,7 @@ export interface WhenBody {
   once?: string | null;
 }
 
-/** A window in which patching is allowed, or a freeze in which nothing is touched. One of weekly, monthly, every_weeks and once is set. */
+/** A window in which patching is allowed, or a freeze in which nothing is upgraded or rebooted. One of weekly, monthly, every_weeks and once is set. */
 export interface WindowBody {
   name: string;
   select: PatchSelect;

@@ -142,7 +142,7 @@ function Windows(): VNode {
     <section class="stack" aria-label={t`Windows and freezes`}>
       <div class="section-head">
         <h2>{t`Windows and freezes`}</h2>
-        <p class="t3 meta grow">{t`In a window patching is allowed. In a freeze nothing is touched: it beats every window. A server without a window is always allowed.`}</p>
+        <p class="t3 meta grow">{t`In a window patching is allowed. In a freeze nothing is upgraded or rebooted: it beats every window. A server without a window is always allowed.`}</p>
         {list.items && list.items.length > 0 && buttons}
       </div>
       <ListView

@@ -123,7 +123,7 @@ function Head({ rollout, onChange }: Acting): VNode {
             {rollout.ended_at !== null && ` · ${t`ended ${timeOrDate(rollout.ended_at, dayStart.value)}`}`}
           </p>
         </div>
-        {mayAct.value && (
+        {mayAct.value && !rollout.beyond && (
           <div class="row wrap">
             {rollout.state === "ready" && (
               <Button kind="primary" busy={act.busy} onClick={() => run(() => startRollout(rollout))}>
@@ -160,6 +160,9 @@ function Head({ rollout, onChange }: Acting): VNode {
             <> {t`Held for ${age(Math.max(0, now.value - rollout.hold_since))}.`}</>
           )}
         </Banner>
+      )}
+      {rollout.beyond && mayAct.value && (
+        <p class="meta t3">{t`It has servers beyond your rights: only somebody who may change all of them moves it.`}</p>
       )}
       {rollout.observes && <p class="meta t3">{t`Its gates only observe: they are shown, and only failed jobs stop it.`}</p>}
       {retrying && <RetryDialog left={left} rollout={rollout} onClose={() => setRetrying(false)} />}
@@ -245,7 +248,9 @@ function WaveCard({ wave, rollout, onChange }: Acting & { wave: Wave }): VNode {
           {t`${plural(new Set(blind.map(({ gate }) => gate)).size, "gate")} not available: ${[...new Set(blind.map(({ words }) => words))].join(", ")}`}
         </p>
       )}
-      {held && loud.length > 0 && mayAct.value && <Button slim onClick={() => setGoingOn(true)}>{t`Go on in spite of it…`}</Button>}
+      {held && loud.length > 0 && mayAct.value && !rollout.beyond && (
+        <Button slim onClick={() => setGoingOn(true)}>{t`Go on in spite of it…`}</Button>
+      )}
       {goingOn && <GoOnDialog rollout={rollout} onChange={onChange} onClose={() => setGoingOn(false)} />}
     </li>
   );
@@ -353,7 +358,7 @@ function Targets({ rollout, onChange }: Acting): VNode {
   return (
     <div class="stack">
       <StaleNotice failure={failure} onRetry={again} />
-      {young && mayAct.value && (
+      {young && mayAct.value && !rollout.beyond && (
         <div>
           <Button slim onClick={() => setGoingOn(true)}>{t`Go on without comparing with the past…`}</Button>
         </div>

@@ -38,7 +38,7 @@ export function StatusTab(): VNode {
       <div class="section-head">
         <p class="grow">
           <b>{in_time + late > 0 ? t`${in_time} of ${in_time + late} in time` : t`Nothing is known yet`}</b>{" "}
-          <span class="t3">{unknown > 0 && t`${plural(unknown, "server")} without fresh data, not counted`}</span>
+          <span class="t3">{unknown > 0 && t`${plural(unknown, "server")} not known, not counted`}</span>
         </p>
         <a class="button end" href={patchStatusCsv()} download="patch-status.csv">
           {t`Save as CSV`}

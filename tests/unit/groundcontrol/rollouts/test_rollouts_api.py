@@ -354,7 +354,9 @@ async def test_words_name_no_server_that_the_caller_may_not_see(hub: TestHub) ->
         one = await a_rollout(hub, [own, hidden], words=words)
         assert (await limited.get(f"rollouts/{one.id}")).json["words"] == seen
         assert [row["words"] for row in (await limited.get("rollouts")).json["rollouts"] if row["id"] == one.id] == [seen]
-        assert (await admin.get(f"rollouts/{one.id}")).json["words"] == words
+        whole = (await admin.get(f"rollouts/{one.id}")).json
+        assert (whole["words"], whole["beyond"]) == (words, False)
+        assert (await limited.get(f"rollouts/{one.id}")).json["beyond"] is True
 
 
 async def test_a_sensitive_token_runs_what_was_saved_and_no_token_saves_or_approves(hub: TestHub) -> None:
