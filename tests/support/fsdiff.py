@@ -42,9 +42,9 @@ def look(run: Run, *, packages: bool = False) -> dict[str, str]:
     """A snapshot of a host: path -> facts. Accounts, groups and units are paths that begin with `account `, without facts."""
     pruned = PRUNED + (PRUNED_WITH_PACKAGES if packages else ())
     skip = " -o ".join(f"-path '{path}'" for path in pruned)
-    # The size of a folder depends on the file system, not on its content.
+    # The size of a folder depends on the file system, not on its content. With bytes for letters, find compares paths in half the time.
     listing = run(
-        f"find / \\( {skip} \\) -prune -o \\( -type d -printf '%p\\t%y %m %U:%G\\n' \\) -o \\( ! -type d -printf '%p\\t%y %m %U:%G %s %l\\n' \\)"
+        f"LC_ALL=C find / \\( {skip} \\) -prune -o \\( -type d -printf '%p\\t%y %m %U:%G\\n' \\) -o \\( ! -type d -printf '%p\\t%y %m %U:%G %s %l\\n' \\)"
     )
     entries = dict(line.split("\t", 1) for line in listing.splitlines() if "\t" in line)
     hashes = run(f"find {' '.join(HASHED)} \\( {skip} \\) -prune -o -type f -size -2048k -exec sha256sum {{}} + 2>/dev/null || true")
