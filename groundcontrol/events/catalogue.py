@@ -98,6 +98,7 @@ ROWS: Final = (
     _once("history_damaged", "node", "something that {name} measured cannot be read any more: stardust doctor tells more", "error"),
     EventType("unit_failed", "host", "{unit} failed on {name}", "warning", ("unit",)),
     EventType("unit_recovered", "host", "{unit} runs again on {name}", key=("unit",)),
+    _once("unit_restarted", "host", "{unit} was restarted on {name}", "info", "unit"),
     EventType("oom_killed", "host", "{name} ran out of memory, and the kernel killed a process", "error", ("unit",)),
     EventType("filesystem_readonly", "host", "{mount} of {name} became read-only", "error", ("mount",)),
     EventType("disk_failing", "host", "the disk {device} of {name} is failing", "error", ("device",)),

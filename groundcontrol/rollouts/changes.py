@@ -23,14 +23,14 @@ KINDS: Final = get_args(ChangeKind)
 BEFORE_S: Final = 600.0
 MOST: Final = 500
 _KIND_OF: Final[dict[str, ChangeKind]] = {
-    "packages_changed": "package", "unit_failed": "unit", "unit_recovered": "unit", "oom_killed": "unit", "node_rebooted": "boot",
+    "packages_changed": "package", "unit_failed": "unit", "unit_recovered": "unit", "unit_restarted": "unit", "oom_killed": "unit", "node_rebooted": "boot",
     "node_rebooted_unexpectedly": "boot", "reboot_done": "boot", "filesystem_readonly": "mount", "listener_added": "listener",
     "listener_removed": "listener", "agent_updated": "agent", "policy_changed": "policy", "job_started": "job", "job_succeeded": "job",
     "job_incomplete": "job", "job_failed": "job", "job_interrupted": "job", "job_unknown": "job", "alert_firing": "alert", "alert_resolved": "alert",
     "config_applied": "file", "service_deployed": "unit", "service_failed": "unit",
     "rollout_started": "rollout", "rollout_stopped": "rollout", "rollout_succeeded": "rollout", "rollout_expired": "rollout",
 }  # fmt: skip
-_RESTARTS: Final = frozenset[ChangeKind]({"unit", "boot"})
+_RESTARTS: Final = frozenset({"unit_restarted", "unit_recovered", "node_rebooted", "node_rebooted_unexpectedly", "reboot_done"})
 _OF_RPM: Final = re.compile(r"\.(noarch|x86_64(_v\d)?|i[3-6]86|aarch64|armv\w+|ppc64(le)?|s390x?|riscv64|loongarch64|mips\w*)\Z")
 MOST_RISEN: Final = 3
 TOLD_LATE_S: Final = 300.0
@@ -94,7 +94,8 @@ def _object(event: Event) -> str:
         return str(action) if not args or verb is None or verb.kind is PACKAGES else f"{action} {args}"  # packages have rows of their own
     # The object of an alert is its id. In an event of the hub about a node, `name` is that of the node.
     name = details.get("name") if event.node_id is None or event.source != "hub" else None
-    return str(details.get("rule") or event.object or name or "")
+    thing = str(details.get("rule") or event.object or name or "")
+    return f"{thing} {process}" if (process := details.get("process")) else thing
 
 
 def _packages(event: Event, of_jobs: frozenset[str]) -> Iterator[Change]:
@@ -180,4 +181,4 @@ def _weight(one: Change, risen: Sequence[Risen]) -> tuple[float, str]:
             return 4.0, f"{rise.name} rose"
         if one.kind == "package" and (one.object == rise.name or one.object.startswith(f"{rise.name}-")):
             return 3.0, f"a package of {rise.name}, which rose"
-    return (2.0, "a restart") if one.kind in _RESTARTS else (1.0, "")
+    return (2.0, "a restart") if one.after in _RESTARTS else (1.0, "")

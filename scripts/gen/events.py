@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 from groundcontrol.adapters.sqlite.events import MOST_A_MINUTE  # noqa: E402
 from groundcontrol.events.catalogue import GROUPS, KEEP_S, ROWS, EventType  # noqa: E402
 from scripts.gen import target  # noqa: E402
+from spider.wire.report_messages import EPHEMERAL_PORT  # noqa: E402
 
 TARGET = ROOT / "docs" / "events.md"
 DAY_S = 86_400
@@ -45,6 +46,10 @@ a token, also while the hub is away. What is sent again with the same `event_id`
   `last_at` is the time of the newest. A row holds the events of one day at most. The filters `from` and `to` match rows from `at` to `last_at`.
 - **Limits.** A node, user or token stores at most {MOST_A_MINUTE} events a minute about each node. One `events_throttled` counts the others.
 - **Times.** `at` is when it happened, `received_at` when the hub learned of it. `retro` marks what was reported more than two minutes late.
+- **Found by the agent.** From two minutes after its start the agent looks once a minute for units that failed, run again or were restarted (systemd),
+  TCP ports below {EPHEMERAL_PORT}, file systems that became read-only, and processes killed for want of memory. At most 30 events a look, and 6 an hour of
+  one type about one thing. Left out: what its first look shows or a look cannot read, transient units and sessions, units that were started or stopped, UDP, and
+  ports without a known owner or that only one look shows or misses.
 - **Kept.** {", ".join(f"{severity}: {kept / DAY_S:.0f} days" for severity, kept in KEEP_S.items())}, and at most two million events.
 """
 

@@ -164,6 +164,12 @@ class EventReports:
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await _alone(self._disk, work, "events")
 
+    async def add(self, found: List[ReportedEvent]) -> None:
+        """Report events that Spider itself found."""
+        await self._ready.wait()
+        for one in found:
+            await self._store(one)
+
     # -- to the hub ----------------------------------------------------------------------------
 
     async def _report(self) -> None:

@@ -14,6 +14,7 @@ from spider.hub.outbox import Outbox
 from spider.packages.query_process import SeparateQuery
 from spider.reports.event_queue import EventQueue
 from spider.reports.event_reports import EventReports, Reporters, boot_events
+from spider.reports.host_changes import HostChanges
 from spider.reports.host_reports import HostReports
 from spider.reports.looks import Looks
 from spider.reports.node_log import LogSender
@@ -25,6 +26,7 @@ from spider.sampling.collectors.container_engines import Names
 from spider.sampling.collectors.host import host_collectors, host_tables
 from spider.sampling.collectors.host_look import HostLooks
 from spider.sampling.collectors.listed_containers import ListedContainers
+from spider.sampling.collectors.systemd_units import Starts
 from spider.sampling.collectors.updates import Available, package_tables
 from spider.sampling.exec_metrics import Programs
 from spider.sampling.sampler import Sampler, phase_ms_of
@@ -91,7 +93,9 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
     link.on_joined(looks.joined)
     link.on_message(LookOrder, looks.order)
     if config.events_path and hasattr(socket, "SO_PEERCRED"):  # without it (macOS), the kernel does not name the program that reports
-        optional["events"] = _connect_event_reports(config, clock, link, policy_owner, boot).run()
+        events = _connect_event_reports(config, clock, link, policy_owner, boot)
+        optional["events"] = events.run()
+        optional["changes"] = HostChanges(clock, HostLooks().look, Starts(), events.add).run()
     if config.journal:
         journal = LogSender(config.journal, clock, link.send)
         link.on_joined(journal.joined)

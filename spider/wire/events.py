@@ -27,6 +27,7 @@ MEASURED: Dict[str, Tuple[str, ...]] = {
     "node_rebooted_unexpectedly": ("boot_id", "down_seconds"),
     "unit_failed": ("unit", "reason"),
     "unit_recovered": ("unit",),
+    "unit_restarted": ("unit",),
     "oom_killed": ("unit", "count"),
     "filesystem_readonly": ("mount", "device"),
     "disk_failing": ("device", "reason"),

@@ -85,13 +85,22 @@ def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_
     return min(due, default=None)
 
 
-class _Starts:
+def started_ms(root: str, name: str) -> Optional[int]:
+    """When the unit started, by the time of its link in `_INVOCATIONS`. None: unknown."""
+    try:
+        return int(os.lstat(f"{root}{_INVOCATIONS}/invocation:{name}").st_mtime * 1000)
+    except (OSError, ValueError):  # the unit has ended meanwhile, or its name cannot be a file name
+        return None
+
+
+class Starts:
     """Finds the services that have started, from the links in `_INVOCATIONS`, and stores which of them were restarted.
 
     Systemd is queried about started services only, so a reading in which none has started costs no query.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str = "") -> None:
+        self._root = root
         self._folder = root + _INVOCATIONS
         self._seen: Optional[Dict[str, str]] = None
         """The id of the last start of each unit; None: not read yet."""
@@ -112,6 +121,10 @@ class _Starts:
         for name in names[MOST_QUERIED:]:
             starts[name] = before.get(name, "")
         return names[:MOST_QUERIED]
+
+    def started_ms(self, name: str) -> Optional[int]:
+        """When the service was last started. None: unknown."""
+        return started_ms(self._root, name)
 
     def note_restarts(self, names: Iterable[str], now: float) -> List[str]:
         """Store that these services were restarted. Returns: the names of all services that were restarted within the last hour, sorted."""
@@ -195,7 +208,7 @@ class FailedUnits:
     def __init__(self, bus: str = BUS, root: str = "") -> None:
         self._bus = bus
         self._root = root
-        self._starts = _Starts(root)
+        self._starts = Starts(root)
         self._failures = Failures()
         self._failed_rows: Dict[str, Tuple[Cell, ...]] = {}
         """The last rows of failed units. The unit of a failed service that runs again does not say any more why it failed."""
@@ -263,15 +276,8 @@ class AllUnits:
 
     def _row(self, unit: Unit) -> Tuple[Cell, ...]:
         state = "failed" if unit.active == "failed" else unit.sub
-        since = None if unit.active == "inactive" else self._started_ms(unit.name)
+        since = None if unit.active == "inactive" else started_ms(self._root, unit.name)
         return (plain(unit.name), plain(unit.description, 120), plain(state, 32), since)
-
-    def _started_ms(self, name: str) -> Optional[int]:
-        """When the unit started, by the time of its link in `_INVOCATIONS`. None: unknown."""
-        try:
-            return int(os.lstat(f"{self._root}{_INVOCATIONS}/invocation:{name}").st_mtime * 1000)
-        except (OSError, ValueError):  # the unit has ended meanwhile, or its name cannot be a file name
-            return None
 
 
 def _path_of(unit: str) -> str:
@@ -292,7 +298,7 @@ class RestartCounts:
     """How often systemd has restarted each service by itself since somebody started it. Without restarts a service is left out."""
 
     def __init__(self, root: str = "") -> None:
-        self._starts = _Starts(root)
+        self._starts = Starts(root)
         self._counts: Optional[Dict[str, int]] = None
 
     def read(self, bus: SystemBus, active: Sequence[str]) -> Dict[str, int]:

@@ -32,6 +32,7 @@ export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words
   "history_damaged": ["node", (f) => t`something that ${f("name")} measured cannot be read any more: stardust doctor tells more`],
   "unit_failed": ["host", (f) => t`${f("unit")} failed on ${f("name")}`],
   "unit_recovered": ["host", (f) => t`${f("unit")} runs again on ${f("name")}`],
+  "unit_restarted": ["host", (f) => t`${f("unit")} was restarted on ${f("name")}`],
   "oom_killed": ["host", (f) => t`${f("name")} ran out of memory, and the kernel killed a process`],
   "filesystem_readonly": ["host", (f) => t`${f("mount")} of ${f("name")} became read-only`],
   "disk_failing": ["host", (f) => t`the disk ${f("device")} of ${f("name")} is failing`],

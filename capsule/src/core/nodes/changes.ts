@@ -26,6 +26,7 @@ const TYPES: Readonly<Record<string, string>> = {
   packages_changed: t`changed`,
   unit_failed: t`failed`,
   unit_recovered: t`runs again`,
+  unit_restarted: t`restarted`,
   oom_killed: t`out of memory, a process was killed`,
   node_rebooted: t`rebooted`,
   node_rebooted_unexpectedly: t`rebooted, and nobody had ordered it`,

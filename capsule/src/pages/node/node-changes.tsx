@@ -110,7 +110,7 @@ function List({ changes, ranked }: { changes: readonly NodeChangeView[]; ranked:
       <Empty
         icon="scroll-text"
         title={ranked ? t`Nothing is known to have changed` : t`No changes in the last day`}
-        text={t`Packages, units, boots, mounts, ports, the agent, its policy, jobs, alerts and roll-outs stand here.`}
+        text={t`Packages, failed and restarted units, boots, file systems that became read-only, TCP ports, the agent, its policy, jobs, alerts and roll-outs stand here.`}
       />
     );
   }
