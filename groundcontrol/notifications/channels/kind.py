@@ -10,13 +10,13 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from groundcontrol.notifications.egress import TOTAL_S, Denied, Egress
+from groundcontrol.notifications.egress import TOTAL_S, Denied, Egress, check_url
 from groundcontrol.notifications.messages import Message
 from spider.logs import event
 
@@ -137,6 +137,30 @@ async def post(request: Post, egress: Egress, asked_wait: Callable[[bytes], floa
         return failure(exc)
     wait = retry_after_s(response.headers.get("Retry-After"))
     return of_status(response.status, wait if wait is not None or asked_wait is None else asked_wait(body))
+
+
+def chat(
+    name: str,
+    title: str,
+    hint: str,
+    address: str,
+    render: Callable[[Message], Payload],
+    asked_wait: Callable[[bytes], float | None] | None = None,
+) -> Kind:
+    """A kind whose target is one secret URL, which takes a message as JSON.
+
+    Args: address: where the URL is found, for the form. asked_wait: as of `post`.
+    """
+    url = Annotated[str, field("Address (URL)", address, secret=True)]
+    target = cast("type[Target]", msgspec.defstruct(f"{name.title()}Target", [("url", url)], bases=(Target,), frozen=True))
+
+    async def send(target: Any, message: Message, egress: Egress) -> Outcome:
+        return await post(json_post(target.url, render(message)), egress, asked_wait)
+
+    def check(target: Any) -> None:
+        check_url(target.url, field="target.url")
+
+    return Kind(name, title, hint, target, check, lambda target: masked_url(target.url), render, send, by_url("url"))
 
 
 def of_status(status: int, wait_s: float | None = None) -> Outcome:

@@ -4,25 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Final
 
-from groundcontrol.notifications.channels.kind import (
-    Kind,
-    Outcome,
-    Payload,
-    Target,
-    by_url,
-    cut,
-    field,
-    fitting,
-    json_post,
-    masked_url,
-    no_mentions,
-    post,
-    utf16_units,
-    wait_in,
-)
-from groundcontrol.notifications.egress import Egress, check_url
+from groundcontrol.notifications.channels.kind import Payload, chat, cut, fitting, no_mentions, utf16_units, wait_in
 from groundcontrol.notifications.messages import Message
 
 _MARKUP: Final = re.compile(r"([\\*_~`|>\[\]()#<:-])")
@@ -31,18 +15,6 @@ MOST_CHARS: Final = 4096
 """Of a description. With a title of 256, the embed has less than its 6000."""
 _GREY: Final = 0x757575
 """The colour of an end that is not a recovery."""
-
-
-class DiscordTarget(Target, frozen=True):
-    url: Annotated[str, field("Address (URL)", "Begins with https://discord.com/api/webhooks/", secret=True)]
-
-
-def check(target: DiscordTarget) -> None:
-    check_url(target.url, field="target.url")
-
-
-def mask(target: DiscordTarget) -> str:
-    return masked_url(target.url)
 
 
 def render(message: Message) -> Payload:
@@ -62,8 +34,11 @@ def _text(text: str) -> str:
     return _MARKUP.sub(r"\\\1", no_mentions(text))
 
 
-async def send(target: DiscordTarget, message: Message, egress: Egress) -> Outcome:
-    return await post(json_post(target.url, render(message)), egress, lambda body: wait_in(body, "retry_after"))
-
-
-DISCORD: Final = Kind("discord", "Discord", "A webhook of a Discord channel.", DiscordTarget, check, mask, render, send, by_url("url"))
+DISCORD: Final = chat(
+    "discord",
+    "Discord",
+    "A webhook of a Discord channel.",
+    "Begins with https://discord.com/api/webhooks/",
+    render,
+    lambda body: wait_in(body, "retry_after"),
+)

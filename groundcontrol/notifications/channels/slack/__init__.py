@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
-from groundcontrol.notifications.channels.kind import (
-    Kind,
-    Outcome,
-    Payload,
-    Target,
-    by_url,
-    cut,
-    field,
-    json_post,
-    masked_url,
-    no_mentions,
-    post,
-    utf16_units,
-)
-from groundcontrol.notifications.egress import Egress, check_url
+from groundcontrol.notifications.channels.kind import Payload, chat, cut, no_mentions, utf16_units
 from groundcontrol.notifications.messages import Message
 
 _HEADER_CHARS: Final = 150
 _TEXT_CHARS: Final = 3000
-
-
-class SlackTarget(Target, frozen=True):
-    url: Annotated[str, field("Address (URL)", "Begins with https://hooks.slack.com/services/", secret=True)]
-
-
-def check(target: SlackTarget) -> None:
-    check_url(target.url, field="target.url")
-
-
-def mask(target: SlackTarget) -> str:
-    return masked_url(target.url)
 
 
 def render(message: Message) -> Payload:
@@ -66,8 +40,4 @@ def _escaped(text: str) -> str:
     return no_mentions(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-async def send(target: SlackTarget, message: Message, egress: Egress) -> Outcome:
-    return await post(json_post(target.url, render(message)), egress)
-
-
-SLACK: Final = Kind("slack", "Slack", "An incoming webhook of Slack.", SlackTarget, check, mask, render, send, by_url("url"))
+SLACK: Final = chat("slack", "Slack", "An incoming webhook of Slack.", "Begins with https://hooks.slack.com/services/", render)

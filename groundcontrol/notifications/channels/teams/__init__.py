@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
-from groundcontrol.notifications.channels.kind import (
-    Kind,
-    Outcome,
-    Payload,
-    Target,
-    by_url,
-    cut,
-    field,
-    fitting,
-    json_post,
-    masked_url,
-    no_mentions,
-    post,
-)
-from groundcontrol.notifications.egress import Egress, check_url
+from groundcontrol.notifications.channels.kind import Payload, chat, cut, fitting, no_mentions
 from groundcontrol.notifications.messages import Message
 
 _COLOUR: Final = {"critical": "Attention", "warning": "Warning", None: "Good"}
 _TEXT_CHARS: Final = 1000
 MOST_BYTES: Final = 18_000
 """Of all lines as JSON. A message may have about 28 KB, title, links and what the workflow adds included."""
-
-
-class TeamsTarget(Target, frozen=True):
-    url: Annotated[str, field("Address (URL)", "Of the workflow “Post to a channel when a webhook request is received”.", secret=True)]
-
-
-def check(target: TeamsTarget) -> None:
-    check_url(target.url, field="target.url")
-
-
-def mask(target: TeamsTarget) -> str:
-    return masked_url(target.url)
 
 
 def render(message: Message) -> Payload:
@@ -66,8 +40,10 @@ def _run(text: str, style: Payload) -> Payload:
     return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": cut(no_mentions(text), _TEXT_CHARS), **style}]}
 
 
-async def send(target: TeamsTarget, message: Message, egress: Egress) -> Outcome:
-    return await post(json_post(target.url, render(message)), egress)
-
-
-TEAMS: Final = Kind("teams", "Microsoft Teams", "A workflow of Microsoft Teams.", TeamsTarget, check, mask, render, send, by_url("url"))
+TEAMS: Final = chat(
+    "teams",
+    "Microsoft Teams",
+    "A workflow of Microsoft Teams.",
+    "Of the workflow “Post to a channel when a webhook request is received”.",
+    render,
+)
