@@ -13,6 +13,7 @@ from groundcontrol.access.users import ALL_USERS, UserAdmin
 from groundcontrol.core.bus import Bus, Changed, Revoked
 from groundcontrol.core.errors import BadRequest, Conflict, HasNodes, HubError
 from groundcontrol.core.ids import NodeId, UserId
+from groundcontrol.core.rounds import every
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import is_visible
@@ -89,10 +90,11 @@ class OrganisationService:
 
     async def run(self) -> None:
         """Remove memberships whose time is over, until cancelled."""
-        while True:
-            for user in await self._stores[MembershipStore].end_memberships():
-                self._bus.publish(Revoked("", user))
-            await self._clock.sleep(SWEEP_S)
+        await every(SWEEP_S, self._end_memberships, self._clock, "memberships")
+
+    async def _end_memberships(self) -> None:
+        for user in await self._stores[MembershipStore].end_memberships():
+            self._bus.publish(Revoked("", user))
 
     async def create(
         self, scope: Scope, slug: str, name: str, node_quota: int | None, first_admin: str | None

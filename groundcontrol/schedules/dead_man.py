@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
-from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.rounds import every
 from groundcontrol.schedules.silence import KnownNode, Silences
 from groundcontrol.schedules.silence_store import SilenceStore
 from spider.clock import Clock
-from spider.logs import event
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -62,14 +58,7 @@ class DeadMan:
 
     async def run(self) -> None:
         """Look every five seconds, until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except StoreError as exc:
-                event(log, "dead_man_store_failed", logging.WARNING, error=exc.code)
-            except Exception:  # the boundary: a bug that one node hits must not end the hub
-                event(log, "dead_man_failed", logging.ERROR, exc_info=True)
-            await self._clock.sleep(LOOK_S)
+        await every(LOOK_S, self.look, self._clock, "dead_man")
 
     async def look(self) -> None:
         """Look which nodes are connected. Once a minute, read the nodes and record new stages.

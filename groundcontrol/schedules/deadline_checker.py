@@ -9,6 +9,7 @@ from typing import Final
 
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.rounds import every
 from groundcontrol.core.steady_clock import JumpWatch
 from groundcontrol.schedules.deadlines import (
     AWAY_S,
@@ -75,14 +76,7 @@ class DeadlineChecker:
     async def run(self) -> None:
         """Check every minute, from 90 seconds after the start, until cancelled."""
         await self._clock.sleep(START_S)
-        while True:
-            try:
-                await self.check()
-            except StoreError as exc:
-                event(log, "deadlines_store_failed", logging.WARNING, error=exc.code)
-            except Exception:  # the boundary: a bug that one expectation hits must not end the hub
-                event(log, "deadlines_failed", logging.ERROR, exc_info=True)
-            await self._clock.sleep(EVERY_S)
+        await every(EVERY_S, self.check, self._clock, "deadlines")
 
     async def check(self) -> None:
         """Judge all due deadlines, and missed ones with a late report. Then read the open missed deadlines for rules.

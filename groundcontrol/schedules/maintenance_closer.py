@@ -5,19 +5,15 @@ The window of a job or deployment closes when its node is healthy again, or when
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
-from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.rounds import every
 from groundcontrol.schedules.maintenance import Windows, begun, verdict
 from groundcontrol.schedules.maintenance_store import MaintenanceStore
 from groundcontrol.schedules.model import MaintenanceId
 from spider.clock import Clock
-from spider.logs import event
-
-log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
 
@@ -40,14 +36,7 @@ class WindowCloser:
 
     async def run(self) -> None:
         """Look every five seconds, until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except StoreError as exc:
-                event(log, "maintenance_store_failed", logging.WARNING, error=exc.code)
-            except Exception:  # the boundary: a bug that one window hits must not end the hub
-                event(log, "maintenance_failed", logging.ERROR, exc_info=True)
-            await self._clock.sleep(EVERY_S)
+        await every(EVERY_S, self.look, self._clock, "maintenance")
 
     async def look(self) -> None:
         """Close the windows that end now, and read the others again.

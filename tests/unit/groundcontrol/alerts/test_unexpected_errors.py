@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import pytest
 
+from groundcontrol.access.store import MembershipStore
 from groundcontrol.alerts.hub_facts import AUDIT_AGAIN_S, HubFactReader
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.ticker import Ticker
 from groundcontrol.core.bus import SessionChanged
 from groundcontrol.core.ids import HubId, NodeId
+from groundcontrol.instance.service import OrganisationService
 from groundcontrol.notifications.heartbeat import Heartbeat
 from groundcontrol.notifications.outbox import DueBell, Outbox
 from groundcontrol.samples.model import SeriesSchema
@@ -42,6 +44,9 @@ TASKS: dict[str, Callable[[ManualClock], Any]] = {
     "maintenance_failed": lambda clock: WindowCloser(STORE, clock, lambda _node: True),
     "dead_man_failed": lambda clock: DeadMan(STORE, clock, lambda _node: True),
     "deadlines_failed": lambda clock: DeadlineChecker(STORE, STORE, clock, lambda _node: False),
+    "memberships_failed": lambda clock: OrganisationService(
+        STORE, stores=cast("Any", {MembershipStore: STORE}), bus=STORE, clock=clock, users=STORE
+    ),
     "hub_facts_unread": lambda clock: HubFactReader(Path(), STORE, STORE, STORE, float, STORE, clock),
     "outbox_failed": lambda clock: Outbox(STORE, STORE, STORE, DueBell(), clock),
     "heartbeat_failed": lambda clock: Heartbeat(clock, STORE, "https://beats.example/", fails),
