@@ -74,27 +74,13 @@ def _providers(services: Services) -> Providers:
     return Providers(store=services, clock=services.clock, sealer=services[Vault], loopback_allowed=services.config.loopback_only)
 
 
-def _log_ins(services: Services) -> ProviderLogIns:
-    return ProviderLogIns(
-        store=services, providers=services[Providers], auth=services.auth, bus=services.bus, clock=services.clock,
-        refusals=services.refusals, sealer=services[Vault], origin=services.config.origin,
-    )  # fmt: skip
-
-
-def _log_outs(services: Services) -> ProviderLogOuts:
-    return ProviderLogOuts(
-        store=services, providers=services[Providers], auth=services.auth, bus=services.bus, clock=services.clock,
-        refusals=services.refusals, sealer=services[Vault], origin=services.config.origin,
-    )  # fmt: skip
-
-
 SLICE: Final = Slice(
     "access",
     (*ROUTES, *OIDC_ROUTES),
     provides=(
         provide(Providers)(_providers),
-        provide(ProviderLogIns)(_log_ins),
-        provide(ProviderLogOuts)(_log_outs),
+        provide(ProviderLogIns)(ProviderLogIns),
+        provide(ProviderLogOuts)(ProviderLogOuts),
         provide(Passkeys)(lambda services: Passkeys(services[PasskeyStore], services.clock, services.config.origin)),
     ),
     tasks=(Providers,),

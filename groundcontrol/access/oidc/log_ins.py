@@ -35,12 +35,10 @@ from groundcontrol.access.oidc.proof import Proved, Returned, prove
 from groundcontrol.access.oidc.providers import Providers
 from groundcontrol.access.oidc.store import Granted, OidcStore
 from groundcontrol.access.rate_limits import check_limit
-from groundcontrol.access.second_factor import Sealer
-from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import Caller, Issued, new_session, scope_of
 from groundcontrol.access.store import Bucket, MembershipStore, UserStore
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.bus import Bus, Revoked
+from groundcontrol.core.bus import Revoked
 from groundcontrol.core.errors import (
     Conflict,
     Forbidden,
@@ -52,9 +50,8 @@ from groundcontrol.core.errors import (
 )
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import NO_ORG, Actor
-from groundcontrol.core.stores import Stores
-from groundcontrol.events.refusals import Refusals
-from spider.clock import Clock
+from groundcontrol.vault import Vault
+from groundcontrol.web.services import Services
 from spider.logs import event
 from spider.wire.ids import new_random_id
 
@@ -91,30 +88,18 @@ class Visitor(NamedTuple):
 class ProviderLogIns:
     """Log-ins through the providers of one hub."""
 
-    def __init__(
-        self,
-        *,
-        store: Stores,
-        providers: Providers,
-        auth: AuthService,
-        bus: Bus,
-        clock: Clock,
-        refusals: Refusals,
-        sealer: Sealer,
-        origin: str,
-    ) -> None:
-        """Args: origin: of the page; browsers return to it."""
-        self._oidc = store[OidcStore]
-        self._providers = providers
-        self._users = store[UserStore]
-        self._memberships = store[MembershipStore]
-        self._auth = auth
-        self._bus = bus
-        self._clock = clock
-        self._refusals = refusals
-        self._sealer = sealer
-        self._origin = origin
-        self._flows = Flows(clock)
+    def __init__(self, services: Services) -> None:
+        self._oidc = services[OidcStore]
+        self._providers = services[Providers]
+        self._users = services[UserStore]
+        self._memberships = services[MembershipStore]
+        self._auth = services.auth
+        self._bus = services.bus
+        self._clock = services.clock
+        self._refusals = services.refusals
+        self._sealer = services[Vault]
+        self._origin = services.config.origin
+        self._flows = Flows(services.clock)
         self._waiting: dict[str, Proved] = {}
         """State of a flow that waits for a code of the second factor -> whom the provider has proved."""
         self._attempts: deque[SignInAttempt] = deque(maxlen=KEPT_ATTEMPTS)

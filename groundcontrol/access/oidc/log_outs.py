@@ -16,17 +16,14 @@ from groundcontrol.access.oidc.remote import Remote
 from groundcontrol.access.oidc.store import Ended, OidcStore
 from groundcontrol.access.oidc.tokens import LogoutToken, TokenRefused, UnknownKey, read_logout_token
 from groundcontrol.access.rate_limits import check_limit
-from groundcontrol.access.second_factor import Sealer
-from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import Caller
 from groundcontrol.access.store import Bucket, UserStore
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import BadRequest, HubError
 from groundcontrol.core.scope import Actor
 from groundcontrol.core.secrets import SecretStore
-from groundcontrol.core.stores import Stores
-from groundcontrol.events.refusals import Refusals
-from spider.clock import Clock
+from groundcontrol.vault import Vault
+from groundcontrol.web.services import Services
 from spider.logs import event
 
 log = logging.getLogger(__name__)
@@ -42,29 +39,17 @@ LOGOUTS: Final = Bucket(120, 60.0)
 class ProviderLogOuts:
     """Log-outs here and at the providers of one hub."""
 
-    def __init__(
-        self,
-        *,
-        store: Stores,
-        providers: Providers,
-        auth: AuthService,
-        bus: Bus,
-        clock: Clock,
-        refusals: Refusals,
-        sealer: Sealer,
-        origin: str,
-    ) -> None:
-        """Args: origin: of the page; browsers return to it."""
-        self._oidc = store[OidcStore]
-        self._secrets = store[SecretStore]
-        self._users = store[UserStore]
-        self._providers = providers
-        self._auth = auth
-        self._bus = bus
-        self._clock = clock
-        self._refusals = refusals
-        self._sealer = sealer
-        self._origin = origin
+    def __init__(self, services: Services) -> None:
+        self._oidc = services[OidcStore]
+        self._secrets = services[SecretStore]
+        self._users = services[UserStore]
+        self._providers = services[Providers]
+        self._auth = services.auth
+        self._bus = services.bus
+        self._clock = services.clock
+        self._refusals = services.refusals
+        self._sealer = services[Vault]
+        self._origin = services.config.origin
 
     async def logout(self, caller: Caller) -> str | None:
         """End a session. Returns: the provider's URL at which the browser ends its session there too; None: there is none."""
