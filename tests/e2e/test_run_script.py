@@ -70,10 +70,9 @@ def processes_of(state: Path) -> list[str]:
 class Checkout:
     """One data folder of scripts/run for all tests of this file that can share it: each start takes seconds of a processor."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, bundle: Path) -> None:
         self.state = state
-        self.bundle = ROOT / "majortom/spider.pyz"
-        """The Spider of the next start."""
+        self.bundle = bundle
         self.port = free_port()
         self.hub = HubProcess(state, port=self.port)
         """Which scripts/run starts: asked by its socket alone."""
@@ -115,13 +114,12 @@ def quiet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory, quiet_bundle: Path) -> Iterator[Checkout]:
-    """A folder that was started for the first time, after a start that was refused. Later starts ask no package manager."""
-    checkout = Checkout(tmp_path_factory.mktemp("started") / ".stardust")
+    """A folder that was started for the first time, after a start that was refused."""
+    checkout = Checkout(tmp_path_factory.mktemp("started") / ".stardust", quiet_bundle)
     refused = start(checkout.state, checkout.port, "--port", "abc")
     assert "'abc'" in refused.communicate(timeout=START_LIMIT_S)[0]
     assert refused.returncode == 78
     assert "log in        admin / admin (" in checkout.begin(), "the start that was refused made no user"
-    checkout.bundle = quiet_bundle
     yield checkout
     checkout.interrupt()
 
@@ -181,8 +179,13 @@ def updates_here() -> tuple[int | None, str]:
     return (updates.total if updates is not None else None), ""
 
 
-async def test_a_machine_with_a_package_manager_reports_its_updates(checkout: Checkout) -> None:
-    await asyncio.to_thread(checkout.running)
+@pytest.mark.slow  # half of this file's processor time; a deployed Spider reports them in tests/system/test_deploy.py
+async def test_a_machine_with_a_package_manager_reports_its_updates(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checkout, "bundle", bundle_of(tmp_path, shipped_version()))
+    await asyncio.to_thread(checkout.interrupt)
+    await asyncio.to_thread(checkout.begin)
     total, why = await asyncio.to_thread(updates_here)
 
     def told() -> Any:

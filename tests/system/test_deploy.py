@@ -304,7 +304,11 @@ def test_stopping_the_hub_rolls_back_a_running_deployment(desk: Desk) -> None:
     look.check_unchanged()
 
 
-def test_the_command_on_the_server_shows_the_status_of_spider(desk: Desk) -> None:
+UPDATES = "runuser -u nobody -- apt-get -s -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= dist-upgrade | grep -c '^Inst [^ ]* \\['"
+"""How many updates apt itself counts, without new packages. As nobody it writes no cache."""
+
+
+def test_the_command_on_the_server_shows_the_status_of_spider_and_the_hub_its_updates(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("root", policy="readonly"))
     url = desk.host.sh("sed -n 's/^url = //p' /etc/stardust/spider.conf").strip()
@@ -316,6 +320,8 @@ def test_the_command_on_the_server_shows_the_status_of_spider(desk: Desk) -> Non
     for words, status in (("--help", 0), ("", 64), ("launch", 64), ("run", 64)):
         said = desk.host.run("stardust-spider", *words.split(), check=False)
         assert (said.returncode, "take Stardust off this server" in (said.stderr if status else said.stdout)) == (status, True)
+    updates = wait_until(lambda: desk.hub.node(row["node_id"])["updates"]["total"], what="the node has told of its updates")
+    assert updates == int(desk.host.sh(UPDATES))
     desk.host.sh("systemctl stop stardust-spider.service")
     assert desk.host.run("stardust-spider", "status").stdout.splitlines()[-1] == "state      Spider does not run"
     succeeded(desk.remove(row["node_id"]))
