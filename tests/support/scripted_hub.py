@@ -1,4 +1,4 @@
-"""A small hub for tests: the real opening and codec behind a real WebSocket server, recorded packs, and faults on demand."""
+"""A small hub for tests: recorded messages and faults on demand, behind a real WebSocket server with the real opening, or without one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from http import HTTPStatus
+from typing import NamedTuple
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -20,16 +21,28 @@ from spider.config import Config, parse_url
 from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import HUB_ADDRESS, SUBPROTOCOL, HubAddress, Message, Welcome
-from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Layout, Pack, Row
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row
 from spider.wire.session import Hello, HubOpening, SecureChannel
+from tests.support.invariants import Hole, Sample
 from tests.support.ports import free_port
 
 FLEET_KEY = b"f" * 32
 BOOT = "0123456789abcdef" * 2
 
 
+class Taken(NamedTuple):
+    """The content of a pack that came for the first time."""
+
+    stream: int
+    family: str
+    rows: list[Row]
+
+
 class ScriptedHub:
-    """A hub that knows one node. Its lists have everything that it received."""
+    """A hub that knows one node. Its lists have everything that it received.
+
+    It takes samples as docs/wire.md says. `running` serves them by a WebSocket; without it, a test calls `welcome` and `hear`.
+    """
 
     __test__ = False
 
@@ -56,9 +69,18 @@ class ScriptedHub:
         self.hellos: list[Hello] = []
         self.raw: list[bytes] = []
         self.heard: list[Message] = []
-        self.rows: dict[tuple[int, int], list[Row]] = {}
-        self.marks = {STREAM_LIVE: -1, STREAM_BACKFILL: -1}
-        self.layouts: dict[bytes, Layout] = {}
+        self.packs: list[Taken] = []
+        self.holes: list[Hole] = []
+        self._epoch = 0
+        self._boots: dict[str, dict[int, int]] = {}
+        """Boot of the node -> its streams -> the newest pack of each."""
+        self._boot = ""
+        self._ends: dict[int, dict[int, int]] = {}
+        """Session -> the newest pack of each stream at its end."""
+        self._journals: dict[bytes, set[int]] = {}
+        """Journal of late messages -> those that came."""
+        self._late_seq = -1
+        self._layouts: dict[bytes, Layout] = {}
         self.sessions: list[tuple[ServerConnection, SecureChannel]] = []
         self.closes: list[tuple[int, str]] = []
         self.news = asyncio.Event()
@@ -112,8 +134,61 @@ class ScriptedHub:
 
     def values(self, streams: Iterable[int] = (STREAM_LIVE, STREAM_BACKFILL)) -> list[int | None]:
         """The first value of every stored row, by time."""
-        rows = [row for (stream, _seq), pack in self.rows.items() if stream in streams for row in pack]
+        rows = [row for pack in self.packs if pack.stream in streams for row in pack.rows]
         return [row.values[0] for row in sorted(rows, key=lambda row: row.taken_at_ms)]
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [Sample(pack.family, row.taken_at_ms, row.values[0]) for pack in self.packs for row in pack.rows]
+
+    def welcome(self, boot: str) -> Welcome:
+        """Begin a session of the node's `boot`."""
+        if self._boot:
+            self._ends[self._epoch] = dict(self._boots[self._boot])
+        self._epoch += 1
+        self._boot, self._late_seq = boot, -1
+        self._layouts.clear()
+        marks = self._boots.setdefault(boot, {STREAM_LIVE: -1, STREAM_BACKFILL: -1})
+        return Welcome(
+            self._epoch, int(time.time() * 1000), 10, marks[STREAM_LIVE], marks[STREAM_BACKFILL],
+            list(self.jobs), list(self.jobs.values()), self.forget_jobs,
+        )  # fmt: skip
+
+    def hear(self, message: Message) -> Message | None:
+        """Take a message of the present session. Returns: the answer."""
+        self.heard.append(message)
+        match message:
+            case Layout():
+                self._layouts[message.layout] = message
+            case Pack():
+                return self._hear_pack(message)
+            case Late() | Gap():
+                return self._hear_late(message)
+        return None
+
+    def _hear_pack(self, pack: Pack) -> Ack | None:
+        marks = self._boots[self._boot]
+        if pack.seq > marks[pack.stream]:
+            assert pack.seq == marks[pack.stream] + 1, "a hole in a stream"
+            marks[pack.stream] = pack.seq
+            self._take(pack, pack.stream)
+        return None if self.keep_ack(pack) else Ack(pack.stream, marks[pack.stream])
+
+    def _hear_late(self, late: Late | Gap) -> Ack:
+        assert late.seq == self._late_seq + 1, "late messages are out of order"
+        self._late_seq = late.seq
+        known = self._journals.setdefault(late.journal, set())
+        came_through = late.sent_epoch and late.sent_seq <= self._ends.get(late.sent_epoch, {}).get(late.sent_stream, -1)
+        if late.number not in known and not came_through:
+            if isinstance(late, Gap):
+                self.holes.append(Hole(late.family, late.first_ms, late.last_ms, late.rows))
+            else:
+                self._take(late, STREAM_LATE)
+        known.add(late.number)
+        return Ack(STREAM_LATE, self._late_seq)
+
+    def _take(self, pack: Pack | Late, stream: int) -> None:
+        self.packs.append(Taken(stream, self._layouts[pack.layout].family, codec.decode_rows(pack.coding, pack.body)))
 
     def _request(self, connection: ServerConnection, _request: Request) -> Response | None:
         self.attempts.append(time.monotonic())
@@ -150,11 +225,7 @@ class ScriptedHub:
         if self.refuse_with is not None:
             await connection.close(*self.refuse_with)
             return
-        welcome = Welcome(
-            len(self.hellos), int(time.time() * 1000), 10, self.marks[STREAM_LIVE], self.marks[STREAM_BACKFILL],
-            list(self.jobs), list(self.jobs.values()), self.forget_jobs,
-        )  # fmt: skip
-        await connection.send(link.send(welcome))
+        await connection.send(link.send(self.welcome(opening.hello.boot)))
         if self.names and HUB_ADDRESS in opening.hello.features:
             await connection.send(link.send(HubAddress(self.names)))
         self.sessions.append((connection, link))
@@ -163,24 +234,12 @@ class ScriptedHub:
             message = link.receive(await self._receive(connection), time.monotonic())
             if message is None or self.silent:
                 continue
-            self.heard.append(message)
-            if isinstance(message, Layout):
-                self.layouts[message.layout] = message
-            elif isinstance(message, Pack):
-                await self._pack(connection, link, message)
+            answer = self.hear(message)
+            if isinstance(message, Pack) and self.cut_after(message):
+                connection.transport.abort()
+            elif answer is not None:
+                await connection.send(link.send(answer))
             self.news.set()
-
-    async def _pack(self, connection: ServerConnection, link: SecureChannel, pack: Pack) -> None:
-        assert pack.layout in self.layouts
-        if pack.seq == self.marks[pack.stream] + 1:
-            self.marks[pack.stream] = pack.seq
-            self.rows[pack.stream, pack.seq] = codec.decode_rows(pack.coding, pack.body)
-        else:
-            assert pack.seq <= self.marks[pack.stream], "a hole in a stream"
-        if self.cut_after(pack):
-            connection.transport.abort()
-        elif not self.keep_ack(pack):
-            await connection.send(link.send(Ack(pack.stream, pack.seq)))
 
 
 def other_hub_key() -> bytes:

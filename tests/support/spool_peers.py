@@ -1,4 +1,4 @@
-"""A node and a hub for tests of the spool: the agent's own outbox and files, and a short model of the hub's rules."""
+"""A node for tests of the spool: the agent's own outbox and files, and a scripted hub at the other end."""
 
 from __future__ import annotations
 
@@ -11,69 +11,15 @@ from spider.hub.outbox import Outbox
 from spider.sampling.sampler import layout_of
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import KEEP_BYTES, KEEP_S, Spool
-from spider.wire.frames import Message, Welcome
-from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row
+from spider.wire.sample_messages import Ack, Layout, Row
 from tests.support.clock import ManualClock
-from tests.support.invariants import Hole, Journal, Sample
-from tests.support.wire import unpack_rows
+from tests.support.invariants import Journal, Sample
+from tests.support.scripted_hub import ScriptedHub
 
 NODE = b"n" * 16
 PULSE = layout_of("pulse", 1, ["cpu.total", "load.1"])
 BREATHE = layout_of("breathe", 60, ["temperature{sensor=a}"])
 START_MS = 1_800_000_000_000
-
-
-class ModelHub:
-    """How a hub handles samples, as docs/wire.md says."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.samples: list[Sample] = []
-        self.holes: list[Hole] = []
-        self._boots: dict[bytes, dict[int, int]] = {}
-        self._journals: dict[bytes, set[int]] = {}
-        self._ends: dict[int, dict[int, int]] = {}
-        self._boot = b""
-        self._schemas: dict[bytes, Layout] = {}
-        self._seq = -1
-
-    def welcome(self, boot: bytes) -> Welcome:
-        if self._boot:
-            self._ends[self.epoch] = dict(self._boots[self._boot])
-        self.epoch += 1
-        self._boot, self._seq = boot, -1
-        self._schemas.clear()
-        marks = self._boots.setdefault(boot, {STREAM_LIVE: -1, STREAM_BACKFILL: -1})
-        return Welcome(self.epoch, START_MS, 10, marks[STREAM_LIVE], marks[STREAM_BACKFILL], [], [], [])
-
-    def hear(self, message: Message) -> Ack | None:
-        if isinstance(message, Layout):
-            self._schemas[message.layout] = message
-            return None
-        if isinstance(message, Pack):
-            marks = self._boots[self._boot]
-            if message.seq > marks[message.stream]:
-                assert message.seq == marks[message.stream] + 1, "a hole in a stream"
-                marks[message.stream] = message.seq
-                self._store(message)
-            return Ack(message.stream, marks[message.stream])
-        assert isinstance(message, Late | Gap)
-        assert message.seq == self._seq + 1, "late messages are out of order"
-        self._seq = message.seq
-        known = self._journals.setdefault(message.journal, set())
-        if message.number not in known:
-            known.add(message.number)
-            if message.sent_epoch and message.sent_seq <= self._ends.get(message.sent_epoch, {}).get(message.sent_stream, -1):
-                pass  # it came through after all
-            elif isinstance(message, Gap):
-                self.holes.append(Hole(message.family, message.first_ms, message.last_ms, message.rows))
-            else:
-                self._store(message)
-        return Ack(STREAM_LATE, self._seq)
-
-    def _store(self, message: Pack | Late) -> None:
-        family = self._schemas[message.layout].family
-        self.samples += [Sample(family, row.taken_at_ms, row.values[0]) for row in unpack_rows(message.coding, message.body)]
 
 
 class Node:
@@ -86,7 +32,7 @@ class Node:
         self.path = folder
         self.clock = ManualClock(START_MS / 1000)
         self.journal = Journal()
-        self.boot = os.urandom(16)
+        self.boot = os.urandom(16).hex()
         self.made = 0
         self._keep = (keep_s, keep_bytes)
         self._disk = disk
@@ -134,7 +80,7 @@ class Node:
             seconds -= 15
             await self.spool.step()
 
-    async def drain(self, hub: ModelHub, limit: int = 1_000_000) -> int:
+    async def drain(self, hub: ScriptedHub, limit: int = 1_000_000) -> int:
         """Send all waiting messages to the hub, at most `limit`, and take its acknowledgements. Returns: the number of messages."""
         said, idle = 0, 0
         while said < limit and idle < 3:
@@ -147,7 +93,7 @@ class Node:
                 continue
             said, idle = said + 1, 0
             ack = hub.hear(message)
-            if ack is not None:
+            if isinstance(ack, Ack):
                 self.outbox.acked(ack)
         return said
 
@@ -157,7 +103,7 @@ def segments(node: Node) -> list[Path]:
     return sorted((node.path / "spool").glob("*.[so][eu][gt]"))
 
 
-async def come_back(node: Node, hub: ModelHub) -> None:
+async def come_back(node: Node, hub: ScriptedHub) -> None:
     """Start the node anew and let it send all that its disk has."""
     node.start()
     await reconnect(node, hub)
@@ -175,7 +121,7 @@ def said(caplog: pytest.LogCaptureFixture, what: str) -> list[dict[str, object]]
     return [record.facts for record in caplog.records if record.getMessage() == what]  # type: ignore[attr-defined]
 
 
-async def reconnect(node: Node, hub: ModelHub) -> None:
+async def reconnect(node: Node, hub: ScriptedHub) -> None:
     """Let the same process open a new session, and send everything."""
     node.outbox.resume(hub.welcome(node.boot))
     await node.drain(hub)

@@ -30,7 +30,7 @@ async def test_an_agent_opens_a_session_and_sigterm_ends_it(bundle_without_manag
         assert (identity.policy_mode, identity.policy_verbs) == ("monitor", [])
         assert identity.cpu_cores > 0
         await hub.tell(Watch(["pulse"], 1, 60))
-        await hub.until(lambda: sum(len(rows) == 1 for rows in hub.rows.values()) >= 3)
+        await hub.until(lambda: sum(len(pack.rows) == 1 for pack in hub.packs) >= 3)
         pulse = next(message for message in hub.heard if isinstance(message, Layout) and message.family == "pulse")
         assert {"cpu.total", "memory.used", "load.1"} <= set(pulse.series)
         assert any(isinstance(message, Pack) for message in hub.heard)
@@ -77,7 +77,7 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager
         began_ms = time.time() * 1000
         async with hub.running():
             # New samples may arrive before the waiting ones.
-            await hub.until(lambda: any(row.taken_at_ms < began_ms for rows in hub.rows.values() for row in rows), limit_s=60.0)
+            await hub.until(lambda: any(row.taken_at_ms < began_ms for pack in hub.packs for row in pack.rows), limit_s=60.0)
 
 
 async def test_the_hubs_first_message_is_handled_before_its_module_is_loaded(bundle_without_manager: Path) -> None:

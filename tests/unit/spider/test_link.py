@@ -278,7 +278,7 @@ async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: Scripte
         await eventually(lambda: not node.outbox.watched("pulse"))
         node.sample(20)
         await hub.until(lambda: len(hub.values()) >= 23)
-        lengths = [len(rows) for rows in hub.rows.values()]
+        lengths = [len(pack.rows) for pack in hub.packs]
         assert lengths[:4] == [10, 1, 1, 1]
         assert len(lengths) <= 7, "rows travel together again"
 

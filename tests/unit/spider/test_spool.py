@@ -23,12 +23,13 @@ from spider.spool.spool import RATE_BYTES_S, WINDOW
 from spider.wire.errors import ProtocolError
 from spider.wire.sample_messages import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from tests.support.invariants import check_samples
-from tests.support.spool_peers import ModelHub, Node, come_back, reconnect, said, segments
+from tests.support.scripted_hub import ScriptedHub
+from tests.support.spool_peers import Node, come_back, reconnect, said, segments
 from tests.support.thread_shortage import no_more_threads
 
 
 async def test_while_the_hub_takes_everything_nothing_is_written(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     node.outbox.resume(hub.welcome(node.boot))
     for _ in range(30):
         node.sample(10)
@@ -51,7 +52,7 @@ async def test_a_minute_of_waiting_rows_is_written_in_one_write(tmp_path: Path) 
 
 @pytest.mark.holds("F-09")
 async def test_an_hour_away_comes_back_whole_the_newest_first(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(3600)
     node.outbox.resume(hub.welcome(node.boot))
     node.sample(10)
@@ -65,7 +66,7 @@ async def test_an_hour_away_comes_back_whole_the_newest_first(tmp_path: Path) ->
 
 
 async def test_spooled_samples_survive_a_new_process_and_a_new_boot(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     node.outbox.resume(hub.welcome(node.boot))
     node.sample(100)
     for _ in range(5):  # said, and never answered; some of it arrived
@@ -77,7 +78,7 @@ async def test_spooled_samples_survive_a_new_process_and_a_new_boot(tmp_path: Pa
     node.outbox.suspend()
     await node.spool.finish()
     for reboot in (False, True):
-        node.boot = os.urandom(16) if reboot else node.boot
+        node.boot = os.urandom(16).hex() if reboot else node.boot
         node.start()
         await node.away(130)
         await node.spool.finish()
@@ -92,7 +93,7 @@ async def test_spooled_samples_survive_a_new_process_and_a_new_boot(tmp_path: Pa
 @pytest.mark.holds("SAFETY-75", "F-10")
 async def test_above_the_size_limit_the_oldest_samples_are_dropped_and_reported_exactly(tmp_path: Path) -> None:
     bound = 60_000
-    node, hub = Node(tmp_path, keep_bytes=bound), ModelHub()
+    node, hub = Node(tmp_path, keep_bytes=bound), ScriptedHub()
     await node.away(20_000)
     assert sum(path.stat().st_size for path in segments(node)) <= bound
     assert node.spool.dropped_rows > 0
@@ -105,7 +106,7 @@ async def test_above_the_size_limit_the_oldest_samples_are_dropped_and_reported_
 
 @pytest.mark.holds("F-10")
 async def test_above_the_age_limit_the_oldest_samples_are_dropped_and_reported_exactly(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path, keep_s=7200), ModelHub()
+    node, hub = Node(tmp_path, keep_s=7200), ScriptedHub()
     await node.away(16_000)
     await node.spool.finish()
     node.start()
@@ -118,7 +119,7 @@ async def test_above_the_age_limit_the_oldest_samples_are_dropped_and_reported_e
 
 
 async def test_a_loss_that_is_written_down_removes_its_segment_though_the_crash_came_between(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path, keep_s=4000), ModelHub()
+    node, hub = Node(tmp_path, keep_s=4000), ScriptedHub()
     copies: dict[str, bytes] = {}
     while not node.spool.dropped_rows:
         copies.update({path.name: path.read_bytes() for path in segments(node)})
@@ -136,7 +137,7 @@ async def test_a_loss_that_is_written_down_removes_its_segment_though_the_crash_
 
 
 async def test_backfill_is_rate_limited(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(30_000)
     node.outbox.resume(hub.welcome(node.boot))
     await node.spool.step()
@@ -180,7 +181,7 @@ def unusable(state: Path, how: str) -> Iterator[None]:
 )
 async def test_a_disk_unusable_at_the_start_is_used_once_it_recovers(tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str) -> None:
     state = tmp_path / "state"
-    node, hub = Node(state), ModelHub()
+    node, hub = Node(state), ScriptedHub()
     await node.away(200)
     await node.spool.finish()
     with unusable(state, how):
@@ -200,7 +201,7 @@ async def test_a_disk_unusable_at_the_start_is_used_once_it_recovers(tmp_path: P
 @pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.parametrize("room", [60, 10], ids=["room for a head", "room for nothing"])
 async def test_a_full_disk_is_reported_once_and_memory_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(120)
     size = segments(node)[0].stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -224,7 +225,7 @@ async def test_without_a_good_folder_it_continues_in_memory_and_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     state = tmp_path / "state"
-    node, hub = Node(state), ModelHub()
+    node, hub = Node(state), ScriptedHub()
     other = Node(state)
     if wrong == "missing":
         shutil.rmtree(state)
@@ -245,7 +246,7 @@ async def test_without_a_good_folder_it_continues_in_memory_and_says_so_once(
 
 @pytest.mark.parametrize("begun", [False, True])
 async def test_without_threads_samples_wait_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture, *, begun: bool) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     if begun:
         await node.away(100)
     with no_more_threads():
@@ -259,7 +260,7 @@ async def test_without_threads_samples_wait_in_memory(tmp_path: Path, caplog: py
 
 
 async def test_losses_of_memory_are_reported_once_though_the_answer_is_lost(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path, disk=False), ModelHub()
+    node, hub = Node(tmp_path, disk=False), ScriptedHub()
     await node.away(900)
     node.outbox.resume(hub.welcome(node.boot))
     said = []
@@ -269,7 +270,7 @@ async def test_losses_of_memory_are_reported_once_though_the_answer_is_lost(tmp_
             break
         ack = hub.hear(message)
         said.append(message)
-        if ack is not None and not isinstance(message, Gap):
+        if isinstance(ack, Ack) and not isinstance(message, Gap):
             node.outbox.acked(ack)
     assert any(isinstance(message, Gap) for message in said)
     node.outbox.suspend()
@@ -282,7 +283,7 @@ async def test_losses_of_memory_are_reported_once_though_the_answer_is_lost(tmp_
 async def test_losses_of_memory_that_the_hub_has_not_answered_outlive_the_process(tmp_path: Path, heard: int) -> None:
     """The hub disconnected during a report, and Spider is stopped before it is back: acknowledged losses count once."""
     state = tmp_path / "state"
-    node, hub = Node(state), ModelHub()
+    node, hub = Node(state), ScriptedHub()
     with unusable(state, "away"):
         await node.away(900)
     node.outbox.resume(hub.welcome(node.boot))
@@ -294,7 +295,7 @@ async def test_losses_of_memory_that_the_hub_has_not_answered_outlive_the_proces
                 hub.hear(message)
             continue
         ack = hub.hear(message)
-        if ack is not None:
+        if isinstance(ack, Ack):
             node.outbox.acked(ack)
     assert gaps == 2
     assert len(hub.holes) == heard
@@ -308,7 +309,7 @@ async def test_losses_of_memory_that_the_hub_has_not_answered_outlive_the_proces
 
 
 async def test_segments_of_another_node_are_not_sent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    stranger, hub = Node(tmp_path, name=b"m" * 16), ModelHub()
+    stranger, hub = Node(tmp_path, name=b"m" * 16), ScriptedHub()
     await stranger.away(200)
     await stranger.spool.finish()
     assert len(segments(stranger)) == 1
@@ -323,7 +324,7 @@ async def one_life(seed: int, folder: Path) -> None:
     """A node whose hub connects and disconnects, and which is stopped, killed and loses power at any moment."""
     dice = random.Random(seed)
     node = Node(folder, keep_bytes=dice.choice([20_000, 64 << 20]), keep_s=dice.choice([600, 72 * 3600]))
-    hub = ModelHub()
+    hub = ScriptedHub()
     connected = False
     for _ in range(dice.randrange(5, 40)):
         what = dice.randrange(8)
@@ -344,7 +345,7 @@ async def one_life(seed: int, folder: Path) -> None:
                 if deaf and dice.random() < 0.1:
                     break  # said, and never arrived: the connection is over
                 ack = hub.hear(message)
-                if ack is not None and not deaf:
+                if isinstance(ack, Ack) and not deaf:
                     node.outbox.acked(ack)
             if deaf:
                 node.outbox.suspend()
@@ -358,7 +359,7 @@ async def one_life(seed: int, folder: Path) -> None:
         elif what == 7:
             node.kill()
             if dice.random() < 0.5:
-                node.boot = os.urandom(16)
+                node.boot = os.urandom(16).hex()
                 paths = segments(node)
                 if paths and dice.random() < 0.5:  # a write that power cut short
                     with paths[-1].open("ab") as file:
@@ -381,7 +382,7 @@ def test_every_sample_is_stored_once_or_reported_lost_over_random_kills(seed: in
 
 
 async def test_a_layout_is_sent_before_the_first_late_pack_that_needs_it(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(300)
     node.start() if node.folder is None else node.kill()
     node.start()

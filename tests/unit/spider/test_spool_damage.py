@@ -18,14 +18,15 @@ from spider.hub.batches import Lost, SealedBatch
 from spider.spool.files import SEGMENT_BYTES, Segment, SpoolFolder
 from spider.spool.records import Loss, Pending, RecordWriter, head_of, parse_segment
 from tests.support.invariants import check_samples
-from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, come_back, flip, reconnect, said, segments
+from tests.support.scripted_hub import ScriptedHub
+from tests.support.spool_peers import NODE, PULSE, START_MS, Node, come_back, flip, reconnect, said, segments
 
 
 @pytest.mark.parametrize("place", [0.0, 0.001, 0.1, 0.5, 0.9])
 async def test_a_damaged_bit_costs_at_most_one_record_and_the_loss_is_exact(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, place: float
 ) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(1200)
     await node.spool.finish()
     [path] = segments(node)
@@ -47,7 +48,7 @@ async def test_a_flipped_bit_anywhere_in_a_segment_is_reported(tmp_path: Path) -
     for place in range(0, whole.stat().st_size - 1, 131):
         folder = tmp_path / str(place)
         shutil.copytree(tmp_path / "made", folder)
-        node, hub = Node(folder), ModelHub()
+        node, hub = Node(folder), ScriptedHub()
         node.journal, node.made = made.journal, made.made
         flip(segments(node)[0], place / (whole.stat().st_size - 1))
         await come_back(node, hub)
@@ -58,7 +59,7 @@ async def test_a_flipped_bit_anywhere_in_a_segment_is_reported(tmp_path: Path) -
 
 
 async def test_an_uncountable_loss_is_reported_as_unknown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(3000)
     await node.spool.finish()
     [path] = segments(node)
@@ -79,7 +80,7 @@ async def test_an_uncountable_loss_is_reported_as_unknown(tmp_path: Path, caplog
 
 
 async def test_a_destroyed_segment_is_reported_and_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(200)
     await node.spool.finish()
     [path] = segments(node)
@@ -92,7 +93,7 @@ async def test_a_destroyed_segment_is_reported_and_removed(tmp_path: Path, caplo
 
 
 async def test_a_torn_end_is_known_to_the_segment_after_it(tmp_path: Path) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     while len(segments(node)) < 3:
         await node.away(300)
     await node.spool.finish()
@@ -103,7 +104,7 @@ async def test_a_torn_end_is_known_to_the_segment_after_it(tmp_path: Path) -> No
 
 
 async def test_damage_during_operation_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     while len(segments(node)) < 2:
         await node.away(300)
     flip(segments(node)[0], 0.5)
@@ -118,7 +119,7 @@ async def test_damage_during_operation_is_reported(tmp_path: Path, caplog: pytes
 )
 def test_over_random_disk_faults_nothing_is_duplicated_or_lost_unreported(wounds: list[tuple[float, int, str]]) -> None:
     async def scenario(folder: Path) -> None:
-        node, hub = Node(folder), ModelHub()
+        node, hub = Node(folder), ScriptedHub()
         await node.away(3800)
         await node.spool.finish()
         for place, length, how in wounds:
@@ -145,7 +146,7 @@ def test_over_random_disk_faults_nothing_is_duplicated_or_lost_unreported(wounds
 
 @pytest.mark.parametrize("entry", ["folder", "link", "locked"])
 async def test_one_unreadable_entry_does_not_affect_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture, entry: str) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     await node.away(200)
     await node.spool.finish()
     wrong = tmp_path / "spool" / "0000000000.seg"
@@ -169,7 +170,7 @@ async def test_one_unreadable_entry_does_not_affect_the_others(tmp_path: Path, c
 async def test_an_entry_that_can_be_read_again_is_sent_without_a_new_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, taken_away: int
 ) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     while len(segments(node)) < 3:
         await node.away(300)
     await node.spool.finish()
@@ -192,7 +193,7 @@ async def test_an_entry_that_can_be_read_again_is_sent_without_a_new_start(
 async def test_a_partly_sent_entry_is_delivered_once_it_is_readable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, started_anew: bool
 ) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     while len(segments(node)) < 3:
         await node.away(300)
     await node.spool.finish()
@@ -218,7 +219,7 @@ async def test_a_partly_sent_entry_is_delivered_once_it_is_readable(
 
 
 async def test_an_unreadable_segment_is_sent_in_the_next_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    node, hub = Node(tmp_path), ModelHub()
+    node, hub = Node(tmp_path), ScriptedHub()
     while len(segments(node)) < 3:
         await node.away(300)
     take_out = SpoolFolder.take_out
@@ -243,7 +244,7 @@ async def test_an_unreadable_segment_is_sent_in_the_next_session(tmp_path: Path,
 async def test_an_old_segment_that_cannot_be_dropped_costs_no_newer_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    node, hub = Node(tmp_path, keep_bytes=60_000), ModelHub()
+    node, hub = Node(tmp_path, keep_bytes=60_000), ScriptedHub()
     while not node.spool.dropped_rows:
         await node.away(60)
     present, failed = getattr(SpoolFolder, call), segments(node)[0].name
