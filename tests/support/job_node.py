@@ -1,4 +1,4 @@
-"""A node with the real launcher and runner, and a fake hub at its other end."""
+"""A node with the real launcher and runner, and a scripted hub at its other end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -18,20 +18,9 @@ from spider.jobs.tracker import Jobs
 from spider.root.launcher import JobUnit, LauncherPaths, decide, serve
 from spider.wire.frames import Message
 from spider.wire.ids import new_random_id, new_time_id
-from spider.wire.job_messages import (
-    MAX_OUTPUT_BYTES,
-    JobAck,
-    JobAnswer,
-    JobDone,
-    JobEnded,
-    JobOutput,
-    JobPlan,
-    JobProgress,
-    JobReport,
-    JobStart,
-    JobStop,
-)
+from spider.wire.job_messages import JobAck, JobDone, JobStart, JobStop
 from spider.wire.orders import SignedOrder, seal_order
+from tests.support.scripted_hub import ScriptedHub
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(32))
@@ -139,69 +128,24 @@ class Node:
         return JobStart(job, seal_order(KEY, SignedOrder(NODE, 1, job, verb, {"packages": ["lab"]}, now, now + life_s)))
 
 
-class Hub:
-    """Stores messages, acknowledges what it stored, and records violations."""
-
-    def __init__(self) -> None:
-        self.output = b""
-        self.answers: list[JobAnswer] = []
-        self.progress: list[JobProgress] = []
-        self.ended: list[JobEnded] = []
-        self.plans: list[JobPlan] = []
-        self.reports: list[JobReport] = []
-        self.faults: list[str] = []
-        self.jobs: Jobs | None = None
-        self.acks = True
-        self.done = True
-        self.gone = False
-        self.in_vain = 0
-        """Messages that Spider sent though there was no session."""
-        self.receive_part = asyncio.Condition()
-
-    async def send(self, message: Message) -> None:
-        if self.gone:
-            self.in_vain += 1
-            async with self.receive_part:
-                self.receive_part.notify_all()
-            raise ConnectionError("there is no session")
-        jobs = self.jobs
-        assert jobs is not None
-        if isinstance(message, JobOutput):
-            if message.offset != len(self.output):
-                self.faults.append(f"at {message.offset} instead of {len(self.output)}")
-            if len(message.data) > MAX_OUTPUT_BYTES:
-                self.faults.append("too much at once")
-            self.output += message.data
-            await asyncio.sleep(0.001)
-            if self.acks:
-                jobs.acked(JobAck(message.job, len(self.output)))
-        elif isinstance(message, JobAnswer):
-            self.answers.append(message)
-        elif isinstance(message, JobProgress):
-            self.progress.append(message)
-        elif isinstance(message, JobPlan):
-            self.plans.append(message)
-        elif isinstance(message, JobReport):
-            self.reports.append(message)
-        elif isinstance(message, JobEnded):
-            if not self.reports:
-                self.faults.append("the end came before the report")
-            self.ended.append(message)
-            if self.done:
-                jobs.done(JobDone(message.job))
-        async with self.receive_part:
-            self.receive_part.notify_all()
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(LIMIT_S), self.receive_part:
-            await self.receive_part.wait_for(lambda: bool(condition()))
-
-
 @asynccontextmanager
-async def spider(node: Node, hub: Hub, clock: SystemClock | None = None, policy: str = "") -> AsyncIterator[Jobs]:
+async def spider(node: Node, hub: ScriptedHub, clock: SystemClock | None = None, policy: str = "") -> AsyncIterator[Jobs]:
     """A running Spider; leaving is being killed."""
-    jobs = Jobs(str(node.jobs), str(node.socket), clock or SystemClock(), hub.send, BOOT, policy, os.geteuid(), processes=lambda _job: None)
-    hub.jobs = jobs
+
+    async def send(message: Message) -> None:
+        if hub.away:
+            hub.in_vain += 1
+            hub.news.set()
+            raise ConnectionError("there is no session")
+        answer = hub.hear(message)
+        if isinstance(answer, JobAck):
+            await asyncio.sleep(0.001)
+            jobs.acked(answer)
+        elif isinstance(answer, JobDone):
+            jobs.done(answer)
+        hub.news.set()
+
+    jobs = Jobs(str(node.jobs), str(node.socket), clock or SystemClock(), send, BOOT, policy, os.geteuid(), processes=lambda _job: None)
     task = asyncio.create_task(jobs.run())
     try:
         yield jobs

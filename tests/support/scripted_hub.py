@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -21,6 +21,7 @@ from spider.config import Config, parse_url
 from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import HUB_ADDRESS, SUBPROTOCOL, HubAddress, Message, Welcome
+from spider.wire.job_messages import MAX_OUTPUT_BYTES, JobAck, JobDone, JobEnded, JobOutput, JobReport
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row
 from spider.wire.session import Hello, HubOpening, SecureChannel
 from tests.support.invariants import Hole, Sample
@@ -28,6 +29,7 @@ from tests.support.ports import free_port
 
 FLEET_KEY = b"f" * 32
 BOOT = "0123456789abcdef" * 2
+M = TypeVar("M")
 
 
 class Taken(NamedTuple):
@@ -41,7 +43,7 @@ class Taken(NamedTuple):
 class ScriptedHub:
     """A hub that knows one node. Its lists have everything that it received.
 
-    It takes samples as docs/wire.md says. `running` serves them by a WebSocket; without it, a test calls `welcome` and `hear`.
+    It takes samples and one job's output as docs/wire.md says: by a WebSocket while `running`, or from a test that calls `hear`.
     """
 
     __test__ = False
@@ -63,6 +65,12 @@ class ScriptedHub:
         """Whether the acknowledgement of this pack is lost."""
         self.cut_after: Callable[[Pack], bool] = lambda _pack: False
         """Whether the connection is cut after this pack is stored, before its acknowledgement."""
+        self.output = b""
+        self.ack_output = self.confirm_end = True
+        self.away = False
+        """Without a socket: have no session with the node."""
+        self.in_vain = 0
+        """Messages that it sent all the same."""
         self.jobs: dict[str, int] = {}
         self.forget_jobs: list[str] = []
         self.attempts: list[float] = []
@@ -116,7 +124,11 @@ class ScriptedHub:
         ):  # fmt: skip
             yield self
 
-    async def until(self, condition: Callable[[], bool], limit_s: float = 30.0) -> None:
+    def of(self, kind: type[M]) -> list[M]:
+        """The messages of a kind that it received."""
+        return [message for message in self.heard if isinstance(message, kind)]
+
+    async def until(self, condition: Callable[[], object], limit_s: float = 60.0) -> None:
         """Wait until the condition holds, and test it at each message, attempt and end of a session. Raises: TimeoutError."""
         async with asyncio.timeout(limit_s):
             while not condition():
@@ -164,6 +176,14 @@ class ScriptedHub:
                 return self._hear_pack(message)
             case Late() | Gap():
                 return self._hear_late(message)
+            case JobOutput():
+                assert message.offset == len(self.output), "a hole in the output"
+                assert len(message.data) <= MAX_OUTPUT_BYTES, "too much at once"
+                self.output += message.data
+                return JobAck(message.job, len(self.output)) if self.ack_output else None
+            case JobEnded():
+                assert message.state == "interrupted" or self.of(JobReport), "the end came before the report"
+                return JobDone(message.job) if self.confirm_end else None
         return None
 
     def _hear_pack(self, pack: Pack) -> Ack | None:

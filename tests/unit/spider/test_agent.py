@@ -25,15 +25,15 @@ from tests.support.spider_process import OLD_PYTHONS, agent
 async def test_an_agent_opens_a_session_and_sigterm_ends_it(bundle_without_manager: Path, python: str) -> None:
     async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager, python) as process:
         await hub.until(lambda: bool(hub.sessions))
-        await hub.until(lambda: any(isinstance(message, Identity) for message in hub.heard))
-        identity = next(message for message in hub.heard if isinstance(message, Identity))
+        await hub.until(lambda: hub.of(Identity))
+        identity = hub.of(Identity)[0]
         assert (identity.policy_mode, identity.policy_verbs) == ("monitor", [])
         assert identity.cpu_cores > 0
         await hub.tell(Watch(["pulse"], 1, 60))
         await hub.until(lambda: sum(len(pack.rows) == 1 for pack in hub.packs) >= 3)
-        pulse = next(message for message in hub.heard if isinstance(message, Layout) and message.family == "pulse")
+        pulse = next(message for message in hub.of(Layout) if message.family == "pulse")
         assert {"cpu.total", "memory.used", "load.1"} <= set(pulse.series)
-        assert any(isinstance(message, Pack) for message in hub.heard)
+        assert hub.of(Pack)
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(60):
             output, _ = await process.communicate()
@@ -84,7 +84,7 @@ async def test_the_hubs_first_message_is_handled_before_its_module_is_loaded(bun
     async with ScriptedHub().running() as hub, agent(hub, bundle_without_manager):
         await hub.until(lambda: bool(hub.sessions))
         await hub.tell(PackagesHeld(""))
-        await hub.until(lambda: any(isinstance(message, InstalledPackages) for message in hub.heard), limit_s=60.0)
+        await hub.until(lambda: hub.of(InstalledPackages))
 
 
 async def test_the_agent_loads_nothing_heavy() -> None:

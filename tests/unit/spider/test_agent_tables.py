@@ -12,7 +12,7 @@ from tests.support.spider_process import agent
 
 
 def told(hub: ScriptedHub, subject: str) -> list[Table]:
-    return [message for message in hub.heard if isinstance(message, Table) and message.subject == subject]
+    return [table for table in hub.of(Table) if table.subject == subject]
 
 
 async def test_tables_are_sent_unasked_and_more_often_while_watched(bundle_without_manager: Path) -> None:

@@ -19,9 +19,21 @@ from spider.jobs.files import read_result
 from spider.jobs.launcher_client import LauncherClient
 from spider.packages.plan import Plan, Planned
 from spider.wire.ids import new_time_id
-from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobDone, JobEnded, JobStart, JobStop
+from spider.wire.job_messages import (
+    OUTPUT_WINDOW_BYTES,
+    JobAck,
+    JobAnswer,
+    JobDone,
+    JobEnded,
+    JobPlan,
+    JobProgress,
+    JobReport,
+    JobStart,
+    JobStop,
+)
 from tests.support.eventually import eventually
-from tests.support.job_node import LIMIT_S, Hub, Node, ShortClock, spider
+from tests.support.job_node import LIMIT_S, Node, ShortClock, spider
+from tests.support.scripted_hub import ScriptedHub
 
 
 @pytest.fixture
@@ -32,113 +44,110 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 async def test_an_order_runs_as_a_job_whose_output_arrives_complete(node: Node) -> None:
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
         jobs.start(order)
-        await hub.until(lambda: hub.ended)
+        await hub.until(lambda: hub.of(JobEnded))
         assert jobs.unconfirmed() == []
-    assert [(answer.answer, answer.why) for answer in hub.answers] == [("accepted", "")]
-    assert hub.faults == []
-    ended = hub.ended[0]
+    assert [(answer.answer, answer.why) for answer in hub.of(JobAnswer)] == [("accepted", "")]
+    ended = hub.of(JobEnded)[0]
     assert (ended.state, ended.exit_code, ended.change_packages) == ("succeeded", 0, ["lab"])
     assert hub.output == (node.jobs / order.job / "log").read_bytes()
     assert (ended.output_bytes, ended.output_sha256) == (len(hub.output), hashlib.sha256(hub.output).hexdigest())
     assert hub.output.count(b"step") == 30
-    assert hub.progress[0].phase == "commit"
-    told_ms = hub.progress[-1].output_at_ms
+    assert hub.of(JobProgress)[0].phase == "commit"
+    told_ms = hub.of(JobProgress)[-1].output_at_ms
     assert told_ms == 0 or told_ms >= ended.started_at_ms - 100, "times of files are those of the kernel's last tick"
     assert len(node.runners) == 1
-    assert [(plan.part, plan.parts, plan.packages, plan.before, plan.after) for plan in hub.plans] == [(0, 1, ["lab"], ["1"], ["2"])]
-    assert hub.plans[0].digest == Plan((Planned("lab", "1", "2"),)).digest
-    report = hub.reports[0]
+    assert [(plan.part, plan.parts, plan.packages, plan.before, plan.after) for plan in hub.of(JobPlan)] == [(0, 1, ["lab"], ["1"], ["2"])]
+    assert hub.of(JobPlan)[0].digest == Plan((Planned("lab", "1", "2"),)).digest
+    report = hub.of(JobReport)[0]
     assert (report.reboot, report.config_paths, report.config_diffs) == ("yes", ["/etc/a"], ["-1\n+2\n"])
 
 
 async def test_a_stop_request_reaches_the_runner_and_its_result_reaches_the_hub(node: Node) -> None:
     node.script = "echo begun; exec sleep 60"
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
         await hub.until(lambda: b"begun" in hub.output)
         for _ in range(3):
             jobs.stop(node.stop(order.job))
-        await hub.until(lambda: hub.ended)
-    ended = hub.ended[0]
+        await hub.until(lambda: hub.of(JobEnded))
+    ended = hub.of(JobEnded)[0]
     assert (ended.state, ended.signal, ended.error_code) == ("cancelled", signal.SIGINT, "job.stopped")
-    assert [progress.stop for progress in hub.progress][-1] == "now"
-    assert hub.faults == []
-    assert len(hub.answers) == 1  # what the launcher says to a stop is no answer to the job's order
+    assert [progress.stop for progress in hub.of(JobProgress)][-1] == "now"
+    assert len(hub.of(JobAnswer)) == 1  # what the launcher says to a stop is no answer to the job's order
 
 
 async def test_a_stop_of_a_job_that_never_began_is_answered(node: Node) -> None:
-    hub = Hub()
+    hub = ScriptedHub()
     job = new_time_id()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.stop(node.stop(job))
-        await hub.until(lambda: hub.answers)
-    assert [(answer.job, answer.answer, answer.why) for answer in hub.answers] == [(job, "refused", "no-such-job")]
+        await hub.until(lambda: hub.of(JobAnswer))
+    assert [(answer.job, answer.answer, answer.why) for answer in hub.of(JobAnswer)] == [(job, "refused", "no-such-job")]
 
 
 async def test_a_refused_stop_request_is_reported(node: Node) -> None:
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
         await hub.until(lambda: b"step 2" in hub.output)
         jobs.stop(JobStop(order.job, order.order[:-1] + bytes([order.order[-1] ^ 1])))
-        await hub.until(lambda: any("stop request was refused" in progress.text for progress in hub.progress))
-        await hub.until(lambda: hub.ended)
-    assert hub.ended[0].state == "succeeded"
-    assert any(progress.text == "the stop request was refused: bad-mac" for progress in hub.progress)
+        await hub.until(lambda: any("stop request was refused" in progress.text for progress in hub.of(JobProgress)))
+        await hub.until(lambda: hub.of(JobEnded))
+    assert hub.of(JobEnded)[0].state == "succeeded"
+    assert any(progress.text == "the stop request was refused: bad-mac" for progress in hub.of(JobProgress))
 
 
 async def test_a_stop_that_the_nodes_clock_refuses_is_answered_with_its_time(node: Node) -> None:
     """Only of a job that began here: the answer about another would say that its order was refused."""
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
         await hub.until(lambda: b"step 2" in hub.output)
         for job in (new_time_id(), order.job):
             jobs.stop(node.stop(job, late_s=3600))
-        await hub.until(lambda: hub.ended)
-    said = [(answer.job, answer.answer, answer.why) for answer in hub.answers]
+        await hub.until(lambda: hub.of(JobEnded))
+    said = [(answer.job, answer.answer, answer.why) for answer in hub.of(JobAnswer)]
     assert said == [(order.job, "accepted", ""), (order.job, "accepted", "known"), (order.job, "refused", "expired")]
-    assert abs(hub.answers[-1].clock_ms / 1000 - time.time()) < LIMIT_S
-    assert [progress.text for progress in hub.progress if "refused" in progress.text] == []
+    assert abs(hub.of(JobAnswer)[-1].clock_ms / 1000 - time.time()) < LIMIT_S
+    assert [progress.text for progress in hub.of(JobProgress) if "refused" in progress.text] == []
 
 
 async def test_plan_and_report_are_sent_in_each_session(node: Node) -> None:
-    hub, order = Hub(), node.order()
-    hub.done = False
-    for _ in range(2):
+    hub, order = ScriptedHub(), node.order()
+    hub.confirm_end = False
+    for times in (1, 2):
         async with spider(node, hub) as jobs:
-            if hub.ended:
+            if hub.of(JobEnded):
                 jobs.resume({order.job: len(hub.output)})
             else:
                 jobs.resume({})
                 jobs.start(order)
-            before = len(hub.ended)
-            await hub.until(partial(_more, hub.ended, before))
-    assert len({plan.digest for plan in hub.plans}) == 1
-    assert len(hub.plans) == len(hub.reports) == len(hub.ended) == 2
+            await hub.until(partial(_ended, hub, times))
+    assert len({plan.digest for plan in hub.of(JobPlan)}) == 1
+    assert len(hub.of(JobPlan)) == len(hub.of(JobReport)) == len(hub.of(JobEnded)) == 2
 
 
-def _more(found: list[JobEnded], before: int) -> bool:
-    return len(found) > before
+def _ended(hub: ScriptedHub, times: int) -> bool:
+    return len(hub.of(JobEnded)) == times
 
 
-def _moved(hub: Hub, before: int) -> bool:
-    return bool(hub.ended) or len(hub.output) > before + 30
+def _moved(hub: ScriptedHub, before: int) -> bool:
+    return bool(hub.of(JobEnded)) or len(hub.output) > before + 30
 
 
 @pytest.mark.holds("F-02")
 async def test_repeated_kills_of_spider_neither_lose_nor_duplicate_output(node: Node) -> None:
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
@@ -151,38 +160,36 @@ async def test_repeated_kills_of_spider_neither_lose_nor_duplicate_output(node: 
                 async with asyncio.timeout(0.15):
                     await hub.until(partial(_moved, hub, before))
     async with spider(node, hub) as jobs:
-        if not hub.ended:
+        if not hub.of(JobEnded):
             jobs.resume({job: len(hub.output) for job in jobs.unconfirmed()})
-            await hub.until(lambda: hub.ended)
-    assert hub.faults == []
+            await hub.until(lambda: hub.of(JobEnded))
     assert hub.output == (node.jobs / order.job / "log").read_bytes()
-    assert {ended.state for ended in hub.ended} == {"succeeded"}
+    assert {ended.state for ended in hub.of(JobEnded)} == {"succeeded"}
     assert len(node.runners) == 1
 
 
 async def test_a_job_continues_in_the_session_after_a_broken_one(node: Node) -> None:
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
         await hub.until(lambda: len(hub.output) > 20)
-        hub.gone = True
+        hub.away = True
         held = len(hub.output)
         await hub.until(lambda: hub.in_vain)
         assert await asyncio.to_thread(node.runners[0].wait, 20) == 0  # the job goes on to its end
         assert hub.in_vain == 1  # and Spider, refused once for lack of a session, waits for the next
-        hub.gone = False
+        hub.away = False
         assert jobs.unconfirmed() == [order.job]
         jobs.resume({order.job: held})
-        await hub.until(lambda: hub.ended)
-    assert hub.faults == []
+        await hub.until(lambda: hub.of(JobEnded))
     assert hub.output == (node.jobs / order.job / "log").read_bytes()
 
 
 async def test_unacknowledged_output_is_limited_to_the_window(node: Node) -> None:
     node.script = "i=0; while [ $i -lt 300 ]; do printf '%8000d\\n' $i; i=$((i+1)); done"
-    hub, order, clock = Hub(), node.order(), ShortClock()
-    hub.acks = False
+    hub, order, clock = ScriptedHub(), node.order(), ShortClock()
+    hub.ack_output = False
     async with spider(node, hub, clock) as jobs:
         jobs.resume({})
         jobs.start(order)
@@ -191,27 +198,26 @@ async def test_unacknowledged_output_is_limited_to_the_window(node: Node) -> Non
             assert await asyncio.to_thread(runner.wait, 20) == 0  # the job does not wait for Spider or the hub
         await clock.looks()
         assert len(hub.output) == OUTPUT_WINDOW_BYTES
-        assert hub.ended == []
-        hub.acks = True
+        assert hub.of(JobEnded) == []
+        hub.ack_output = True
         jobs.acked(JobAck(order.job, OUTPUT_WINDOW_BYTES))
-        await hub.until(lambda: hub.ended)
-    assert hub.faults == []
+        await hub.until(lambda: hub.of(JobEnded))
     assert len(hub.output) == 300 * 8002
 
 
 async def test_the_end_of_a_job_is_sent_in_each_session_until_acknowledged(node: Node) -> None:
-    hub, order = Hub(), node.order()
-    hub.done = False
+    hub, order = ScriptedHub(), node.order()
+    hub.confirm_end = False
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
-        await hub.until(lambda: len(hub.ended) == 1)
+        await hub.until(lambda: len(hub.of(JobEnded)) == 1)
         jobs.resume({order.job: len(hub.output)})
-        await hub.until(lambda: len(hub.ended) == 2)
+        await hub.until(lambda: len(hub.of(JobEnded)) == 2)
         assert jobs.unconfirmed() == [order.job]
         jobs.done(JobDone(order.job))
         assert jobs.unconfirmed() == []
-    assert hub.ended[0] == hub.ended[1]
+    assert hub.of(JobEnded)[0] == hub.of(JobEnded)[1]
     async with spider(node, hub) as jobs:
         assert jobs.unconfirmed() == [order.job]  # a restarted Spider asks
         jobs.forget([order.job])
@@ -219,60 +225,60 @@ async def test_the_end_of_a_job_is_sent_in_each_session_until_acknowledged(node:
 
 
 async def test_an_order_that_is_sent_again_starts_nothing_and_is_no_error(node: Node) -> None:
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
-        await hub.until(lambda: hub.ended)
+        await hub.until(lambda: hub.of(JobEnded))
         jobs.start(order)
-        await hub.until(lambda: len(hub.answers) == 2)
-    assert [answer.answer for answer in hub.answers] == ["accepted", "accepted"]
+        await hub.until(lambda: len(hub.of(JobAnswer)) == 2)
+    assert [answer.answer for answer in hub.of(JobAnswer)] == ["accepted", "accepted"]
     assert len(node.runners) == 1
 
 
 async def test_a_refusal_of_the_launcher_is_reported_with_its_reason(node: Node) -> None:
-    hub, order = Hub(), node.order(life_s=-5)
+    hub, order = ScriptedHub(), node.order(life_s=-5)
     async with spider(node, hub) as jobs:
         jobs.resume({})
         jobs.start(order)
-        await hub.until(lambda: hub.answers)
-    assert (hub.answers[0].answer, hub.answers[0].why) == ("refused", "expired")
-    assert abs(hub.answers[0].clock_ms / 1000 - time.time()) < 10
+        await hub.until(lambda: hub.of(JobAnswer))
+    assert (hub.of(JobAnswer)[0].answer, hub.of(JobAnswer)[0].why) == ("refused", "expired")
+    assert abs(hub.of(JobAnswer)[0].clock_ms / 1000 - time.time()) < 10
     assert node.runners == []
 
 
 async def test_a_launcher_without_free_slots_is_retried(node: Node) -> None:
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     node.drop = 4
     async with spider(node, hub, ShortClock()) as jobs:
         jobs.resume({})
         jobs.start(order)
-        await hub.until(lambda: hub.answers)
-    assert hub.answers[0].answer == "accepted"
+        await hub.until(lambda: hub.of(JobAnswer))
+    assert hub.of(JobAnswer)[0].answer == "accepted"
     assert len(node.runners) == 1
 
 
 async def test_a_missing_launcher_is_reported_as_unreachable(node: Node, tmp_path: Path) -> None:
-    hub, order = Hub(), node.order()
+    hub, order = ScriptedHub(), node.order()
     real, node.socket = node.socket, tmp_path / "nowhere.sock"
     async with spider(node, hub, ShortClock()) as jobs:
         jobs.resume({})
         jobs.start(order)
-        await hub.until(lambda: hub.answers)
+        await hub.until(lambda: hub.of(JobAnswer))
     node.socket = real
-    assert hub.answers[0].answer == "unreachable"
-    assert "FileNotFoundError" in hub.answers[0].why
+    assert hub.of(JobAnswer)[0].answer == "unreachable"
+    assert "FileNotFoundError" in hub.of(JobAnswer)[0].why
 
 
 async def test_a_monitoring_node_without_launcher_refuses_by_itself(node: Node, tmp_path: Path) -> None:
     for text, why in (("[policy]\nversion = 1\nmode = monitor\n", "policy-monitor"), ("[policy]\n", "policy-invalid")):
         node.set_policy(text)
-        hub = Hub()
+        hub = ScriptedHub()
         async with spider(node, hub, policy=node.policy) as jobs:
             jobs.resume({})
             jobs.start(node.order())
-            await hub.until(partial(len, hub.answers))
-        assert (hub.answers[0].answer, hub.answers[0].why) == ("refused", why)
+            await hub.until(partial(hub.of, JobAnswer))
+        assert (hub.of(JobAnswer)[0].answer, hub.of(JobAnswer)[0].why) == ("refused", why)
     assert node.runners == []
     node.set_policy("[policy]\nversion = 1\nmode = monitor\nrekey = yes\n")  # then the launcher is asked
     assert LauncherClient(str(node.socket), SystemClock(), node.policy, os.geteuid()).refusal() == ""
@@ -281,7 +287,7 @@ async def test_a_monitoring_node_without_launcher_refuses_by_itself(node: Node, 
 @pytest.mark.holds("F-03")
 async def test_a_killed_runner_is_reported_as_an_interruption(node: Node) -> None:
     node.script = "echo begun; sleep 60"
-    hub, order, clock = Hub(), node.order(), ShortClock()
+    hub, order, clock = ScriptedHub(), node.order(), ShortClock()
     async with spider(node, hub, clock) as jobs:
         jobs.resume({})
         jobs.start(order)
@@ -290,38 +296,38 @@ async def test_a_killed_runner_is_reported_as_an_interruption(node: Node) -> Non
         await asyncio.to_thread(node.runners[0].wait, 20)
         (node.jobs / order.job / "stopped").write_text("signal killed 9 x\n")  # systemd's hook
         await clock.looks()
-        assert hub.ended == []  # a result might be on its way
+        assert hub.of(JobEnded) == []  # a result might be on its way
         await clock.sleep(5)
-        await hub.until(lambda: hub.ended)
-    assert (hub.ended[0].state, hub.ended[0].error_code, hub.ended[0].signal) == ("interrupted", "job.killed", 9)
-    assert hub.ended[0].output_sha256 == hashlib.sha256(hub.output).hexdigest()
+        await hub.until(lambda: hub.of(JobEnded))
+    assert (hub.of(JobEnded)[0].state, hub.of(JobEnded)[0].error_code, hub.of(JobEnded)[0].signal) == ("interrupted", "job.killed", 9)
+    assert hub.of(JobEnded)[0].output_sha256 == hashlib.sha256(hub.output).hexdigest()
 
 
 async def test_a_job_reported_as_never_begun_can_still_report_its_result(node: Node) -> None:
-    hub, job = Hub(), new_time_id()
+    hub, job = ScriptedHub(), new_time_id()
     (node.jobs / job).mkdir()
     (node.jobs / job / "plan").write_text(f'{{"job": "{job}", "verb": "upgrade", "args": {{"packages": ["a"]}}}}')
     clock = ShortClock()
     async with spider(node, hub, clock) as jobs:
         jobs.resume({job: 0})
         await clock.looks()
-        assert hub.ended == []
+        assert hub.of(JobEnded) == []
         await clock.sleep(61)
-        await hub.until(lambda: hub.ended)
-        assert (hub.ended[0].state, hub.ended[0].error_code) == ("interrupted", "job.never_began")
+        await hub.until(lambda: hub.of(JobEnded))
+        assert (hub.of(JobEnded)[0].state, hub.of(JobEnded)[0].error_code) == ("interrupted", "job.never_began")
         node._start(f"stardust-job@{job}.service")
-        await hub.until(lambda: len(hub.ended) == 2)
-        assert hub.ended[1].state == "succeeded"
+        await hub.until(lambda: len(hub.of(JobEnded)) == 2)
+        assert hub.of(JobEnded)[1].state == "succeeded"
         assert jobs.unconfirmed() == []
     assert read_result(str(node.jobs / job)) is not None
 
 
-def _has_output(hub: Hub, size: int) -> bool:
+def _has_output(hub: ScriptedHub, size: int) -> bool:
     return len(hub.output) >= size
 
 
 async def test_a_job_that_cannot_be_read_is_logged_once_and_read_again_later(node: Node, caplog: pytest.LogCaptureFixture) -> None:
-    hub, broken, other = Hub(), new_time_id(), new_time_id()
+    hub, broken, other = ScriptedHub(), new_time_id(), new_time_id()
     for job in (broken, other):
         (node.jobs / job).mkdir()
         (node.jobs / job / "plan").write_text("{}")
@@ -341,8 +347,8 @@ async def test_a_job_that_cannot_be_read_is_logged_once_and_read_again_later(nod
 
 
 async def test_a_flood_of_orders_is_bounded(node: Node) -> None:
-    hub = Hub()
-    hub.gone = True
+    hub = ScriptedHub()
+    hub.away = True
     async with spider(node, hub) as jobs:
         for _ in range(100):
             jobs.start(JobStart(new_time_id(), b"x"))

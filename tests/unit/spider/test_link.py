@@ -129,7 +129,7 @@ async def test_a_stored_pack_is_not_stored_again_after_a_lost_acknowledgement(hu
         node.sample(10)
         await hub.until(lambda: len(hub.values()) == 40)
         assert hub.values() == list(range(40))
-        assert [(pack.stream, pack.seq) for pack in hub.heard if isinstance(pack, Pack)] == [(STREAM_LIVE, seq) for seq in range(4)]
+        assert [(pack.stream, pack.seq) for pack in hub.of(Pack)] == [(STREAM_LIVE, seq) for seq in range(4)]
 
 
 @pytest.mark.holds("F-09")
@@ -147,7 +147,7 @@ async def test_an_outage_is_backfilled_behind_the_live_samples(hub: ScriptedHub)
         await hub.until(lambda: len(hub.values()) == 110)
     assert hub.values([STREAM_BACKFILL]) == list(range(100))
     assert hub.values([STREAM_LIVE]) == list(range(100, 110))
-    first = next(pack for pack in hub.heard if isinstance(pack, Pack))
+    first = hub.of(Pack)[0]
     assert first.stream == STREAM_LIVE
 
 
@@ -388,13 +388,13 @@ async def test_an_order_reaches_the_launcher_and_output_resumes_at_the_hubs_offs
         async with Node(config).running():
             await hub.until(lambda: bool(hub.sessions))
             await hub.tell(JobStart(job, b"the order"))
-            await hub.until(lambda: sum(len(m.data) for m in hub.heard if isinstance(m, JobOutput)) == 100_000)
-            answers = [message for message in hub.heard if isinstance(message, JobAnswer)]
+            await hub.until(lambda: sum(len(m.data) for m in hub.of(JobOutput)) == 100_000)
+            answers = hub.of(JobAnswer)
             assert [(answer.job, answer.answer) for answer in answers] == [(job, "accepted")]
             assert orders == [b"the order"]
-            hub.jobs = {job: 99_000}
+            hub.jobs, hub.output = {job: 99_000}, hub.output[:99_000]
             hub.heard.clear()
             await hub.cut()
-            await hub.until(lambda: any(isinstance(message, JobOutput) for message in hub.heard))
-            output = [message for message in hub.heard if isinstance(message, JobOutput)]
+            await hub.until(lambda: hub.of(JobOutput))
+            output = hub.of(JobOutput)
             assert (output[0].offset, len(output[0].data)) == (99_000, 1000)
