@@ -16,106 +16,94 @@ SecretText = Annotated[str, msgspec.Meta(max_length=32 << 10)]
 """Length limit of passwords and certificates. A private key has its own limit."""
 
 
-class JumpBody(Body):
+class _Credentials(Body):
+    private_key: str | None = None
+    passphrase: SecretText | None = None
+    password: SecretText | None = None
+    certificate: SecretText | None = None
+    """An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`)."""
+
+
+class JumpBody(_Credentials, kw_only=True):
     """The jump host of a server (`ssh -J`). Without a key or password it gets the credentials of the server."""
 
     host: ShortText
     port: int = 22
     username: ShortText | None = None
-    private_key: str | None = None
-    passphrase: SecretText | None = None
-    password: SecretText | None = None
-    certificate: SecretText | None = None
     host_key: ShortText | None = None
     """The expected fingerprint (`SHA256:…`)."""
 
 
-class DeploymentBody(Body):
-    host: ShortText
-    username: ShortText
-    port: int = 22
-    private_key: str | None = None
-    passphrase: SecretText | None = None
-    password: SecretText | None = None
+class _Access(_Credentials):
+    """Credentials of a server, and what people may do there by its policy file."""
+
     sudo_password: SecretText | None = None
-    use_hub_key: bool = False
-    """Log in with the hub's own SSH key (`GET hub-key`), in place of a key or password."""
-    name: ShortText | None = None
-    tags: list[ShortText] | None = None
-    host_key: ShortText | None = None
-    """The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation."""
-    keep_credentials: bool = True
-    install_python: bool = False
-    policy: Literal["monitor", "readonly", "managed"] = "managed"
-    """The mode of a new policy file. A file that is on the server stays."""
     units: list[ShortText] | None = None
     """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
     containers: list[ShortText] | None = None
     journal: Literal["off", "warning", "all"] | None = None
     events: list[ShortText] | None = None
     """Accounts of the server that may report events, beside root."""
-    certificate: SecretText | None = None
-    """An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`)."""
+
+
+class _New(_Access):
+    """What deployments of new servers are told."""
+
+    use_hub_key: bool = False
+    """Log in with the hub's own SSH key (`GET hub-key`), in place of a key or password."""
+    tags: list[ShortText] | None = None
+    keep_credentials: bool = True
+    install_python: bool = False
+    policy: Literal["monitor", "readonly", "managed"] = "managed"
+    """The mode of a new policy file. A file that is on the server stays."""
     jump: JumpBody | None = None
     proxy: ShortText | None = None
     """The HTTP proxy (`http://host:port`) through which the server connects to this hub."""
 
 
-class RetryBody(Body):
-    """Each given field replaces the earlier one. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too."""
+class _Again(_Access):
+    """What may be told anew of servers that are known."""
 
-    host: ShortText | None = None
-    port: int | None = None
     username: ShortText | None = None
-    private_key: str | None = None
-    passphrase: SecretText | None = None
-    password: SecretText | None = None
-    sudo_password: SecretText | None = None
     use_hub_key: bool | None = None
-    name: ShortText | None = None
-    tags: list[ShortText] | None = None
-    host_key: ShortText | None = None
     keep_credentials: bool | None = None
     install_python: bool | None = None
     policy: Literal["monitor", "readonly", "managed"] | None = None
     """Changes the mode in the server's policy file: with credentials in this call, after its difference was seen."""
-    units: list[ShortText] | None = None
-    """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
-    containers: list[ShortText] | None = None
-    journal: Literal["off", "warning", "all"] | None = None
-    events: list[ShortText] | None = None
-    """Accounts of the server that may report events, beside root."""
+
+
+class DeploymentBody(_New, kw_only=True):
+    host: ShortText
+    username: ShortText
+    port: int = 22
+    name: ShortText | None = None
+    host_key: ShortText | None = None
+    """The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation."""
+
+
+class RetryBody(_Again):
+    """Each given field replaces the earlier one. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too."""
+
+    host: ShortText | None = None
+    port: int | None = None
+    name: ShortText | None = None
+    tags: list[ShortText] | None = None
+    host_key: ShortText | None = None
     policy_seen: ShortText | None = None
     """The digest of the difference between the server's policy file and this request (409 `policy_differs`), which may be written."""
-    certificate: SecretText | None = None
     proxy: ShortText | None = None
     """Empty: no proxy."""
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Omitted: unchanged. null: without a jump host. The address then counts as another server."""
 
 
-class RedeployManyBody(Body):
+class RedeployManyBody(_Again, kw_only=True):
     """The nodes to deploy again, and fields for all of them."""
 
     nodes: list[ShortText]
     """1 to 200 ids."""
     username: ShortText | None = None
     """Omitted, like the credentials: those that are kept for each node."""
-    private_key: str | None = None
-    passphrase: SecretText | None = None
-    password: SecretText | None = None
-    sudo_password: SecretText | None = None
-    certificate: SecretText | None = None
-    use_hub_key: bool | None = None
-    keep_credentials: bool | None = None
-    install_python: bool | None = None
-    policy: Literal["monitor", "readonly", "managed"] | None = None
-    units: list[ShortText] | None = None
-    """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
-    containers: list[ShortText] | None = None
-    journal: Literal["off", "warning", "all"] | None = None
-    events: list[ShortText] | None = None
-    """Accounts of the server that may report events, beside root."""
     policy_seen: dict[str, ShortText] | None = None
     """By node: the digest of the difference that may be written (`policy_found` of an earlier deployment)."""
 
@@ -173,31 +161,12 @@ class ServerBody(Body):
     """Omitted: the value for all servers. null: none."""
 
 
-class ManyDeploymentsBody(Body):
+class ManyDeploymentsBody(_New, kw_only=True):
     """The settings for many servers. An entry of `servers` overrides them."""
 
     servers: list[ServerBody]
     """1 to 200 servers."""
     username: ShortText | None = None
-    private_key: str | None = None
-    passphrase: SecretText | None = None
-    password: SecretText | None = None
-    sudo_password: SecretText | None = None
-    use_hub_key: bool = False
-    certificate: SecretText | None = None
-    tags: list[ShortText] | None = None
-    keep_credentials: bool = True
-    install_python: bool = False
-    policy: Literal["monitor", "readonly", "managed"] = "managed"
-    """The mode of a new policy file. A file that is on the server stays."""
-    units: list[ShortText] | None = None
-    """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
-    containers: list[ShortText] | None = None
-    journal: Literal["off", "warning", "all"] | None = None
-    events: list[ShortText] | None = None
-    """Accounts of the server that may report events, beside root."""
-    jump: JumpBody | None = None
-    proxy: ShortText | None = None
 
 
 class ServerListBody(Body):

@@ -179,7 +179,7 @@ def structs() -> list[type[msgspec.Struct]]:
     for path in sources():
         module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
         for name, value in vars(module).items():
-            if isinstance(value, type) and issubclass(value, (Body, Answer)) and value not in (Body, Answer):
+            if isinstance(value, type) and issubclass(value, (Body, Answer)) and value not in (Body, Answer) and name[0] != "_":
                 known = found.setdefault(name, value)
                 if known is not value:
                     raise ValueError(f"two messages have the name {name}")

@@ -522,34 +522,34 @@ export interface DeliveryView {
 }
 
 export interface DeploymentBody {
-  host: string;
-  username: string;
-  port?: number;
   private_key?: string | null;
   passphrase?: string | null;
   password?: string | null;
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
+  certificate?: string | null;
   sudo_password?: string | null;
-  /** Log in with the hub's own SSH key (`GET hub-key`), in place of a key or password. */
-  use_hub_key?: boolean;
-  name?: string | null;
-  tags?: string[] | null;
-  /** The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation. */
-  host_key?: string | null;
-  keep_credentials?: boolean;
-  install_python?: boolean;
-  /** The mode of a new policy file. A file that is on the server stays. */
-  policy?: "monitor" | "readonly" | "managed";
   /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
   units?: string[] | null;
   containers?: string[] | null;
   journal?: "off" | "warning" | "all" | null;
   /** Accounts of the server that may report events, beside root. */
   events?: string[] | null;
-  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
-  certificate?: string | null;
+  /** Log in with the hub's own SSH key (`GET hub-key`), in place of a key or password. */
+  use_hub_key?: boolean;
+  tags?: string[] | null;
+  keep_credentials?: boolean;
+  install_python?: boolean;
+  /** The mode of a new policy file. A file that is on the server stays. */
+  policy?: "monitor" | "readonly" | "managed";
   jump?: JumpBody | null;
   /** The HTTP proxy (`http://host:port`) through which the server connects to this hub. */
   proxy?: string | null;
+  host: string;
+  username: string;
+  port?: number;
+  name?: string | null;
+  /** The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation. */
+  host_key?: string | null;
 }
 
 export interface DeploymentErrorView {
@@ -1234,13 +1234,14 @@ export interface JournalBody {
 
 /** The jump host of a server (`ssh -J`). Without a key or password it gets the credentials of the server. */
 export interface JumpBody {
-  host: string;
-  port?: number;
-  username?: string | null;
   private_key?: string | null;
   passphrase?: string | null;
   password?: string | null;
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
   certificate?: string | null;
+  host: string;
+  port?: number;
+  username?: string | null;
   /** The expected fingerprint (`SHA256:…`). */
   host_key?: string | null;
 }
@@ -1452,28 +1453,31 @@ export interface MaintenancesView {
 
 /** The settings for many servers. An entry of `servers` overrides them. */
 export interface ManyDeploymentsBody {
-  /** 1 to 200 servers. */
-  servers: ServerBody[];
-  username?: string | null;
   private_key?: string | null;
   passphrase?: string | null;
   password?: string | null;
-  sudo_password?: string | null;
-  use_hub_key?: boolean;
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
   certificate?: string | null;
-  tags?: string[] | null;
-  keep_credentials?: boolean;
-  install_python?: boolean;
-  /** The mode of a new policy file. A file that is on the server stays. */
-  policy?: "monitor" | "readonly" | "managed";
+  sudo_password?: string | null;
   /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
   units?: string[] | null;
   containers?: string[] | null;
   journal?: "off" | "warning" | "all" | null;
   /** Accounts of the server that may report events, beside root. */
   events?: string[] | null;
+  /** Log in with the hub's own SSH key (`GET hub-key`), in place of a key or password. */
+  use_hub_key?: boolean;
+  tags?: string[] | null;
+  keep_credentials?: boolean;
+  install_python?: boolean;
+  /** The mode of a new policy file. A file that is on the server stays. */
+  policy?: "monitor" | "readonly" | "managed";
   jump?: JumpBody | null;
+  /** The HTTP proxy (`http://host:port`) through which the server connects to this hub. */
   proxy?: string | null;
+  /** 1 to 200 servers. */
+  servers: ServerBody[];
+  username?: string | null;
 }
 
 /** A piece of output. */
@@ -2687,25 +2691,27 @@ export interface RecoveryView {
 
 /** The nodes to deploy again, and fields for all of them. */
 export interface RedeployManyBody {
-  /** 1 to 200 ids. */
-  nodes: string[];
-  /** Omitted, like the credentials: those that are kept for each node. */
-  username?: string | null;
   private_key?: string | null;
   passphrase?: string | null;
   password?: string | null;
-  sudo_password?: string | null;
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
   certificate?: string | null;
-  use_hub_key?: boolean | null;
-  keep_credentials?: boolean | null;
-  install_python?: boolean | null;
-  policy?: "monitor" | "readonly" | "managed" | null;
+  sudo_password?: string | null;
   /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
   units?: string[] | null;
   containers?: string[] | null;
   journal?: "off" | "warning" | "all" | null;
   /** Accounts of the server that may report events, beside root. */
   events?: string[] | null;
+  use_hub_key?: boolean | null;
+  keep_credentials?: boolean | null;
+  install_python?: boolean | null;
+  /** Changes the mode in the server's policy file: with credentials in this call, after its difference was seen. */
+  policy?: "monitor" | "readonly" | "managed" | null;
+  /** Omitted, like the credentials: those that are kept for each node. */
+  username?: string | null;
+  /** 1 to 200 ids. */
+  nodes: string[];
   /** By node: the digest of the difference that may be written (`policy_found` of an earlier deployment). */
   policy_seen?: Record<string, string> | null;
 }
@@ -2759,30 +2765,31 @@ export interface RetentionPatch {
 
 /** Each given field replaces the earlier one. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too. */
 export interface RetryBody {
-  host?: string | null;
-  port?: number | null;
-  username?: string | null;
   private_key?: string | null;
   passphrase?: string | null;
   password?: string | null;
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
+  certificate?: string | null;
   sudo_password?: string | null;
-  use_hub_key?: boolean | null;
-  name?: string | null;
-  tags?: string[] | null;
-  host_key?: string | null;
-  keep_credentials?: boolean | null;
-  install_python?: boolean | null;
-  /** Changes the mode in the server's policy file: with credentials in this call, after its difference was seen. */
-  policy?: "monitor" | "readonly" | "managed" | null;
   /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
   units?: string[] | null;
   containers?: string[] | null;
   journal?: "off" | "warning" | "all" | null;
   /** Accounts of the server that may report events, beside root. */
   events?: string[] | null;
+  username?: string | null;
+  use_hub_key?: boolean | null;
+  keep_credentials?: boolean | null;
+  install_python?: boolean | null;
+  /** Changes the mode in the server's policy file: with credentials in this call, after its difference was seen. */
+  policy?: "monitor" | "readonly" | "managed" | null;
+  host?: string | null;
+  port?: number | null;
+  name?: string | null;
+  tags?: string[] | null;
+  host_key?: string | null;
   /** The digest of the difference between the server's policy file and this request (409 `policy_differs`), which may be written. */
   policy_seen?: string | null;
-  certificate?: string | null;
   /** Empty: no proxy. */
   proxy?: string | null;
   /** Omitted: unchanged. null: without a jump host. The address then counts as another server. */
