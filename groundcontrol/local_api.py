@@ -113,13 +113,13 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         stop_adopting()
 
     return (
-        Route("POST", "/local/recovery", "instance.manage", print_recovery, RecoveryView, RecoveryBody, local=True),
-        Route("DELETE", "/local/recovery", "instance.manage", end_recovery, None, status=204, local=True),
-        Route("POST", "/local/enrol", "node.enrol", enrol_local, EnrolledListView, LocalEnrolBody, status=201, local=True),
-        Route("GET", "/local/dialled", "node.read", list_dialled, DialledListView, local=True),
-        Route("GET", "/local/page", "instance.manage", show_page, PageView, local=True),
-        Route("POST", "/local/reset-user", "instance.manage", reset_user, ResetUserView, ResetUserBody, local=True),
-        Route("POST", "/local/tokens", "user.reset", create_token, NewTokenView, LocalTokenBody, status=201, local=True),
-        Route("POST", "/local/clock", "instance.manage", accept_clock, ClockView, local=True),
-        Route("POST", "/users/{username}/totp-reset", "instance.manage", reset_totp, AccountView, local=True),
+        Route("POST", "/local/recovery", "instance.manage", print_recovery, local=True),
+        Route("DELETE", "/local/recovery", "instance.manage", end_recovery, status=204, local=True),
+        Route("POST", "/local/enrol", "node.enrol", enrol_local, status=201, local=True),
+        Route("GET", "/local/dialled", "node.read", list_dialled, local=True),
+        Route("GET", "/local/page", "instance.manage", show_page, local=True),
+        Route("POST", "/local/reset-user", "instance.manage", reset_user, local=True),
+        Route("POST", "/local/tokens", "user.reset", create_token, status=201, local=True),
+        Route("POST", "/local/clock", "instance.manage", accept_clock, local=True),
+        Route("POST", "/users/{username}/totp-reset", "instance.manage", reset_totp, local=True),
     )

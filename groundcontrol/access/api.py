@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
 import msgspec
 from aiohttp import hdrs, web
@@ -83,7 +84,7 @@ def _answer(call: ApiRequest, issued: Issued) -> web.Response:
     return response
 
 
-async def login(call: ApiRequest, body: LoginBody) -> web.Response:
+async def login(call: ApiRequest, body: LoginBody) -> Annotated[web.Response, LoginView]:
     """Open a session."""
     check_same_origin(call.request, call.services.config.origins, required=False)
     try:
@@ -106,7 +107,7 @@ async def login(call: ApiRequest, body: LoginBody) -> web.Response:
     return _answer(call, issued)
 
 
-async def refresh(call: ApiRequest) -> web.Response:
+async def refresh(call: ApiRequest) -> Annotated[web.Response, LoginView]:
     """Issue a new access token and a new refresh cookie in exchange for the refresh cookie."""
     check_same_origin(call.request, call.services.config.origins, required=True)
     token = call.cookies.refresh(call.request)
@@ -120,7 +121,7 @@ async def refresh(call: ApiRequest) -> web.Response:
         return response
 
 
-async def password(call: ApiRequest, body: PasswordBody) -> web.Response:
+async def password(call: ApiRequest, body: PasswordBody) -> Annotated[web.Response, LoginView]:
     """Change the caller's password; the caller's other sessions end."""
     return _answer(call, await call.services.auth.change_password(call.caller, body.current, body.new))
 

@@ -7,7 +7,6 @@ from typing import Final
 from groundcontrol.events import api as events_api
 from groundcontrol.events.feed import events_feed
 from groundcontrol.events.store import LogStore
-from groundcontrol.events.views import AuditCheckView, AuditPageView, EventsView, SummaryView
 from groundcontrol.web.declare import Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 
@@ -16,7 +15,7 @@ REFUSAL_RETENTION_S: Final = 90 * 86_400.0
 
 ROUTES: Final = (
     Route(
-        "GET", "/events", "event.read", events_api.list_events, EventsView, cost="scan",
+        "GET", "/events", "event.read", events_api.list_events, cost="scan",
         query=(
             LIMIT, CURSOR, NODE, Parameter("severity", "only these severities, separated by commas"),
             Parameter("type", "only these types, separated by commas"), Parameter("group", "only types of this group"),
@@ -24,9 +23,9 @@ ROUTES: Final = (
             Parameter("search", "only events whose message contains this text"),
         ),
     ),
-    Route("GET", "/events/summary", "event.read", events_api.count_events, SummaryView, query=(NODE,)),
-    Route("GET", "/audit", "audit.read", events_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page", whose="organisation"),
-    Route("GET", "/audit/verify", "audit.read", events_api.verify_audit, AuditCheckView, cost="fleet", whose="hub"),
+    Route("GET", "/events/summary", "event.read", events_api.count_events, query=(NODE,)),
+    Route("GET", "/audit", "audit.read", events_api.list_audit, query=(LIMIT, CURSOR), cost="page", whose="organisation"),
+    Route("GET", "/audit/verify", "audit.read", events_api.verify_audit, cost="fleet", whose="hub"),
 )  # fmt: skip
 
 SLICE: Final = Slice(

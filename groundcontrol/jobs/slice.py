@@ -15,18 +15,6 @@ from groundcontrol.jobs.orders import OrderSender
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.tracker import JobTracker
-from groundcontrol.jobs.views import (
-    BatchBody,
-    BatchesView,
-    BatchView,
-    CancelBody,
-    JobBody,
-    JobMarksView,
-    JobsView,
-    JobView,
-    PlanView,
-    ReportView,
-)
 from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
@@ -34,31 +22,31 @@ from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 from groundcontrol.web.services import Services, provide
 
 ROUTES: Final = (
-    Route("POST", "/nodes/{id}/jobs", "job.create", jobs_api.create_job, JobView, JobBody, status=202, keyed=True),
-    Route("POST", "/jobs", "job.create", jobs_api.create_batch, BatchView, BatchBody, status=202, keyed=True, cost="many"),
+    Route("POST", "/nodes/{id}/jobs", "job.create", jobs_api.create_job, status=202, keyed=True),
+    Route("POST", "/jobs", "job.create", jobs_api.create_batch, status=202, keyed=True, cost="many"),
     Route(
-        "GET", "/jobs", "job.read", jobs_api.list_jobs, JobsView, cost="scan",
+        "GET", "/jobs", "job.read", jobs_api.list_jobs, cost="scan",
         query=(
             LIMIT, CURSOR, NODE, Parameter("state", "only jobs in these states, with commas between; incomplete: reboots after which something was missing"), Parameter("action", "only jobs of this action"),
             Parameter("by", "only jobs of this user or token"), Parameter("search", "only jobs with this text in node, package, action or user"),
             Parameter("plans", "false: without plans"), Parameter("folded", "true: one job of each batch, and the batches"),
         ),
     ),
-    Route("GET", "/jobs/{id}", "job.read", jobs_api.get_job, JobView),
+    Route("GET", "/jobs/{id}", "job.read", jobs_api.get_job),
     Route(
-        "GET", "/jobs/{id}/output", "job.read", jobs_api.job_output, None, cost="history",
+        "GET", "/jobs/{id}/output", "job.read", jobs_api.job_output, cost="history",
         query=(Parameter("offset", "the first byte (0)", "integer"),), answers=("text/plain",),
     ),
     Route(
-        "GET", "/jobs/{id}/marks", "job.read", jobs_api.job_marks, JobMarksView, cost="page",
+        "GET", "/jobs/{id}/marks", "job.read", jobs_api.job_marks, cost="page",
         query=(Parameter("offset", "the first byte (0)", "integer"),),
     ),
-    Route("GET", "/jobs/{id}/plan", "job.read", jobs_api.job_plan, PlanView, cost="page"),
-    Route("GET", "/jobs/{id}/report", "job.read", jobs_api.job_report, ReportView, cost="page"),
-    Route("POST", "/jobs/{id}/cancel", "job.cancel", jobs_api.cancel_job, JobView, CancelBody, optional_body=True),
-    Route("GET", "/batches", "job.read", jobs_api.list_batches, BatchesView, query=(LIMIT, CURSOR), cost="page"),
-    Route("GET", "/batches/{id}", "job.read", jobs_api.get_batch, BatchView, cost="scan"),
-    Route("POST", "/batches/{id}/cancel", "job.cancel", jobs_api.cancel_batch, BatchView, cost="many"),
+    Route("GET", "/jobs/{id}/plan", "job.read", jobs_api.job_plan, cost="page"),
+    Route("GET", "/jobs/{id}/report", "job.read", jobs_api.job_report, cost="page"),
+    Route("POST", "/jobs/{id}/cancel", "job.cancel", jobs_api.cancel_job),
+    Route("GET", "/batches", "job.read", jobs_api.list_batches, query=(LIMIT, CURSOR), cost="page"),
+    Route("GET", "/batches/{id}", "job.read", jobs_api.get_batch, cost="scan"),
+    Route("POST", "/batches/{id}/cancel", "job.cancel", jobs_api.cancel_batch, cost="many"),
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ async def get_incident(call: ApiRequest) -> IncidentDetailView:
 
 
 INCIDENT_ROUTES: Final = (
-    Route("GET", "/alerts/{id}/explain", "alert.read", explain_alert, ExplainView, cost="page"),
-    Route("GET", "/alerts/{id}/deliveries", "alert.read", deliveries_of_alert, DeliveriesView, cost="page", query=(LIMIT, CURSOR)),
-    Route("GET", "/incidents/{id}", "alert.read", get_incident, IncidentDetailView, cost="scan"),
+    Route("GET", "/alerts/{id}/explain", "alert.read", explain_alert, cost="page"),
+    Route("GET", "/alerts/{id}/deliveries", "alert.read", deliveries_of_alert, cost="page", query=(LIMIT, CURSOR)),
+    Route("GET", "/incidents/{id}", "alert.read", get_incident, cost="scan"),
 )

@@ -17,21 +17,6 @@ from groundcontrol.notifications.links import Links
 from groundcontrol.notifications.outbox import DueBell, Outbox
 from groundcontrol.notifications.service import ChannelService
 from groundcontrol.notifications.store import ChannelStore, DeliveryStore
-from groundcontrol.notifications.views import (
-    ChannelBody,
-    ChannelKindsView,
-    ChannelPatch,
-    ChannelsView,
-    ChannelView,
-    DeliveriesView,
-    DeliveryView,
-    FormatPreviewBody,
-    FormatPreviewView,
-    LinkBody,
-    LinkView,
-    NotificationsView,
-    TestView,
-)
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import Expiry, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
@@ -43,20 +28,20 @@ CHANNEL: Final = Parameter("channel", "only deliveries to this channel")
 INCIDENT: Final = Parameter("incident", "only deliveries about this incident")
 FROM: Final = Parameter("from", "only decisions since this time, in Unix seconds")
 CHANNEL_ROUTES: Final = (
-    Route("GET", "/channels", "alert.read", api.list_channels, ChannelsView, whose="organisation"),
-    Route("POST", "/channels", "alert.manage", api.create_channel, ChannelView, ChannelBody, status=201, step_up=True, whose="organisation"),
-    Route("GET", "/channels/kinds", "alert.read", api.list_kinds, ChannelKindsView, whose="hub"),
-    Route("POST", "/channels/preview", "alert.read", api.preview, FormatPreviewView, FormatPreviewBody, whose="hub"),
-    Route("PATCH", "/channels/{id}", "alert.manage", api.edit_channel, ChannelView, ChannelPatch, whose="organisation"),
-    Route("DELETE", "/channels/{id}", "alert.manage", api.delete_channel, None, status=204, step_up=True, whose="organisation"),
-    Route("POST", "/channels/{id}/test", "alert.manage", api.check_channel, TestView, status=202, whose="organisation"),
+    Route("GET", "/channels", "alert.read", api.list_channels, whose="organisation"),
+    Route("POST", "/channels", "alert.manage", api.create_channel, status=201, step_up=True, whose="organisation"),
+    Route("GET", "/channels/kinds", "alert.read", api.list_kinds, whose="hub"),
+    Route("POST", "/channels/preview", "alert.read", api.preview, whose="hub"),
+    Route("PATCH", "/channels/{id}", "alert.manage", api.edit_channel, whose="organisation"),
+    Route("DELETE", "/channels/{id}", "alert.manage", api.delete_channel, status=204, step_up=True, whose="organisation"),
+    Route("POST", "/channels/{id}/test", "alert.manage", api.check_channel, status=202, whose="organisation"),
     Route(
-        "GET", "/deliveries", "delivery.read", api.list_deliveries, DeliveriesView, cost="scan",
+        "GET", "/deliveries", "delivery.read", api.list_deliveries, cost="scan",
         query=(LIMIT, CURSOR, STATE, CHANNEL, INCIDENT, FROM), whose="organisation",
     ),
-    Route("POST", "/deliveries/{id}/retry", "alert.manage", api.retry_delivery, DeliveryView, status=202, whose="organisation"),
-    Route("GET", "/notifications/summary", "delivery.read", api.summary, NotificationsView, cost="page", whose="organisation"),
-    Route("POST", "/links/alert", None, api.follow_link, LinkView, LinkBody),
+    Route("POST", "/deliveries/{id}/retry", "alert.manage", api.retry_delivery, status=202, whose="organisation"),
+    Route("GET", "/notifications/summary", "delivery.read", api.summary, cost="page", whose="organisation"),
+    Route("POST", "/links/alert", None, api.follow_link),
 )  # fmt: skip
 
 

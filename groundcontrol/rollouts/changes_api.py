@@ -118,6 +118,6 @@ _QUERY: Final = (
     Parameter("at", "Unix seconds: the changes of the ten minutes before, ranked"),
 )
 CHANGE_ROUTES: Final = (
-    Route("GET", "/nodes/{id}/changes", "event.read", node_changes, NodeChangesView, query=_QUERY, cost="page"),
-    Route("GET", "/changes", "event.read", list_changes, NodeChangesView, query=_QUERY, cost="page"),
+    Route("GET", "/nodes/{id}/changes", "event.read", node_changes, query=_QUERY, cost="page"),
+    Route("GET", "/changes", "event.read", list_changes, query=_QUERY, cost="page"),
 )

@@ -76,4 +76,4 @@ def _verdict(job: Job, *, lost: bool, overdue: bool) -> RebootVerdict:
     return "broken" if lost else "kept"
 
 
-REBOOT_ROUTES: Final = (Route("GET", "/nodes/{id}/reboots", "job.read", list_reboots, RebootsView, cost="page"),)
+REBOOT_ROUTES: Final = (Route("GET", "/nodes/{id}/reboots", "job.read", list_reboots, cost="page"),)

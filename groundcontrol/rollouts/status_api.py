@@ -39,7 +39,7 @@ async def patch_status(call: ApiRequest) -> PatchStatusView | web.Response:
 
 STATUS_ROUTES: Final = (
     Route(
-        "GET", "/patch-status", "patch.read", patch_status, PatchStatusView, cost="many", query=(Parameter("format", "json (default) or csv"),),
+        "GET", "/patch-status", "patch.read", patch_status, cost="many", query=(Parameter("format", "json (default) or csv"),),
         answers=("text/csv",),
     ),
 )  # fmt: skip

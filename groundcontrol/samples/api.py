@@ -8,7 +8,7 @@ import csv
 import io
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final, Literal, NamedTuple, cast
+from typing import Annotated, Final, Literal, NamedTuple, cast
 
 import msgspec
 from aiohttp import hdrs, web
@@ -83,7 +83,7 @@ class Histories(BudgetLimiter):
         )
 
 
-async def get_history(call: ApiRequest) -> web.Response:
+async def get_history(call: ApiRequest) -> Annotated[web.Response, HistoryView]:
     """Series over time: average, minimum and maximum of equal steps; null where there is no sample."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     query = _read_query(call, _KNOWN)
@@ -94,7 +94,7 @@ async def get_history(call: ApiRequest) -> web.Response:
     return _answer(body, form, f"history-{node.id}")
 
 
-async def get_histories(call: ApiRequest) -> web.Response:
+async def get_histories(call: ApiRequest) -> Annotated[web.Response, HistoriesView]:
     """Series over time of several nodes, with the same steps."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     query = _read_query(call, _KNOWN | {"node"})

@@ -11,17 +11,16 @@ from groundcontrol.samples.api import Histories
 from groundcontrol.samples.checker import ChunkChecker, reporter
 from groundcontrol.samples.export_api import Exports
 from groundcontrol.samples.store import DamageReports, MetricStore
-from groundcontrol.samples.views import HistoriesView, HistoryView, MetricsView, SettingsPatch, SettingsView
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.routes import Parameter, Route
 from groundcontrol.web.services import provide
 
 ROUTES: Final = (
-    Route("GET", "/settings", "settings.manage", samples_api.get_settings, SettingsView, whose="hub"),
-    Route("PATCH", "/settings", "settings.manage", samples_api.edit_settings, SettingsView, SettingsPatch, step_up=True, whose="hub"),
-    Route("GET", "/metrics", "metric.read", samples_api.list_metrics, MetricsView, whose="hub"),
+    Route("GET", "/settings", "settings.manage", samples_api.get_settings, whose="hub"),
+    Route("PATCH", "/settings", "settings.manage", samples_api.edit_settings, step_up=True, whose="hub"),
+    Route("GET", "/metrics", "metric.read", samples_api.list_metrics, whose="hub"),
     Route(
-        "GET", "/nodes/{id}/history", "history.read", samples_api.get_history, HistoryView, cost="history",
+        "GET", "/nodes/{id}/history", "history.read", samples_api.get_history, cost="history",
         query=(
             Parameter("metric", "a series such as `disk.read{device=sda}`; up to 50", required=True, many=True),
             Parameter("from", "Unix seconds; without it an hour before `to`"),
@@ -31,7 +30,7 @@ ROUTES: Final = (
         answers=("application/msgpack", "text/csv"),
     ),
     Route(
-        "GET", "/nodes/{id}/export", "history.read", export_api.export_node, None, cost="history",
+        "GET", "/nodes/{id}/export", "history.read", export_api.export_node, cost="history",
         query=(
             Parameter("from", "Unix seconds; without it all that is kept"),
             Parameter("to", "Unix seconds; without it all that is kept, also what a clock that is ahead has dated later than now"),
@@ -40,7 +39,7 @@ ROUTES: Final = (
         answers=("application/x-ndjson", "text/csv"),
     ),
     Route(
-        "GET", "/history", "history.read", samples_api.get_histories, HistoriesView, cost="history",
+        "GET", "/history", "history.read", samples_api.get_histories, cost="history",
         query=(
             Parameter("node", "the id of a node; up to 50", required=True, many=True),
             Parameter("metric", "a series such as `disk.read{device=sda}`; up to 200 lines with all nodes", required=True, many=True),

@@ -239,12 +239,12 @@ def _node_view(one: JudgedDay) -> NodeDayView:
 
 
 EXPECTATION_ROUTES: Final = (
-    Route("GET", "/expectations", "alert.read", list_expectations, ExpectationsView, cost="page"),
-    Route("POST", "/expectations", "alert.manage", create_expectation, ExpectationView, ExpectationBody, status=201, step_up=True, cost="scan"),
-    Route("PATCH", "/expectations/{id}", "alert.manage", edit_expectation, ExpectationView, ExpectationPatch, step_up=True, cost="scan"),
-    Route("DELETE", "/expectations/{id}", "alert.manage", delete_expectation, None, status=204, step_up=True),
+    Route("GET", "/expectations", "alert.read", list_expectations, cost="page"),
+    Route("POST", "/expectations", "alert.manage", create_expectation, status=201, step_up=True, cost="scan"),
+    Route("PATCH", "/expectations/{id}", "alert.manage", edit_expectation, step_up=True, cost="scan"),
+    Route("DELETE", "/expectations/{id}", "alert.manage", delete_expectation, status=204, step_up=True),
     Route(
-        "GET", "/expectations/{id}/days", "alert.read", list_days, DaysView, cost="scan",
+        "GET", "/expectations/{id}/days", "alert.read", list_days, cost="scan",
         query=(
             Parameter("from", "the first date, such as 2026-11-01; without it 27 days before `to`"),
             Parameter("to", "the last date; without it today, in the zone of the expectation"),

@@ -140,7 +140,7 @@ def _view(window: Window, select: SelectView, now: float) -> MaintenanceView:
 
 
 MAINTENANCE_ROUTES: Final = (
-    Route("GET", "/maintenance", "alert.read", list_maintenance, MaintenancesView, cost="page"),
-    Route("POST", "/maintenance", "maintenance.manage", create_maintenance, MaintenanceView, MaintenanceBody, status=201, cost="scan"),
-    Route("DELETE", "/maintenance/{id}", "maintenance.manage", end_maintenance, None, status=204),
+    Route("GET", "/maintenance", "alert.read", list_maintenance, cost="page"),
+    Route("POST", "/maintenance", "maintenance.manage", create_maintenance, status=201, cost="scan"),
+    Route("DELETE", "/maintenance/{id}", "maintenance.manage", end_maintenance, status=204),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import hdrs, web
@@ -65,7 +65,7 @@ async def list_sso_buttons(call: ApiRequest) -> SsoButtonsView:
     return SsoButtonsView(providers=[SsoButtonView(name=one.name, title=one.title, away=sso.failure_of(one) != "") for one in found])
 
 
-async def start_sso(call: ApiRequest, body: SsoStartBody) -> web.Response:
+async def start_sso(call: ApiRequest, body: SsoStartBody) -> Annotated[web.Response, SsoStartView]:
     """Begin a log-in through a provider."""
     check_same_origin(call.request, call.services.config.origins, required=True)
     origin = call.request.headers.get(hdrs.ORIGIN, call.services.config.origin)
@@ -78,7 +78,7 @@ async def start_sso(call: ApiRequest, body: SsoStartBody) -> web.Response:
     return response
 
 
-async def finish_sso(call: ApiRequest, body: SsoFinishBody) -> web.Response:
+async def finish_sso(call: ApiRequest, body: SsoFinishBody) -> Annotated[web.Response, SsoFinishView]:
     """Finish a log-in, a link or a step-up with what the provider gave the browser."""
     check_same_origin(call.request, call.services.config.origins, required=True)
     if len(body.code) > MOST_CODE_CHARS:
@@ -106,7 +106,7 @@ async def _caller(call: ApiRequest) -> Caller:
     return caller
 
 
-async def logout_sso(call: ApiRequest) -> web.Response:
+async def logout_sso(call: ApiRequest) -> Annotated[web.Response, SsoLogoutView]:
     """End this session, and say where the browser ends the provider's session."""
     location = await call.services[ProviderLogOuts].logout(call.caller)
     response = web.Response(body=msgspec.json.encode(SsoLogoutView(location=location)), content_type="application/json")
@@ -287,21 +287,21 @@ def _view(call: ApiRequest, provider: Provider) -> ProviderView:
 
 
 OIDC_ROUTES: Final = (
-    Route("GET", "/auth/oidc", None, list_sso_buttons, SsoButtonsView),
-    Route("POST", "/auth/oidc/{provider}/start", None, start_sso, SsoStartView, SsoStartBody),
-    Route("POST", "/auth/oidc/finish", None, finish_sso, SsoFinishView, SsoFinishBody),
-    Route("POST", "/auth/oidc/logout", "account.use", logout_sso, SsoLogoutView, pending=True, enrolling=True, whose="caller"),
-    Route("POST", "/auth/oidc/{provider}/backchannel", None, log_out_by_provider, SsoLoggedOutView, form=(LOGOUT_TOKEN,)),
-    Route("GET", "/auth/oidc/links", "account.use", list_links, SsoLinksView, whose="caller"),
-    Route("DELETE", "/auth/oidc/links/{id}", "account.use", remove_link, None, status=204, step_up=True, strict=True, whose="caller"),
-    Route("GET", "/auth/oidc/rule", "settings.manage", show_sso_rule, SsoRuleView, whose="organisation"),
-    Route("PATCH", "/auth/oidc/rule", "settings.manage", edit_sso_rule, SsoRuleView, SsoRulePatch, step_up=True, strict=True, whose="organisation"),
-    Route("GET", "/auth/oidc/providers", "instance.manage", list_sso_providers, ProvidersView, whose="hub"),
-    Route("POST", "/auth/oidc/providers", "instance.manage", create_sso_provider, ProviderView, NewProviderBody, status=201, step_up=True, strict=True, whose="hub"),
-    Route("GET", "/auth/oidc/providers/{provider}", "instance.manage", show_sso_provider, ProviderView, whose="hub"),
-    Route("PUT", "/auth/oidc/providers/{provider}", "instance.manage", put_sso_provider, ProviderView, ProviderBody, step_up=True, strict=True, whose="hub"),
-    Route("PATCH", "/auth/oidc/providers/{provider}", "instance.manage", edit_sso_provider, ProviderView, ProviderPatch, step_up=True, strict=True, whose="hub"),
-    Route("DELETE", "/auth/oidc/providers/{provider}", "instance.manage", delete_sso_provider, None, status=204, step_up=True, strict=True, whose="hub"),
-    Route("POST", "/auth/oidc/providers/{provider}/check", "instance.manage", check_sso_provider, ProviderCheckView, whose="hub"),
-    Route("GET", "/auth/oidc/providers/{provider}/attempts", "instance.manage", list_sso_attempts, SignInAttemptsView, whose="hub"),
+    Route("GET", "/auth/oidc", None, list_sso_buttons),
+    Route("POST", "/auth/oidc/{provider}/start", None, start_sso),
+    Route("POST", "/auth/oidc/finish", None, finish_sso),
+    Route("POST", "/auth/oidc/logout", "account.use", logout_sso, pending=True, enrolling=True, whose="caller"),
+    Route("POST", "/auth/oidc/{provider}/backchannel", None, log_out_by_provider, form=(LOGOUT_TOKEN,)),
+    Route("GET", "/auth/oidc/links", "account.use", list_links, whose="caller"),
+    Route("DELETE", "/auth/oidc/links/{id}", "account.use", remove_link, status=204, step_up=True, strict=True, whose="caller"),
+    Route("GET", "/auth/oidc/rule", "settings.manage", show_sso_rule, whose="organisation"),
+    Route("PATCH", "/auth/oidc/rule", "settings.manage", edit_sso_rule, step_up=True, strict=True, whose="organisation"),
+    Route("GET", "/auth/oidc/providers", "instance.manage", list_sso_providers, whose="hub"),
+    Route("POST", "/auth/oidc/providers", "instance.manage", create_sso_provider, status=201, step_up=True, strict=True, whose="hub"),
+    Route("GET", "/auth/oidc/providers/{provider}", "instance.manage", show_sso_provider, whose="hub"),
+    Route("PUT", "/auth/oidc/providers/{provider}", "instance.manage", put_sso_provider, step_up=True, strict=True, whose="hub"),
+    Route("PATCH", "/auth/oidc/providers/{provider}", "instance.manage", edit_sso_provider, step_up=True, strict=True, whose="hub"),
+    Route("DELETE", "/auth/oidc/providers/{provider}", "instance.manage", delete_sso_provider, status=204, step_up=True, strict=True, whose="hub"),
+    Route("POST", "/auth/oidc/providers/{provider}/check", "instance.manage", check_sso_provider, whose="hub"),
+    Route("GET", "/auth/oidc/providers/{provider}/attempts", "instance.manage", list_sso_attempts, whose="hub"),
 )  # fmt: skip
