@@ -91,8 +91,6 @@ class LoopLag:
     def __init__(self, notifier: SystemdNotifier) -> None:
         self._notifier = notifier
         self._seen: deque[float] = deque(maxlen=LAG_WINDOW)
-        self.total_s = 0.0
-        """The sum of all lags since the start."""
 
     @property
     def worst_s(self) -> float:
@@ -106,9 +104,7 @@ class LoopLag:
         while True:
             wanted = loop.time() + LAG_EVERY_S
             await asyncio.sleep(LAG_EVERY_S)
-            late = max(0.0, loop.time() - wanted)
-            self._seen.append(late)
-            self.total_s += late
+            self._seen.append(max(0.0, loop.time() - wanted))
             if self._notifier.watchdog_s is not None and loop.time() - notified_at >= self._notifier.watchdog_s:
                 notified_at = loop.time()
                 self._notifier.notify("WATCHDOG=1")

@@ -70,8 +70,6 @@ class Ingest:
         self.packs = 0
         """Committed packs since the start."""
         self.batches = 0
-        self.fenced = 0
-        """Sessions ended because a newer one of their node took over."""
         self.dropped = 0
         """Packs of sessions that ended before the commit. They are never acknowledged, so the node sends them again."""
 
@@ -191,7 +189,6 @@ class Ingest:
         Args: held: None: a newer session of the node took over. late: the last late pack of the agent.
         """
         if held is None:
-            self.fenced += 1
             agent.end(CLOSE_CLONE, "a newer session of this node took over")
             return False
         agent.acknowledge(STREAM_LIVE, held.live)

@@ -105,8 +105,6 @@ class ConnectionTable:
         """Result of `key_of` -> the connections with it."""
         self._bodies: dict[_Connection, None] = {}
         """Connections whose request is still arriving, oldest first."""
-        self.slow_senders = 0
-        """Number of connections that were dropped because too many requests were arriving."""
         self.send_budget = SendBudget()
         self.slow_readers = 0
         """Number of connections that were dropped because they did not read their data."""
@@ -140,7 +138,6 @@ class ConnectionTable:
         if crowded is not None:
             dropped = next(one for one in self._bodies if one.key == crowded)
             self.end_body(dropped)
-            self.slow_senders += 1
             dropped.drop()
 
     def end_body(self, connection: _Connection) -> None:

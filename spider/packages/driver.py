@@ -80,7 +80,7 @@ class Driver:
         return faults or ([("", whole)] if whole else [])
 
     def _list_state(self, one: PackageList) -> Tuple[float, str]:
-        """The time of the last refresh, and one of `LIST_STATES`."""
+        """The time of the last refresh, and the state of the list."""
         if not one.refreshed_at:
             return 0.0, "missing"
         refused = self._marks.refusal()

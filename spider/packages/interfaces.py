@@ -119,10 +119,8 @@ class PackageCondition(NamedTuple):
     faults: Optional[Sequence[Tuple[str, str]]] = None
     """Broken packages: name and fault. An empty name stands for the whole database."""
     repositories: Optional[Sequence[Tuple[str, float, str]]] = None
-    """Enabled repositories: name, time of the last refresh (Unix seconds, 0 = no list), state of the list (one of `LIST_STATES`)."""
-
-
-LIST_STATES = ("current", "missing", "expired", "refused", "unknown")
+    """Enabled repositories: name, time of the last refresh (Unix seconds, 0 = no list), state of the list (current, missing,
+    expired, refused or unknown)."""
 
 
 class UpdateQuery(Protocol):
