@@ -10,7 +10,7 @@ from groundcontrol.agents.store import HubInfo, HubStore
 from groundcontrol.core.errors import StoreDown, StoreError
 from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.core.stores import Stores
-from groundcontrol.events.making import new_event
+from groundcontrol.events.making import hub_event
 from groundcontrol.events.model import Event
 from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.store import NodeStore
@@ -135,7 +135,7 @@ class Housekeeping:
     def _note_jump(self) -> None:
         """Queue an event for each jump of the clock; a full queue drops the oldest event."""
         if self._steady.jump_s:
-            self._jumps.append(new_event("hub_clock_jumped", self._clock.now(), {"seconds": round(self._steady.jump_s)}))
+            self._jumps.append(hub_event("hub_clock_jumped", self._clock.now(), {"seconds": round(self._steady.jump_s)}))
             del self._jumps[:-MOST_JUMPS]
 
     def _is_right(self) -> bool:

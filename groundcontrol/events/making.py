@@ -32,9 +32,9 @@ def new_event(
     at: float,
     details: dict[str, object] | None = None,
     *,
+    org: int,
     node: NodeId | None = None,
     name: str = "",
-    org: int = DEFAULT_ORG,
     source: EventSource = "hub",
     severity: Severity | None = None,
     message: str = "",
@@ -59,6 +59,11 @@ def new_event(
         clean(message or words(row, facts, name), MAX_MESSAGE_CHARS), facts, clean(thing, MAX_OBJECT_CHARS), received, 1, at,
         received - at > RETRO_S, row.window_s, reported_as,
     )  # fmt: skip
+
+
+def hub_event(kind: str, at: float, details: dict[str, object]) -> Event:
+    """An event about the hub itself, in the first organisation, which stays."""
+    return new_event(kind, at, details, org=DEFAULT_ORG)
 
 
 def _words(value: object) -> str:

@@ -60,7 +60,7 @@ async def re_adopt(store: Stores, bus: Bus, node: NodeId, address: str, at: floa
     Raises: Conflict: the node was removed from this hub. StoreError.
     """
     name = adopted_name(node)
-    adopted = new_event("node_adopted", at, {"address": address}, node=node, name=name)
+    adopted = new_event("node_adopted", at, {"address": address}, node=node, name=name, org=SYSTEM.org)
     made = await store[NodeStore].create_node(SYSTEM, NewNode(node, name, address), adopted)
     bus.publish(Changed("node", made.id, made.version, made.org))
     return made

@@ -216,7 +216,7 @@ async def test_a_custom_event_is_expected_by_its_name(trial: Trial) -> None:
 async def report_at(trial: Trial, node: NodeId, *made_at: float) -> None:
     """The node reports equal events, now."""
     for one in made_at:
-        event = making.new_event("backup_completed", one, node=node, source="agent", received_at=trial.clock.now())
+        event = making.new_event("backup_completed", one, node=node, source="agent", received_at=trial.clock.now(), org=1)
         await trial.store.log.add_event(event)
 
 

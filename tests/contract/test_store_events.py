@@ -29,7 +29,7 @@ async def listed(store: Store, only: EventFilter | None = None) -> list[tuple[st
 
 def failed(clock: ManualClock, node: NodeId, unit: str, number: str = "") -> Event:
     as_ = f"{node}/{number}" if number else ""
-    return making.new_event("unit_failed", clock.now(), {"unit": unit}, node=node, name="web-1", source="agent", reported_as=as_)
+    return making.new_event("unit_failed", clock.now(), {"unit": unit}, node=node, name="web-1", source="agent", reported_as=as_, org=1)
 
 
 async def test_events_are_listed_newest_first_and_once(store: Store, clock: ManualClock) -> None:
@@ -58,7 +58,7 @@ async def test_an_event_and_its_cause_are_stored_together(backend: Backend, cloc
     assert [one.type for one in told if isinstance(one, EventStored)] == recorded
 
     def broken(tx: Tx) -> None:
-        record_event(tx, making.new_event("node_rekeyed", clock.now(), node=session.node, name="web-1"))
+        record_event(tx, making.new_event("node_rekeyed", clock.now(), node=session.node, name="web-1", org=1))
         raise Conflict("the cause is refused")
 
     log = store.log
@@ -108,12 +108,12 @@ async def test_a_row_stands_for_the_events_of_one_day_at_most(store: Store, cloc
 
 async def test_equal_custom_events_are_counted_together_only_with_equal_text(store: Store, clock: ManualClock) -> None:
     for name, text in (("nightly", "ok"), ("nightly", "ok"), ("nightly", "2 files"), ("weekly", "ok")):
-        await store.log.add_event(making.new_event("custom", clock.now(), {"name": name}, source="api", message=text))
+        await store.log.add_event(making.new_event("custom", clock.now(), {"name": name}, source="api", message=text, org=1))
     assert await listed(store) == [("custom", "nightly", 2), ("custom", "nightly", 1), ("custom", "weekly", 1)]
 
 
 async def test_a_search_of_events_ignores_case_in_any_alphabet(store: Store, clock: ManualClock) -> None:
-    await store.log.add_event(making.new_event("custom", clock.now(), {"name": "x"}, source="api", message="Übertragung fertig"))
+    await store.log.add_event(making.new_event("custom", clock.now(), {"name": "x"}, source="api", message="Übertragung fertig", org=1))
     for search, found in (("übertragung", 1), ("ÜBERTRAGUNG F", 1), ("", 1), ("ubertragung", 0)):
         assert len((await store.log.events(SCOPE, 9, only=EventFilter(search=search))).items) == found, search
 
@@ -132,7 +132,7 @@ async def test_a_sender_stores_sixty_events_a_minute_and_a_count_of_the_rest(sto
     assert sent.count(None) == 5
     assert (await listed(store))[-1] == ("events_throttled", "", 5)
     assert len(await listed(store)) == MOST_A_MINUTE + 1
-    await store.log.add_event(making.new_event("node_offline", clock.now(), node=node, name="web-1"))
+    await store.log.add_event(making.new_event("node_offline", clock.now(), node=node, name="web-1", org=1))
     assert (await listed(store))[-1][0] == "node_offline", "the hub's own events have no such limit"
     clock.advance(60)
     assert await store.log.add_event(failed(clock, node, "later", "later")) is not None
@@ -143,7 +143,7 @@ async def test_a_program_uses_up_no_budget_of_the_node_that_it_reports_about(sto
     for at in range(MOST_A_MINUTE + 2):
         details: dict[str, object] = {"name": f"e{at}"}
         node = nodes[at > MOST_A_MINUTE]
-        about = making.new_event("custom", clock.now(), details, node=node, source="api", message="ok", reported_as=f"t1/{at}")
+        about = making.new_event("custom", clock.now(), details, node=node, source="api", message="ok", reported_as=f"t1/{at}", org=1)
         assert (await store.log.add_event(about) is None) == (at == MOST_A_MINUTE), "it has another one for the second node"
     assert [one.node_id for one in (await store.log.events(SCOPE, 9, only=EventFilter(types=("events_throttled",)))).items] == [None]
     assert await store.log.add_event(failed(clock, nodes[0], "a.service", "7")) is not None
@@ -191,7 +191,7 @@ def test_the_catalogue_is_one_closed_list() -> None:
         with pytest.raises(EventUnknown):
             known_type(name, source)  # type: ignore[arg-type]  # sources of events
     with pytest.raises(EventUnknown):
-        making.new_event("custom", 0.0, {"name": "Not a slug"})
+        making.new_event("custom", 0.0, {"name": "Not a slug"}, org=1)
 
 
 def test_the_page_of_events_is_current() -> None:
@@ -202,15 +202,15 @@ def test_the_page_of_events_is_current() -> None:
 async def test_a_node_that_floods_is_counted_alone_and_loses_its_own_events_first(backend: Backend, clock: ManualClock) -> None:
     store = backend.store
     calm, loud = [(await store.nodes.create_node(SCOPE, new_node(name))).id for name in ("calm", "loud")]
-    first = making.new_event("node_online", clock.now(), {}, node=calm, name="calm")
+    first = making.new_event("node_online", clock.now(), {}, node=calm, name="calm", org=1)
     await store.log.add_event(first)
     for at in range(MOST_OF_NODE_A_MINUTE + 100):
-        flood = making.new_event("reboot_done", clock.now(), {"at": at}, node=loud, name="loud")._replace(window_s=0.0)
+        flood = making.new_event("reboot_done", clock.now(), {"at": at}, node=loud, name="loud", org=1)._replace(window_s=0.0)
         await store.log.add_event(flood)
     assert len((await store.log.events(SCOPE, 500, node=loud)).items) == MOST_OF_NODE_A_MINUTE + 1
     [said] = [row for row in await listed(store) if row[0] == "events_throttled"]
     assert said[2] == 100, "the rest is counted"
-    await store.log.add_event(making.new_event("node_offline", clock.now(), {}, node=calm, name="calm"))
+    await store.log.add_event(making.new_event("node_offline", clock.now(), {}, node=calm, name="calm", org=1))
     log = store.log
     assert isinstance(log, SqliteLog)
     log._most_events = 50

@@ -65,7 +65,7 @@ async def _events_of(ground: Ground) -> list[str]:
 async def _commit(ground: Ground) -> Race:
     """State, event and incident together, once."""
     alert, incident = an_alert(ground.now, (await ground.node()).id)
-    fired = new_event("alert_firing", ground.now, {"alert": alert.id, "rule": "cpu.load"}, node=alert.node_id, name="web-3")
+    fired = new_event("alert_firing", ground.now, {"alert": alert.id, "rule": "cpu.load"}, node=alert.node_id, name="web-3", org=1)
 
     async def held() -> object:
         return (*map(list, await ground.store.alerts.open_alerts(1)), await _events_of(ground))

@@ -63,7 +63,7 @@ from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.database import RestoreReport
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
 from groundcontrol.core.scope import Scope
-from groundcontrol.events.making import new_event
+from groundcontrol.events.making import hub_event
 from spider.clock import Clock
 from spider.logs import event
 
@@ -279,7 +279,7 @@ def _start(lost: Sequence[Loss]) -> Callable[[Tx], float]:
         note_absence(tx)
         for one in lost:
             details: dict[str, object] = {"file": one.file, "what": one.text, "since": one.since, "until": one.until}
-            record_event(tx, new_event("hub_data_lost", tx.now, details))
+            record_event(tx, hub_event("hub_data_lost", tx.now, details))
         tx.execute("DELETE FROM hub")
         tx.execute("UPDATE lease SET until = 0")
         return _note_latest(tx)

@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.node_sessions import node_scope
 from groundcontrol.agents.store import HubInfo, Lease
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import BootId, EventId, HubId, NodeId
-from groundcontrol.events.making import new_event
+from groundcontrol.events.making import hub_event, new_event
 from groundcontrol.nodes.model import Session
 
 
@@ -33,7 +33,7 @@ class SqliteHubs(ControlStore):
     @command
     def beat(self, tx: Tx, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
         if tx.fetch_one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the event has the hub's id, so each process has only one
-            record_event(tx, new_event("hub_started", tx.now, {"version": info.version})._replace(id=EventId(hub)))
+            record_event(tx, hub_event("hub_started", tx.now, {"version": info.version})._replace(id=EventId(hub)))
         tx.execute("DELETE FROM hub WHERE alive_until <= ?", tx.now)
         tx.execute(
             "INSERT INTO hub VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"

@@ -10,7 +10,7 @@ from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.core.ids import NodeId
-from groundcontrol.events.making import new_event
+from groundcontrol.events.making import hub_event, new_event
 from groundcontrol.schedules.silence import Absence, KnownNode, Stage, stages_after
 
 AWAY_S: Final = 60.0
@@ -38,7 +38,7 @@ def note_absence(tx: Tx) -> None:
         tx.execute("DELETE FROM hub_absence WHERE no <= (SELECT max(no) FROM hub_absence) - ?", _KEEP)
         if tx.now - row["until"] >= AWAY_S:
             details: dict[str, object] = {"since": row["until"], "until": tx.now, "minutes": max(1, round((tx.now - row["until"]) / 60))}
-            record_event(tx, new_event("hub_was_away", tx.now, details))
+            record_event(tx, hub_event("hub_was_away", tx.now, details))
 
 
 def correct_absences(tx: Tx, ahead_s: float) -> None:

@@ -78,7 +78,7 @@ async def test_what_a_start_stored_while_the_clock_was_ahead_is_dated_now_and_sa
     async with alert_trial(tmp_path) as trial:
         await trial.restart(ahead_s + 20, back=trial.nodes)
         clock, store = trial.clock, trial.backend.store
-        await store.log.add_event(new_event("hub_started", clock.now(), {"version": "1"}))
+        await store.log.add_event(new_event("hub_started", clock.now(), {"version": "1"}, org=1))
         assert {one.type for one in (await store.log.events(SYSTEM, 50)).items} >= {"hub_started", "hub_was_away"}
         clock.jump(-ahead_s)
         await store.deliveries.correct_times()

@@ -188,7 +188,7 @@ async def test_alerts_during_a_full_store_are_notified_once_they_are_stored(tmp_
         await thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
         with pytest.raises(StoreFull):  # noqa: PT012  the page of events has room for some
             for _ in range(1000):
-                await trial.backend.store.log.add_event(new_event("hub_started", trial.clock.now()))
+                await trial.backend.store.log.add_event(new_event("hub_started", trial.clock.now(), org=1))
         trial.fleet.levels = {node: {"backup": 2.0} for node in trial.nodes}
         await trial.pass_s(90)
         assert trial.refused > 60
@@ -219,7 +219,9 @@ async def test_events_and_removals_whose_bus_messages_were_dropped_are_read_from
         await trial.pass_s(60)
         assert trial.facts.fleet == Fleet(2, 1)
         await trial.backend.store.nodes.delete_node(SCOPE, removed)
-        await trial.backend.store.log.add_event(new_event("backup_failed", trial.clock.now(), node=reporting, name="web-0", source="api"))
+        await trial.backend.store.log.add_event(
+            new_event("backup_failed", trial.clock.now(), node=reporting, name="web-0", source="api", org=1)
+        )
         for number in range(MOST_BUS_MESSAGES + 1):
             trial.service._bus.publish(Changed("deployment", str(number), 0, 1))
         await eventually(lambda: trial.facts.fleet == Fleet(1, 0))
@@ -234,7 +236,7 @@ async def test_an_event_of_a_node_that_was_just_added_fires(trial: AlertTrial, d
     """Each node has its turn every ten seconds. An event before its first turn was lost for ever."""
     async with following(trial):
         [node] = await trial.add_nodes(1)
-        reported = new_event("backup_failed", trial.clock.now(), node=node, name="web-1", source="api")
+        reported = new_event("backup_failed", trial.clock.now(), node=node, name="web-1", source="api", org=1)
         await trial.backend.store.log.add_event(reported)
         trial.service._bus.publish(Changed("node", node, 0, 1))
         if dropped:

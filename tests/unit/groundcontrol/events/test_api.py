@@ -55,7 +55,7 @@ async def test_an_invalid_query_of_events_is_refused(hub: TestHub, query: str) -
 async def test_events_are_found_by_type_group_and_time(hub: TestHub) -> None:
     viewer = await hub.logged_in("viewer")
     for at, kind in enumerate(("node_online", "backup_failed", "job_failed"), start=1):
-        await hub.store.log.add_event(new_event(kind, float(at), {"action": "check"}, name="web-1", received_at=hub.clock.now()))
+        await hub.store.log.add_event(new_event(kind, float(at), {"action": "check"}, name="web-1", received_at=hub.clock.now(), org=1))
 
     async def found(query: str) -> list[str]:
         return [one["type"] for one in (await viewer.get(f"events?{query}")).json["events"]]
@@ -99,7 +99,7 @@ async def test_too_many_reports_are_refused_for_a_minute(hub: TestHub) -> None:
     assert operator.user is not None
     for number in range(60):
         own_id = f"{operator.user.id}/{number}"
-        made = new_event("health_ok", hub.clock.now(), node=node.id, source="api", message=f"{number}", reported_as=own_id)
+        made = new_event("health_ok", hub.clock.now(), node=node.id, source="api", message=f"{number}", reported_as=own_id, org=1)
         await hub.store.log.add_event(made)
     refused = await operator.post(f"nodes/{node.id}/events", {"type": "health_ok", "message": "fine"})
     assert (refused.status, refused.code) == (429, "request.too_many")

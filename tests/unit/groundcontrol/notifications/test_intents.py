@@ -268,7 +268,7 @@ async def test_the_last_acknowledgement_with_a_note_counts(trial: AlertTrial) ->
 
 
 async def test_a_program_error_without_a_node_is_notified(trial: AlertTrial) -> None:
-    said = new_event("backup_failed", trial.clock.now(), source="api", message="no room on /backup")
+    said = new_event("backup_failed", trial.clock.now(), source="api", message="no room on /backup", org=1)
     await trial.backend.store.log.add_event(said)
     trial.engine.add_event(None, "backup_failed", "", trial.clock.now(), "error")
     await trial.pass_s(30)

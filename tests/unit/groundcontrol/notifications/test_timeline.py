@@ -34,9 +34,11 @@ async def test_the_timeline_of_an_incident_lists_events_of_its_node(hub: TestHub
     alert, incident = await an_incident(hub, node.id, now)
     neighbour, _ = await an_incident(hub, other.id, now)
     for at, kind, of in ((-3600, "node_online", node), (-100, "job_started", node), (5, "unit_failed", node), (6, "unit_failed", other)):
-        await hub.store.log.add_event(new_event(kind, now + at, {"action": "upgrade", "unit": "a.service"}, node=of.id, name=of.name))
-    await hub.store.log.add_event(new_event("alert_firing", now, {"alert": alert.id, "rule": "CPU"}, node=node.id, name="web-1"))
-    await hub.store.log.add_event(new_event("invite_used", now, name="web-9"))
+        await hub.store.log.add_event(
+            new_event(kind, now + at, {"action": "upgrade", "unit": "a.service"}, node=of.id, name=of.name, org=1)
+        )
+    await hub.store.log.add_event(new_event("alert_firing", now, {"alert": alert.id, "rule": "CPU"}, node=node.id, name="web-1", org=1))
+    await hub.store.log.add_event(new_event("invite_used", now, name="web-9", org=1))
     await hub.store.alerts.handle(SCOPE, [alert.id, neighbour.id], Handling(acknowledge=True))
 
     shown = (await (await hub.logged_in("viewer")).get(f"incidents/{incident.id}")).json
@@ -73,7 +75,7 @@ async def test_an_incident_lists_its_newest_500_alerts_and_says_that_there_are_m
 async def test_a_limited_user_sees_no_event_of_other_nodes_or_the_fleet(hub: TestHub) -> None:
     mine, other, now = await hub.node("web-1"), await hub.node("web-2"), hub.clock.now()
     for node in (mine.id, other.id, None):
-        await hub.store.log.add_event(new_event("node_online", now, node=node, name="one"))
+        await hub.store.log.add_event(new_event("node_online", now, node=node, name="one", org=1))
     limited = SCOPE._replace(grants=(Grants(nodes=(mine.id,)),))
     for scope, seen in ((SCOPE, {mine.id, other.id, None}), (limited, {mine.id})):
         found = await hub.store.log.events_of(scope, [mine.id, other.id], (now - 1, now + 1), 10, without=(), fleet=True)
@@ -82,7 +84,7 @@ async def test_a_limited_user_sees_no_event_of_other_nodes_or_the_fleet(hub: Tes
 
 def test_a_long_timeline_keeps_its_first_and_newest_entries() -> None:
     alert, incident = an_alert(NOW, NodeId("web-1"))
-    events = [new_event("node_online", NOW + at, node=NodeId("web-1")) for at in range(9, 0, -1)]
+    events = [new_event("node_online", NOW + at, node=NodeId("web-1"), org=1) for at in range(9, 0, -1)]
     entries, cut = timeline_of([alert], events, [a_delivery(incident, NOW + 20)], most=4)
     assert ([entry.at - NOW for entry in entries], cut) == ([0, 7, 8, 9], True), "a message that was not sent goes first"
     entries, cut = timeline_of([alert], events, [a_delivery(incident, NOW + 20)], most=10)

@@ -23,7 +23,7 @@ NODE = NodeId("web-1")
 def packages_event(at: float, *rows: tuple[str, str, str], count: int = 0, node: NodeId = NODE) -> Event:
     names, before, after = ([row[part] for row in rows] for part in range(3))
     facts: dict[str, object] = {"count": count or len(rows), "packages": names, "before": before, "after": after}
-    return new_event("packages_changed", at, facts, node=node, name="web-1")
+    return new_event("packages_changed", at, facts, node=node, name="web-1", org=1)
 
 
 async def test_packages_changed_by_hand_stand_beside_those_of_a_job(hub: TestHub) -> None:
@@ -55,7 +55,7 @@ def test_packages_that_an_event_does_not_name_are_counted() -> None:
         ("nginx.x86_64", "1", "2"),
         ("30 more packages", "", "packages_changed"),
     ]
-    of_an_older_hub = new_event("packages_changed", 9.0, {"count": 7, "packages": ["jq"]}, node=NODE, name="web-1")
+    of_an_older_hub = new_event("packages_changed", 9.0, {"count": 7, "packages": ["jq"]}, node=NODE, name="web-1", org=1)
     assert [one.object for one in changes_of([of_an_older_hub], [])] == ["jq", "6 more packages"]
 
 
@@ -92,9 +92,9 @@ async def test_a_node_lists_the_roll_outs_that_it_is_a_target_of(hub: TestHub) -
 async def test_many_other_changes_do_not_hide_those_of_a_kind(hub: TestHub) -> None:
     node = await hub.node("web-1")
     now = hub.clock.now() - 10
-    await hub.store.log.add_event(new_event("node_rebooted", now, node=node.id, name="web-1"))
+    await hub.store.log.add_event(new_event("node_rebooted", now, node=node.id, name="web-1", org=1))
     for number in range(MOST):
-        await hub.store.log.add_event(new_event("job_started", now + number / MOST, {"action": "check"}, node=node.id, name="web-1"))
+        await hub.store.log.add_event(new_event("job_started", now + number / MOST, {"action": "check"}, node=node.id, name="web-1", org=1))
     admin = await hub.logged_in()
     found = (await admin.get(f"nodes/{node.id}/changes?kind=boot")).json["changes"]
     assert [(one["to"], one["object"]) for one in found] == [("node_rebooted", "")], "and it does not bear the name of the node"

@@ -196,7 +196,7 @@ async def test_changes_are_listed_and_ranked_by_nearness(hub: TestHub) -> None:
     listed = (await admin.get(f"nodes/{node.id}/changes")).json["changes"]
     assert [(one["kind"], one["to"]) for one in listed] == [("unit", "service_deployed")]
     fired = new_event(
-        "alert_firing", hub.clock.now(), {"alert": "01m8", "rule": "Load is high", "level": "warning"}, node=node.id, name="web-1"
+        "alert_firing", hub.clock.now(), {"alert": "01m8", "rule": "Load is high", "level": "warning"}, node=node.id, name="web-1", org=1
     )
     assert [one.object for one in changes_of([fired._replace(object="01m8")], [])] == ["Load is high"], "no id"
     near = (await admin.get(f"changes?metric=cpu.total&at={hub.clock.now() + 30}")).json["changes"]

@@ -74,7 +74,7 @@ async def test_a_custom_event_can_be_expected_by_any_name_that_was_reported(hub:
     assert (await admin.post("expectations", {**BODY, "event": "certificates-renewed"})).status == 201
     near = {**BODY, "name": "Other", "event": "backup2_completed"}
     assert (await admin.post("expectations", near)).status == 400
-    await hub.store.log.add_event(new_event("custom", hub.clock.now(), {"name": near["event"]}, node=node.id, name=node.name))
+    await hub.store.log.add_event(new_event("custom", hub.clock.now(), {"name": near["event"]}, node=node.id, name=node.name, org=1))
     assert (await admin.post("expectations", near)).status == 201
 
 
