@@ -11,7 +11,7 @@ from spider.hub.outbox import MAX_ANNOUNCED, Outbox
 from spider.wire.frames import Welcome
 from spider.wire.sample_messages import Ack, Layout, Pack, Row
 from tests.support.agent import layout_of
-from tests.support.session_pair import Hub, Meeting
+from tests.support.agent_sessions import Meeting, Sessions
 
 PULSE = layout_of()
 ROUNDS = 3 * MAX_STORED_SCHEMAS
@@ -22,12 +22,12 @@ def containers(number: int) -> Layout:
     return layout_of("breathe", 60, [f"container.memory{{container=ci-{number}}}"])
 
 
-def behind(hub: Hub, layout: Layout) -> int:
+def behind(hub: Sessions, layout: Layout) -> int:
     """How many layouts the store received since it last received this one."""
     return [row.schema_id for row in reversed(hub.stored)].index(layout.layout)
 
 
-async def say_all(hub: Hub, meeting: Meeting, outbox: Outbox) -> None:
+async def say_all(hub: Sessions, meeting: Meeting, outbox: Outbox) -> None:
     """Everything that the node has to send now, acknowledged as it goes."""
     while (message := outbox.take()) is not None:
         hub.clock.advance(COSTLY / FRAMES_PER_S)  # it is no hurry
@@ -39,7 +39,7 @@ async def say_all(hub: Hub, meeting: Meeting, outbox: Outbox) -> None:
 @pytest.mark.parametrize("away", [False, True])
 async def test_a_layout_in_use_is_remembered_while_others_change(away: bool) -> None:
     """Live, and in the backlog of an outage."""
-    hub = Hub()
+    hub = Sessions()
     meeting, outbox = hub.meet(), Outbox(hub.clock)
     welcome = Welcome(1, 0, 10, -1, -1, [], [], [])
     if not away:
@@ -61,7 +61,7 @@ async def test_a_layout_in_use_is_remembered_while_others_change(away: bool) -> 
 
 
 async def test_alternating_layouts_are_stored_once() -> None:
-    hub = Hub()
+    hub = Sessions()
     meeting = hub.meet()
     for number in range(5 * MAX_SCHEMAS):
         hub.clock.advance(COSTLY / FRAMES_PER_S)

@@ -10,19 +10,18 @@ import pytest
 from groundcontrol.agents import node_events
 from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.core.errors import Conflict, StoreFull
-from groundcontrol.nodes.model import Node
 from groundcontrol.samples.model import Damage
-from tests.support.lost_sessions import NODE, Agent, Hub
+from tests.support.agent_sessions import NODE, Sessions, a_node, loses
 
-ONE = cast("Node", Agent(0, NODE).node)
+ONE = a_node()
 
 
-def told(hub: Hub) -> list[tuple[str, float]]:
+def told(hub: Sessions) -> list[tuple[str, float]]:
     return [(one.type, one.at) for one in hub.told]
 
 
 async def test_events_refused_by_the_store_are_written_later() -> None:
-    hub = Hub()
+    hub = Sessions()
     at = hub.clock.now()
     hub.fails = StoreFull("no space")
     await hub.registry.events.offline(ONE, "cut")
@@ -37,7 +36,7 @@ async def test_events_refused_by_the_store_are_written_later() -> None:
 
 
 async def test_unreadable_samples_are_reported_once_during_a_full_disk() -> None:
-    hub = Hub()
+    hub = Sessions()
     damages, damage = CorruptionReporter(hub.registry.events), Damage("1s", 0.0, 60.0)
     hub.fails = StoreFull("no space")
     await damages.report(ONE, [damage])
@@ -48,7 +47,7 @@ async def test_unreadable_samples_are_reported_once_during_a_full_disk() -> None
 
 
 async def test_a_permanently_refused_event_does_not_block_others() -> None:
-    hub = Hub()
+    hub = Sessions()
     hub.fails = Conflict("never")
     await hub.registry.events.offline(ONE, "cut")
     hub.fails = None
@@ -57,7 +56,7 @@ async def test_a_permanently_refused_event_does_not_block_others() -> None:
 
 
 async def test_waiting_events_are_bounded_to_the_newest() -> None:
-    hub = Hub()
+    hub = Sessions()
     hub.fails = StoreFull("no space")
     for _ in range(node_events.MOST_WAITING + 2):
         hub.clock.advance(1)
@@ -68,7 +67,7 @@ async def test_waiting_events_are_bounded_to_the_newest() -> None:
 
 
 async def test_waiting_events_are_written_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    hub = Hub()
+    hub = Sessions()
     hub.fails = StoreFull("no space")
     for _ in range(node_events.MAX_WRITES + 1):
         await hub.registry.events.cloned(ONE, "127.0.0.1")
@@ -79,7 +78,7 @@ async def test_waiting_events_are_written_at_the_end(caplog: pytest.LogCaptureFi
 
 
 async def test_events_lost_at_the_end_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    hub = Hub()
+    hub = Sessions()
     hub.fails = StoreFull("no space")
     await hub.registry.events.offline(ONE, "cut")
     assert hub.registry.events.waiting == 1
@@ -89,7 +88,7 @@ async def test_events_lost_at_the_end_are_logged(caplog: pytest.LogCaptureFixtur
 
 
 async def test_a_hanging_database_delays_the_end_only_briefly(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = Hub()
+    hub = Sessions()
     hub.fails = StoreFull("no space")
     await hub.registry.events.offline(ONE, "cut")
     monkeypatch.setattr(hub, "add_event", lambda _: asyncio.Event().wait())
@@ -98,9 +97,9 @@ async def test_a_hanging_database_delays_the_end_only_briefly(caplog: pytest.Log
 
 
 async def test_a_loss_reported_during_a_full_disk_ends_no_session() -> None:
-    hub = Hub()
-    agent = hub.comes(1)
-    agent.loses(1, 5)
+    hub = Sessions()
+    agent = hub.comes()
+    loses(agent, 1, 5)
     hub.fails = StoreFull("no space")
     await hub.ticks(agent)
     assert not agent.over
@@ -111,10 +110,10 @@ async def test_a_loss_reported_during_a_full_disk_ends_no_session() -> None:
 
 @pytest.mark.holds("S-48")
 async def test_losses_and_clock_changes_of_a_node_are_one_event_a_minute() -> None:
-    hub = Hub()
-    agent = hub.comes(1)
+    hub = Sessions()
+    agent = hub.comes()
     for second in range(180):
-        agent.loses(second // 2, 7)
+        loses(agent, second // 2, 7)
         hub.registry.values.skews._changes[NODE] = (100.0, second % 2 == 0)
         await hub.ticks(agent)
         hub.clock.advance(1)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from groundcontrol.agents.registry import OFFLINE_GRACE_S, SEEN_EVERY_S
-from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import StoreFull
 from groundcontrol.core.ids import NodeId
-from tests.support.lost_sessions import Agent, Hub
+from tests.support.agent_sessions import Sessions, loses
 
 FIRST, SECOND, THIRD = (NodeId(name) for name in ("first", "second", "third"))
 
 
-class SlowHub(Hub):
+class SlowStore(Sessions):
     """A store that does something else in the middle of each write."""
 
     meanwhile: Callable[[], None] | None = None
@@ -35,21 +33,19 @@ class SlowHub(Hub):
 
 
 @pytest.fixture
-def hub() -> SlowHub:
-    hub = SlowHub()
-    agents = [Agent(1, node) for node in (FIRST, SECOND, THIRD)]
-    for agent in agents:
-        hub.registry.add(cast("AgentSession", agent))
+def hub() -> SlowStore:
+    hub = SlowStore()
+    agents = [hub.comes(node) for node in (FIRST, SECOND, THIRD)]
     for agent in agents:
         hub.goes(agent)
     hub.clock.advance(OFFLINE_GRACE_S)
     return hub
 
 
-async def test_a_node_that_returns_before_its_turn_is_not_reported_offline(hub: SlowHub) -> None:
+async def test_a_node_that_returns_before_its_turn_is_not_reported_offline(hub: SlowStore) -> None:
     def back() -> None:
         hub.meanwhile = None
-        hub.registry.add(cast("AgentSession", Agent(2, SECOND)))
+        hub.comes(SECOND)
         del hub.registry._disconnected[SECOND]  # as `arrived` does
 
     hub.meanwhile = back
@@ -57,22 +53,21 @@ async def test_a_node_that_returns_before_its_turn_is_not_reported_offline(hub: 
     assert hub.offline() == [FIRST, THIRD]
 
 
-async def test_a_node_removed_before_its_turn_is_not_reported_offline(hub: SlowHub) -> None:
+async def test_a_node_removed_before_its_turn_is_not_reported_offline(hub: SlowStore) -> None:
     hub.meanwhile = lambda: cast("None", hub.registry.close(SECOND))
     await hub.registry._emit_disconnected()
     assert hub.offline() == [FIRST, THIRD]
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_nothing_is_held_of_a_removed_node(hub: SlowHub, *, connected: bool) -> None:
+async def test_nothing_is_held_of_a_removed_node(hub: SlowStore, *, connected: bool) -> None:
     hub.fails = StoreFull("no space")
     await hub.registry._emit_disconnected()
-    last = Agent(2, FIRST)
-    hub.registry.add(cast("AgentSession", last))
+    last = hub.comes(FIRST)
     hub.registry.mark_clone(FIRST)
     last.ahead_rows = 1
-    last.loses(1, 10)
-    await hub.registry._emit_pending(cast("AgentSession", last))
+    loses(last, 1, 10)
+    await hub.registry._emit_pending(last)
     if not connected:
         hub.goes(last)
     await hub.registry.close(FIRST)
@@ -81,12 +76,10 @@ async def test_nothing_is_held_of_a_removed_node(hub: SlowHub, *, connected: boo
     assert [name for name, of in held.items() if SECOND in of] == ["_emitted_offline", "_unsaved"]
 
 
-async def test_a_node_that_left_again_gets_its_own_grace_time(hub: SlowHub) -> None:
+async def test_a_node_that_left_again_gets_its_own_grace_time(hub: SlowStore) -> None:
     def comes_and_goes() -> None:
         hub.meanwhile = None
-        again = Agent(2, SECOND)
-        hub.registry.add(cast("AgentSession", again))
-        hub.goes(again)
+        hub.goes(hub.comes(SECOND))
 
     hub.meanwhile = comes_and_goes
     await hub.registry._emit_disconnected()
@@ -96,13 +89,12 @@ async def test_a_node_that_left_again_gets_its_own_grace_time(hub: SlowHub) -> N
     assert hub.offline() == [FIRST, THIRD, SECOND]
 
 
-async def test_a_node_that_leaves_during_a_full_disk_keeps_its_own_time(hub: SlowHub) -> None:
+async def test_a_node_that_leaves_during_a_full_disk_keeps_its_own_time(hub: SlowStore) -> None:
     left_at = hub.clock.now()
     hub.fails = StoreFull("no space")
     await hub.registry._emit_disconnected()
     hub.clock.advance(3600)
-    back = Agent(2, FIRST)
-    hub.registry.add(cast("AgentSession", back))
+    hub.comes(FIRST)
     with pytest.raises(StoreFull):
         await hub.registry._save_seen(hub.registry.agents())
     hub.fails = None
@@ -115,7 +107,7 @@ async def test_a_node_that_leaves_during_a_full_disk_keeps_its_own_time(hub: Slo
     assert hub.seen == {}, "what was saved once is not saved again"
 
 
-async def test_a_full_disk_is_logged_seldom(hub: SlowHub, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_is_logged_seldom(hub: SlowStore, caplog: pytest.LogCaptureFixture) -> None:
     hub.fails = StoreFull("no space")
     running = asyncio.create_task(hub.registry.run(), name="registry")
     with caplog.at_level(logging.WARNING):
@@ -129,7 +121,7 @@ async def test_a_full_disk_is_logged_seldom(hub: SlowHub, caplog: pytest.LogCapt
     assert len(said) <= 1 + 120 / SEEN_EVERY_S
 
 
-async def test_an_unexpected_error_about_one_node_does_not_affect_the_others(hub: SlowHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_about_one_node_does_not_affect_the_others(hub: SlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
     find = hub.find_node
 
     async def fails(node: NodeId) -> object:
@@ -146,10 +138,10 @@ async def test_an_unexpected_error_about_one_node_does_not_affect_the_others(hub
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_hanging_disk_does_not_delay_heartbeats(hub: SlowHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_disk_does_not_delay_heartbeats(hub: SlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes go after half a minute of silence, and could not come back before the disk does."""
     beats, never = 0, asyncio.Event()
-    agent = Agent(2, FIRST)
+    agent = hub.comes(FIRST)
 
     async def beat() -> None:
         nonlocal beats
@@ -158,10 +150,9 @@ async def test_a_hanging_disk_does_not_delay_heartbeats(hub: SlowHub, monkeypatc
     async def hang(_seen: Mapping[NodeId, float]) -> None:
         await never.wait()
 
-    monkeypatch.setattr(agent, "tick", beat, raising=False)
-    monkeypatch.setattr(agent, "is_idle", lambda _now: False, raising=False)
+    monkeypatch.setattr(agent, "tick", beat)
+    monkeypatch.setattr(agent, "is_idle", lambda _now: False)
     monkeypatch.setattr(hub, "save_seen", hang)
-    hub.registry.add(cast("AgentSession", agent))
     running = asyncio.create_task(hub.registry.run(), name="registry")
     for _ in range(100):
         await asyncio.sleep(0)
@@ -172,12 +163,11 @@ async def test_a_hanging_disk_does_not_delay_heartbeats(hub: SlowHub, monkeypatc
         await running
 
 
-async def test_a_joining_node_is_accepted_during_a_full_disk(hub: SlowHub) -> None:
-    agent = Agent(2, FIRST)
-    agent.node = SimpleNamespace(**vars(agent.node), pending=False, last_seen_at=hub.clock.now())
-    hub.registry.add(cast("AgentSession", agent))
+async def test_a_joining_node_is_accepted_during_a_full_disk(hub: SlowStore) -> None:
+    agent = hub.comes(FIRST)
+    agent.node = agent.node._replace(last_seen_at=hub.clock.now())
     hub.fails = StoreFull("no space")
-    await hub.registry.arrived(cast("AgentSession", agent))
+    await hub.registry.arrived(agent)
     hub.fails = None
     await hub.registry._save_seen(())
     assert hub.seen == {FIRST: hub.clock.now()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -18,9 +17,9 @@ from groundcontrol.core.errors import StoreBusy
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import Node
+from tests.support.agent_sessions import a_session
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, new_node
-from tests.support.lost_sessions import Agent
 from tests.support.store_files import open_new
 
 NEXT = HubId("next")
@@ -47,10 +46,7 @@ class Ground:
         ]
 
     async def comes(self, name: str) -> AgentSession:
-        node = await self.node(name)
-        made = Agent(2, node.id)
-        made.__dict__.update(node=node, address="192.0.2.1", hello=SimpleNamespace(version="1"))
-        agent = cast("AgentSession", made)
+        agent = a_session(self.clock, await self.node(name), 2)
         self.registry.add(agent)
         await self.registry.arrived(agent)
         return agent

@@ -9,8 +9,8 @@ import pytest
 from groundcontrol.agents.retry_writer import RETRY_S, LatestWriter, Save
 from groundcontrol.core.errors import Fenced, StoreBusy, StoreError, StoreFull, StoreReadOnly
 from tests.support.agent import layout_of, pack_of
+from tests.support.agent_sessions import Sessions
 from tests.support.clock import ManualClock
-from tests.support.session_pair import Hub
 
 
 class Place:
@@ -81,14 +81,14 @@ async def test_a_permanent_refusal_is_raised() -> None:
 
 async def test_a_refused_layout_delays_only_its_node() -> None:
     """Its packs could not be stored without it."""
-    hub = Hub()
-    hub.metrics.fails = StoreFull("no room")
+    hub = Sessions()
+    hub.fails = StoreFull("no room")
     meeting = hub.meet()
     hearing = meeting.says(layout_of())
     await hub.passes(60)
     assert not hearing.done()
     assert meeting.agent.silent_s == 0.0, "who is not read is not silent"
-    hub.metrics.fails = None
+    hub.fails = None
     await hub.passes(RETRY_S + 1)
     await hearing
     assert len(hub.stored) == 1

@@ -10,7 +10,7 @@ from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
 from tests.support.agent import layout_of
-from tests.support.session_pair import NODE, Hub
+from tests.support.agent_sessions import NODE, Sessions
 
 
 def layout(number: int) -> Layout:
@@ -18,18 +18,18 @@ def layout(number: int) -> Layout:
     return layout_of(series=[f"cpu.core{{core={core}}}" for core in range(number, number + 1500)])
 
 
-def lost_in(hub: Hub, journal: int, seq: int) -> Gap:
+def lost_in(hub: Sessions, journal: int, seq: int) -> Gap:
     """A second that an earlier start of Spider has lost."""
     at_ms = int(hub.clock.now() * 1000)
     return Gap(seq, journal.to_bytes(16), 0, 0, 0, 0, "pulse", at_ms, at_ms, 1)
 
 
 @pytest.fixture
-def hub() -> Hub:
-    return Hub()
+def hub() -> Sessions:
+    return Sessions()
 
 
-async def test_stored_layouts_count_in_the_quota(hub: Hub) -> None:
+async def test_stored_layouts_count_in_the_quota(hub: Sessions) -> None:
     """Each stays until nothing can use it: packs are not the only way to fill a disk."""
     hub.quotas.of(NODE, hub.clock.monotonic()).store(int(STORED_BYTES))
     meeting, began = hub.meet(), hub.clock.monotonic()
@@ -42,7 +42,7 @@ async def test_stored_layouts_count_in_the_quota(hub: Hub) -> None:
 
 
 @pytest.mark.holds("S-48")
-async def test_a_node_over_its_quota_stores_nothing_by_reconnecting(hub: Hub) -> None:
+async def test_a_node_over_its_quota_stores_nothing_by_reconnecting(hub: Sessions) -> None:
     hub.quotas.of(NODE, hub.clock.monotonic()).store(int(2 * STORED_BYTES))
     for number in range(50):
         meeting = hub.meet()
@@ -54,7 +54,7 @@ async def test_a_node_over_its_quota_stores_nothing_by_reconnecting(hub: Hub) ->
     assert hub.stored == []
 
 
-async def test_a_delayed_message_is_handled_once_the_quota_allows_it(hub: Hub) -> None:
+async def test_a_delayed_message_is_handled_once_the_quota_allows_it(hub: Sessions) -> None:
     hub.quotas.of(NODE, hub.clock.monotonic()).store(int(STORED_BYTES + 10 * STORED_BYTES_PER_S))
     meeting = hub.meet()
     hearing = meeting.says(layout(0))
@@ -68,7 +68,7 @@ async def test_a_delayed_message_is_handled_once_the_quota_allows_it(hub: Hub) -
 
 @pytest.mark.parametrize("kind", ["live", "backfill", "late"])
 @pytest.mark.parametrize(("apart_s", "waits"), [(1, False), (3600, True)])
-async def test_a_pack_counts_once_per_hour_that_it_covers(hub: Hub, kind: str, apart_s: int, waits: bool) -> None:
+async def test_a_pack_counts_once_per_hour_that_it_covers(hub: Sessions, kind: str, apart_s: int, waits: bool) -> None:
     """Each lies for itself: four kilobytes would become a megabyte."""
     meeting, said = hub.meet(), layout_of(series=["load.1"])
     await meeting.says(said)
@@ -86,7 +86,7 @@ async def test_a_pack_counts_once_per_hour_that_it_covers(hub: Hub, kind: str, a
     hearing.cancel()
 
 
-async def test_a_session_that_reports_losses_of_too_many_journals_ends(hub: Hub) -> None:
+async def test_a_session_that_reports_losses_of_too_many_journals_ends(hub: Sessions) -> None:
     meeting = hub.meet()
     for seq in range(MAX_JOURNALS):
         hub.clock.advance(COSTLY / FRAMES_PER_S)

@@ -8,42 +8,17 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.agents.codec import CODEC
-from groundcontrol.agents.interfaces import AgentSocket, SessionDeps
-from groundcontrol.agents.quota import Quotas
-from groundcontrol.agents.session import CONGESTED_BYTES, AgentSession
-from groundcontrol.core.forward_clock import ForwardClock
-from groundcontrol.core.ids import BootId, HubId, NodeId
-from groundcontrol.nodes.model import Node, Session
-from groundcontrol.samples.store import Marks
+from groundcontrol.agents.interfaces import AgentSocket
+from groundcontrol.agents.session import CONGESTED_BYTES
 from spider.clock import SystemClock
 from spider.wire.codec import NODE_CODEC
 from spider.wire.job_messages import JobStart
-from spider.wire.session import Hello, SecureChannel
+from spider.wire.session import SecureChannel
+from tests.support.agent_sessions import KEY, a_session
 from tests.support.agent_socket import met
 
-NODE = NodeId("node")
-KEY = bytes(32)
 PARTS = 16
 PART_BYTES = 120 * 1024
-
-
-def a_session(wire: AgentSocket) -> AgentSession:
-    clock = SystemClock()
-    with_: Any = type("With", (), {"clock": clock, "forward_clock": ForwardClock(clock), "quotas": Quotas(), "row_sink": lambda _org: None})
-    node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
-    hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
-    link = SecureChannel(CODEC, KEY, KEY, expect_welcome=False)
-    return AgentSession(
-        node,
-        Session(NodeId(NODE), 1, 1, HubId("hub"), BootId("0f" * 16), 1),
-        link,
-        wire,
-        hello,
-        "192.0.2.1",
-        Marks(-1, -1),
-        cast("SessionDeps", with_),
-    )
 
 
 @pytest.mark.holds("SAFETY-102", "SAFETY-53", "S-48")
@@ -54,7 +29,7 @@ async def test_a_node_that_does_not_read_delays_no_sender_and_gets_everything_on
     async def life(wire: AgentSocket) -> None:
         transport = cast("Any", wire)._transport
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-        agent = a_session(wire)
+        agent = a_session(SystemClock(), socket=wire)
         loop = asyncio.get_running_loop()
         began = loop.time()
         for at in range(PARTS):

@@ -13,30 +13,22 @@ import pytest
 
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.agents.codec import CODEC
-from groundcontrol.agents.interfaces import SessionDeps
 from groundcontrol.agents.latest import LISTED_S, WRITTEN_S
-from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import TIME_EVERY_S, AgentSession
 from groundcontrol.agents.validation import KnownSchema, validate_schema
 from groundcontrol.agents.watch_leases import FIRST_LOOK_S, MAX_CONCURRENT, WatchLeases
 from groundcontrol.core.bus import Interest, NodeLive, NodesUpdated, Topic
-from groundcontrol.core.forward_clock import ForwardClock
-from groundcontrol.core.ids import BootId, HubId, NodeId
-from groundcontrol.nodes.model import Node, Session
+from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.nodes.summary import Shown, SummaryFragment
 from groundcontrol.samples.model import SeriesSchema
-from groundcontrol.samples.store import Marks
 from spider.wire.codec import NODE_CODEC
 from spider.wire.metrics import INTERVAL_S
 from spider.wire.sample_messages import Row, Watch
-from spider.wire.session import Hello, SecureChannel
+from spider.wire.session import SecureChannel
 from tests.support.agent import layout_of
+from tests.support.agent_sessions import KEY, NODE, a_session
 from tests.support.clock import ManualClock, settle
-
-NODE = NodeId("node")
-KEY = bytes(32)
 
 
 class Wire:
@@ -111,28 +103,7 @@ class Place(NamedTuple):
 async def place() -> AsyncIterator[Place]:
     clock, bus, wire = ManualClock(), LocalBus(), Wire()
     registry = Registry(cast("Store", None), bus, clock, HubId("hub"))
-    with_ = cast(
-        "SessionDeps",
-        type(
-            "With",
-            (),
-            {
-                "clock": clock,
-                "bus": bus,
-                "forward_clock": ForwardClock(clock),
-                "quotas": Quotas(),
-                "update_latest": registry.update_latest,
-                "end": registry.end,
-                "row_sink": lambda _org: None,
-            },
-        ),
-    )
-    node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
-    session = Session(NODE, 1, 1, HubId("hub"), BootId("0f" * 16), 1)
-    hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
-    agent = AgentSession(
-        node, session, SecureChannel(CODEC, KEY, KEY, expect_welcome=False), wire, hello, "192.0.2.1", Marks(-1, -1), with_
-    )
+    agent = a_session(clock, socket=wire, bus=bus, update_latest=registry.update_latest, end=registry.end)
     registry.add(agent)
     watching = WatchLeases(registry, bus, clock)
     following = asyncio.create_task(watching.run(), name="watching")
