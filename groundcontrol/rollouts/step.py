@@ -255,7 +255,7 @@ class _Draft(TargetLife):
             return []
         found = []
         for one in self.targets.values():
-            if one.state in ("running", "unknown", "worse"):
+            if one.state in ("running", "unknown", "worse") and one.why != "deleted":  # a node that was removed keeps nobody waiting
                 found += [
                     (one, gate) for gate in one.gates if gate.verdict in ("worse", "unknown") and not self._overridden(one.wave, gate.gate)
                 ]
@@ -349,8 +349,6 @@ class _Draft(TargetLife):
             begun = [one for one in self.targets.values() if one.wave <= self.r.wave]
             if any(one.state in ("pending", "running") for one in begun):
                 return
-            if any(one.state in ("unknown", "worse") and not self._settled(one) for one in begun):
-                return
             first = [one for one in begun if one.wave == 0]
             if self.r.wave == 0 and not self.r.policy.order.groups and all(one.state in ("held", "not_started") for one in first):
                 if not self._replace_canary(first):
@@ -361,12 +359,6 @@ class _Draft(TargetLife):
                 self._state("paused", "person", f"paused after {f'wave {self.r.wave}' if self.r.wave else 'the canaries'}")
                 return
             self.r = self.r._replace(wave=self.r.wave + 1)
-
-    def _settled(self, one: Target) -> bool:
-        """Whether a target that did not pass keeps nobody waiting: its gates went clear, a person went on, or it was deleted."""
-        if one.why == "deleted" or self._overridden(one.wave, "*"):
-            return True
-        return all(self._overridden(one.wave, gate.gate) for gate in one.gates if gate.verdict in ("worse", "unknown"))
 
     def _replace_canary(self, first_wave: Sequence[Target]) -> bool:
         """Let the next fit nodes be the canaries instead of those that cannot begin. Without one, each of the others says what it waits for."""

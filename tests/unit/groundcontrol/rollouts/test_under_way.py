@@ -9,7 +9,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.policies.model import Order
-from groundcontrol.rollouts.model import Facts, JobFacts, MakeJob, Override, Rollout, Stepped
+from groundcontrol.rollouts.model import Facts, Gate, JobFacts, MakeJob, Override, Rollout, Stepped
 from groundcontrol.rollouts.step import pause, resumed, step, taken_over
 from tests.support.inprocess_hub import TestHub
 from tests.support.rollout_trial import Trial
@@ -96,3 +96,44 @@ async def test_an_older_roll_out_that_begins_later_waits_for_the_node_that_a_you
     with pytest.raises(Conflict, match="another roll-out has begun on one"):  # its facts were read before
         await store.save_rollout(SYSTEM, older, begun(older))
     assert not await store.jobs_of(older), "nothing is half-started"
+
+
+def test_a_gate_that_only_observes_keeps_no_wave_waiting_and_neither_does_a_removed_node() -> None:
+    rise = Gate("cpu", "", "worse", "CPU is 25.0 points above its past, limit 10", 1.0, 25.0, 10.0, soft=True)
+    for observes in (True, False):
+        trial = Trial("a", "b", gates="observe" if observes else "stop")
+        trial.look()
+        trial.patched("a")
+        trial.set("a", gates=(rise,))
+        trial.watched(400)
+        if not observes:
+            trial.set("a", exists=False)
+            trial.watched(300)
+        assert (trial.of("a").state, trial.of("b").state) == ("worse" if observes else "unknown", "running")
+
+
+def test_nothing_begins_in_the_look_in_which_something_else_fails() -> None:
+    trial = Trial("a", "b", order=Order(canary=0))
+    trial.look()
+    trial.end("a", "plan")
+    trial.jobs[NodeId("a"), "patch", 1] = JobFacts("failed", words="dpkg failed")
+    trial.end("b", "plan")
+    assert (trial.rollout.stopped_by, (NodeId("b"), "patch", 1) in trial.ordered) == ("gate", False)
+    assert (trial.of("b").state, trial.of("b").why) == ("not_started", "stopped")
+
+
+def test_nothing_begins_in_the_same_wave_while_a_rise_waits_to_be_clear() -> None:
+    trial = Trial("a", "b", "c", order=Order(canary=0), watch_s=900)
+    trial.set("c", hold=("offline", "it is offline"))
+    trial.look()
+    trial.patched("a")
+    trial.patched("b")
+    trial.look(100)
+    trial.set("a", gates=(Gate("cpu", "", "worse", "CPU is 25.0 points above its past, limit 10", trial.now, 25.0, 10.0, soft=True),))
+    trial.look(10)
+    trial.set("c", hold=None)
+    trial.look(100)
+    assert (trial.rollout.state, trial.of("c").state) == ("running", "held")
+    trial.set("a", gates=())
+    trial.watched(300)
+    assert trial.of("c").state == "running"
