@@ -17,13 +17,13 @@ from spider.jobs.files import LOG, PLAN, PLANNED, PROGRESS, RUN, JobResult, Prog
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.wire.orders import HEAD_BYTES, OrderError, SignedOrder, check_order, frame_length, order_body, parse_order
-from spider.wire.verbs import READONLY, STOP, VERBS
+from spider.wire.verbs import READONLY, STOP, UNINSTALL, VERBS
 
 READ_LIMIT_S = 5.0
 LINES = 120
 PLAN_LINES = 12
 PLANNING_S = (0.3, 3.0)
-"""The shortest and the longest time that a server works out a plan."""
+"""The shortest and the longest time that a server works out a plan, or removes its agent."""
 PACKAGES = ("openssl", "libc6", "linux-image-amd64", "python3.11", "nginx", "curl", "vim", "sudo")
 
 
@@ -39,6 +39,8 @@ class SimulatedLauncher:
         self._boot = boot
         self._newer = newer
         self._running: set[asyncio.Task[None]] = set()
+        self.uninstalled = asyncio.Event()
+        """Set when the agent is removed by an order."""
 
     def processes(self, job: str) -> list[int]:
         """The pids of a job's unit: this process while the job runs, else none."""
@@ -98,6 +100,10 @@ class SimulatedLauncher:
         dice = random.Random(order.job)
         started_at = time.time()
         create_once(str(folder / RUN), json.dumps({"pid": os.getpid(), "boot": self._boot, "started_at": started_at}).encode(), 0o640)
+        if order.verb == UNINSTALL:
+            await asyncio.sleep(dice.uniform(*PLANNING_S))
+            self.uninstalled.set()
+            return
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         progress, log = os.open(folder / PROGRESS, flags, 0o640), os.open(folder / LOG, flags, 0o640)
         digest, size = hashlib.sha256(), 0

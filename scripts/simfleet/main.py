@@ -50,6 +50,7 @@ from spider.reports.looks import Looks
 from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
 from spider.sampling.sampler import Sampler, phase_ms_of
+from spider.selfcare.uninstall import farewell
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
 from spider.wire.certificates import read_pins
@@ -192,13 +193,17 @@ class Server:
         """Whether the server is without a network."""
 
     async def run(self) -> None:
-        """Run all parts until cancelled."""
+        """Run all parts until cancelled, or until an order removes the agent. Then tell this to the hub, as root does on a server."""
         parts = (self._sampler, self._jobs, self._inventory, self._tables, self._looks, self._spool, self._launcher)
         async with asyncio.TaskGroup() as group:
-            for part in parts:
-                group.create_task(part.run(), name=self.host.name)
-            group.create_task(self._send_facts(), name=self.host.name)
-            group.create_task(self._keep_linked(), name=self.host.name)
+            works = [*(part.run() for part in parts), self._send_facts(), self._keep_linked()]
+            tasks = [group.create_task(work, name=self.host.name) for work in works]
+            await self._launcher.uninstalled.wait()
+            for task in tasks:
+                task.cancel()
+        self.away = True
+        with contextlib.suppress(OSError, WebSocketError, ProtocolError, TimeoutError):  # the removal then ends at its time limit
+            await farewell(self.config, "removed by an order of the hub", "", [])
 
     def cut(self) -> None:
         """Cut the session without a close; the link dials again."""
@@ -442,9 +447,11 @@ async def run(state: Path, count: int, options: FleetOptions, stamps_file: Path 
         gc.set_threshold(*GC_THRESHOLDS)
         print(f"{len(everyone)} simulated servers against {urlsplit(hub.url).netloc}; Ctrl-C ends them", flush=True)
         waiting = asyncio.create_task(stop.wait(), name="stop")
-        done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {waiting}:
-            task.result()
+        running = {waiting, *tasks}
+        while waiting in running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiting}:
+                task.result()  # None: the server was removed
     finally:
         for task in tasks:
             task.cancel()

@@ -64,6 +64,16 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             jobs = hub.local("GET", "/api/v1/jobs").json["jobs"]
             assert any(job["state"] == "succeeded" and job["output_bytes"] > 1000 and job["changes"] for job in jobs), jobs
             wait_until(lambda: hub.local("GET", f"/api/v1/nodes/{chosen[0]}/packages").json["total"] > 100, what="no packages were told")
+            removed = nodes()[0]["id"]
+            removal = hub.local("DELETE", f"/api/v1/nodes/{removed}")
+            assert removal.status == 202, removal.body
+            wait_until(
+                lambda: hub.local("GET", f"/api/v1/deployments/{removal.json['id']}").json["state"] == "succeeded",
+                what="the removal through the session did not end",
+                limit_s=150,
+            )
+            assert removed not in {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}
+            wait_until(lambda: len(nodes()) >= 4, what="the others did not stay")
             assert [event for event in hub.events if event["level"] in ("error", "critical")] == []
         finally:
             fleet.terminate()
