@@ -131,21 +131,16 @@ class Node:
 @asynccontextmanager
 async def spider(node: Node, hub: ScriptedHub, clock: SystemClock | None = None, policy: str = "") -> AsyncIterator[Jobs]:
     """A running Spider; leaving is being killed."""
+    jobs = Jobs(str(node.jobs), str(node.socket), clock or SystemClock(), hub.send, BOOT, policy, os.geteuid(), processes=lambda _job: None)
 
-    async def send(message: Message) -> None:
-        if hub.away:
-            hub.in_vain += 1
-            hub.news.set()
-            raise ConnectionError("there is no session")
-        answer = hub.hear(message)
-        if isinstance(answer, JobAck):
+    async def answer(message: Message) -> None:
+        if isinstance(message, JobAck):
             await asyncio.sleep(0.001)
-            jobs.acked(answer)
-        elif isinstance(answer, JobDone):
-            jobs.done(answer)
-        hub.news.set()
+            jobs.acked(message)
+        elif isinstance(message, JobDone):
+            jobs.done(message)
 
-    jobs = Jobs(str(node.jobs), str(node.socket), clock or SystemClock(), send, BOOT, policy, os.geteuid(), processes=lambda _job: None)
+    hub.answer = answer
     task = asyncio.create_task(jobs.run())
     try:
         yield jobs

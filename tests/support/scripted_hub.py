@@ -7,7 +7,7 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from groundcontrol.agents import codec
 from spider.config import Config, parse_url
+from spider.hub.link import NotConnected
 from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import HUB_ADDRESS, SUBPROTOCOL, HubAddress, Message, Welcome
@@ -43,7 +44,7 @@ class Taken(NamedTuple):
 class ScriptedHub:
     """A hub that knows one node. Its lists have everything that it received.
 
-    It takes samples and one job's output as docs/wire.md says: by a WebSocket while `running`, or from a test that calls `hear`.
+    It takes samples and one job's output as docs/wire.md says: by a WebSocket while `running`, or without one by `send` or `hear`.
     """
 
     __test__ = False
@@ -71,6 +72,8 @@ class ScriptedHub:
         """Without a socket: have no session with the node."""
         self.in_vain = 0
         """Messages that it sent all the same."""
+        self.answer: Callable[[Message], Awaitable[None]] | None = None
+        """Without a socket: takes what the hub answers."""
         self.jobs: dict[str, int] = {}
         self.forget_jobs: list[str] = []
         self.attempts: list[float] = []
@@ -139,6 +142,18 @@ class ScriptedHub:
         """Send a message in the present session."""
         connection, link = self.sessions[-1]
         await connection.send(link.send(message))
+
+    async def send(self, message: Message) -> None:
+        """Take a message from a part of Spider without a socket. Raises: NotConnected: the hub is `away`."""
+        try:
+            if self.away:
+                self.in_vain += 1
+                raise NotConnected("away")
+            answer = self.hear(message)
+            if answer is not None and self.answer is not None:
+                await self.answer(answer)
+        finally:
+            self.news.set()
 
     async def cut(self) -> None:
         """Cut the present connection without a close frame."""

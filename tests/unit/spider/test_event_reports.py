@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.clock import SystemClock
-from spider.hub.link import NotConnected
 from spider.reports import event_command
 from spider.reports.event_command import DISK, FORBIDDEN, LATER, USAGE_STATUS, main, parse_words
 from spider.reports.event_queue import MAX_WAITING, EventQueue, EventRefused, ReportedEvent, id_of_reporter, make_event
@@ -28,12 +27,13 @@ from spider.reports.event_socket import root_socket
 from spider.sampling.collectors.boots import BootRecord
 from spider.wire.codec import pack
 from spider.wire.events import MAX_DETAIL_CHARS, MAX_MESSAGE_CHARS
-from spider.wire.frames import MAX_FRAME_BYTES, Message
+from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.report_messages import Events, EventsStored
 from spider.wire.table_rows import LATEST_MS
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 from tests.support.recordings import write
+from tests.support.scripted_hub import ScriptedHub
 
 NOW_MS = 1_790_000_000_000
 
@@ -134,20 +134,6 @@ def test_of_too_many_the_oldest_are_dropped_and_counted(tmp_path: Path, monkeypa
 # -- the socket and the hub --------------------------------------------------------------------------
 
 
-class Hub:
-    """Where events are sent, while there is a session."""
-
-    def __init__(self) -> None:
-        self.up = True
-        self.heard: list[Events] = []
-
-    async def send(self, message: Message) -> None:
-        if not self.up:
-            raise NotConnected("down")
-        assert isinstance(message, Events)
-        self.heard.append(message)
-
-
 class Nobody(Reporters):
     """No user of this host may report, whichever user runs the test."""
 
@@ -161,7 +147,7 @@ def anybody() -> Reporters:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, hub: Hub, reporters: Reporters | None = None) -> AsyncIterator[tuple[EventReports, str]]:
+async def running(folder: Path, hub: ScriptedHub, reporters: Reporters | None = None) -> AsyncIterator[tuple[EventReports, str]]:
     path = str(folder / "s")
     reports = EventReports(path, EventQueue(str(folder / "events")), reporters or anybody(), SystemClock(), hub.send)
     task = asyncio.create_task(reports.run(), name="events")
@@ -179,8 +165,8 @@ async def command(path: str, *words: str) -> int:
 
 
 async def test_an_event_is_stored_until_the_hub_acknowledges_it(tmp_path: Path) -> None:
-    hub = Hub()
-    hub.up = False
+    hub = ScriptedHub()
+    hub.away = True
     async with running(tmp_path, hub) as (_, path):
         assert (
             await command(
@@ -189,20 +175,20 @@ async def test_an_event_is_stored_until_the_hub_acknowledges_it(tmp_path: Path) 
             == 0
         )
         assert await command(path, "backup_completed", "dump of shop", "--id", "b-1") == 0
-    hub.up = True
+    hub.away = False
     async with running(tmp_path, hub) as (reports, path):  # Spider was restarted
         await eventually(lambda: len(hub.heard) == 1)
         assert hub.heard[0] == Events(["b-1"], ["backup_completed"], [NOW_MS], ["dump of shop"], ['{"bytes":42,"name":"shop"}'])
         assert await command(path, "health_ok") == 0
         reports.joined()  # the hub was restarted before it answered
         await eventually(lambda: len(hub.heard) == 2)
-        assert hub.heard[1].types == ["backup_completed", "health_ok"]
-        reports.acknowledge(EventsStored(hub.heard[1].ids))
+        assert hub.of(Events)[1].types == ["backup_completed", "health_ok"]
+        reports.acknowledge(EventsStored(hub.of(Events)[1].ids))
         await eventually(lambda: os.listdir(tmp_path / "events") == [])
 
 
 async def test_a_user_without_permission_is_refused_with_a_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    hub = Hub()
+    hub = ScriptedHub()
     async with running(tmp_path, hub, Nobody("", 0, SystemClock())) as (_, path):
         assert await command(path, "backup_completed") == FORBIDDEN
     assert "'events' in policy.conf" in capsys.readouterr().err
@@ -225,7 +211,7 @@ def test_the_policy_lists_the_users_who_may_report_events(tmp_path: Path) -> Non
 
 
 async def test_requests_of_a_caller_are_limited_in_form_size_and_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    async with running(tmp_path, Hub()) as (reports, path):
+    async with running(tmp_path, ScriptedHub()) as (reports, path):
 
         async def said(data: bytes) -> list[str]:
             reader, writer = await asyncio.open_unix_connection(path)
@@ -250,7 +236,7 @@ async def test_requests_of_a_caller_are_limited_in_form_size_and_rate(tmp_path: 
 
 
 async def test_connections_of_one_user_do_not_block_other_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running(tmp_path, Hub()) as (reports, path):
+    async with running(tmp_path, ScriptedHub()) as (reports, path):
         held = [await asyncio.open_unix_connection(path) for _ in range(4)]
         await eventually(lambda: reports._callers == {os.geteuid(): 4})
         assert await command(path, "health_ok") == LATER
@@ -266,7 +252,7 @@ async def test_a_write_that_hangs_keeps_the_queue_to_itself_though_its_caller_is
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else each retry of a caller would leave one more hanging thread, and two threads could store one event twice."""
-    async with running(tmp_path, Hub()) as (reports, _):
+    async with running(tmp_path, ScriptedHub()) as (reports, _):
         begun: list[str] = []
         disk, add = threading.Event(), reports._queue.add
 
@@ -378,7 +364,7 @@ async def test_root_is_heard_while_another_user_connects_in_a_loop(tmp_path: Pat
         for one in held:
             one.close()
 
-    async with running(tmp_path, Hub()) as (_, path):
+    async with running(tmp_path, ScriptedHub()) as (_, path):
         assert os.stat(root_socket(path)).st_mode & 0o777 == 0o600
         attacker = threading.Thread(target=flood, args=(path,))
         attacker.start()

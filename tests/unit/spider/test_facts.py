@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from spider.clock import SystemClock
-from spider.hub.link import NotConnected
 from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
 from spider.packages.plan import Planned
 from spider.reports.host_reports import HostReports
@@ -24,22 +23,6 @@ from spider.wire.frames import Message
 from spider.wire.report_messages import Identity, Updates
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub
-
-
-class Wire:
-    """Where facts are sent, while there is a session."""
-
-    def __init__(self) -> None:
-        self.up = True
-        self.said: list[Message] = []
-
-    async def send(self, message: Message) -> None:
-        if not self.up:
-            raise NotConnected("down")
-        self.said.append(message)
-
-    def identities(self) -> list[Identity]:
-        return [message for message in self.said if isinstance(message, Identity)]
 
 
 @contextlib.asynccontextmanager
@@ -61,21 +44,21 @@ def policy(folder: Path, text: str) -> str:
 
 
 async def test_the_identity_is_sent_in_each_session_and_after_a_policy_change(tmp_path: Path) -> None:
-    wire = Wire()
+    hub = ScriptedHub()
     path = policy(tmp_path, "[policy]\nversion = 1\nmode = readonly\n")
-    facts = HostReports(ScriptedHub().config(policy_path=path), SystemClock(), wire.send, os.geteuid())
+    facts = HostReports(hub.config(policy_path=path), SystemClock(), hub.send, os.geteuid())
     async with running(facts):
-        await eventually(lambda: len(wire.identities()) == 1)
-        assert wire.identities()[0].policy_mode == "readonly"
+        await eventually(lambda: len(hub.of(Identity)) == 1)
+        assert hub.of(Identity)[0].policy_mode == "readonly"
         facts.joined()
-        await eventually(lambda: len(wire.identities()) == 2)
+        await eventually(lambda: len(hub.of(Identity)) == 2)
         policy(tmp_path, "[policy]\nversion = 1\nmode = managed\n")
         facts.job_ended()
-        await eventually(lambda: len(wire.identities()) == 3)
-        assert wire.identities()[2].policy_mode == "managed"
+        await eventually(lambda: len(hub.of(Identity)) == 3)
+        assert hub.of(Identity)[2].policy_mode == "managed"
         policy(tmp_path, "mode = managed")  # by its owner, at any moment
-        await eventually(lambda: len(wire.identities()) == 4)
-        assert (wire.identities()[3].policy_mode, wire.identities()[3].policy_verbs) == ("invalid", [])
+        await eventually(lambda: len(hub.of(Identity)) == 4)
+        assert (hub.of(Identity)[3].policy_mode, hub.of(Identity)[3].policy_verbs) == ("invalid", [])
 
 
 class Manager:
@@ -110,10 +93,10 @@ class Manager:
 
 
 async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
-    wire, manager, available = Wire(), Manager(), Available()
-    facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
+    hub, manager, available = ScriptedHub(), Manager(), Available()
+    facts = HostReports(hub.config(), SystemClock(), hub.send, manager=manager, available=available)
     async with running(facts):
-        await eventually(lambda: Updates(3, 1, 1000) in wire.said)
+        await eventually(lambda: Updates(3, 1, 1000) in hub.heard)
         assert (available.newer, available.held) == (manager.newer, [("linux", "6.1", "held")])
         for trouble in (PackagesUnreadable("locked"), RuntimeError("a bug")):
             asked, manager.trouble = manager.asked, trouble
@@ -122,8 +105,8 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
         manager.trouble = None
         manager.answer = Updates(0, 0, 2000)
         facts.job_ended()
-        await eventually(lambda: wire.said[-1] == Updates(0, 0, 2000))
-        assert sum(isinstance(message, Updates) for message in wire.said) == 2
+        await eventually(lambda: hub.heard[-1] == Updates(0, 0, 2000))
+        assert len(hub.of(Updates)) == 2
 
 
 class SeparateManager(Manager):
@@ -153,7 +136,7 @@ async def test_what_is_told_after_a_job_was_asked_after_it_or_keeps_its_earlier_
         assert faults is not None
         told.append((updates.rows[:1], updates.taken_at_ms, faults.rows, faults.taken_at_ms))
 
-    facts = HostReports(ScriptedHub().config(), SystemClock(), Wire().send, manager=manager, available=available, learned=learned)
+    facts = HostReports(ScriptedHub().config(), SystemClock(), ScriptedHub().send, manager=manager, available=available, learned=learned)
     async with running(facts):
         await eventually(lambda: len(told) == 1)
         manager.may_end.clear()
@@ -176,9 +159,9 @@ async def test_what_is_told_after_a_job_was_asked_after_it_or_keeps_its_earlier_
 
 
 async def test_broken_packages_are_reported_even_without_an_update_count() -> None:
-    wire, manager, available = Wire(), Manager(), Available()
+    hub, manager, available = ScriptedHub(), Manager(), Available()
     manager.trouble, manager.told = PackagesUnreadable("unmet dependencies"), PackageCondition([("curl", "incomplete")], None)
-    facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
+    facts = HostReports(hub.config(), SystemClock(), hub.send, manager=manager, available=available)
     async with running(facts):
         await eventually(lambda: available.condition.faults == [("curl", "incomplete")])
         asked, manager.told = manager.asked, PackageCondition(None, [("main", 1.0, "missing")])
@@ -192,15 +175,15 @@ async def test_broken_packages_are_reported_even_without_an_update_count() -> No
 
 
 async def test_reports_are_sent_after_a_time_without_a_session() -> None:
-    wire = Wire()
-    wire.up = False
-    facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send)
+    hub = ScriptedHub()
+    hub.away = True
+    facts = HostReports(hub.config(), SystemClock(), hub.send)
     async with running(facts):
         await eventually(lambda: facts._identity is not None)
-        assert wire.said == []
-        wire.up = True
+        assert hub.heard == []
+        hub.away = False
         facts.joined()
-        await eventually(lambda: len(wire.identities()) == 1)
+        await eventually(lambda: len(hub.of(Identity)) == 1)
 
 
 async def test_work_in_a_thread_returns_its_value_or_raises_its_error() -> None:
@@ -223,12 +206,12 @@ async def test_hanging_work_in_a_thread_does_not_block_its_waiter() -> None:
 
 
 async def test_an_oversized_report_does_not_block_others() -> None:
-    wire, manager = Wire(), Manager()
+    hub, manager = ScriptedHub(), Manager()
 
     async def send(message: Message) -> None:
         if isinstance(message, Identity):
             raise LocalProtocolError("too big")
-        await wire.send(message)
+        await hub.send(message)
 
-    async with running(HostReports(ScriptedHub().config(), SystemClock(), send, manager=manager)):
-        await eventually(lambda: Updates(3, 1, 1000) in wire.said)
+    async with running(HostReports(hub.config(), SystemClock(), send, manager=manager)):
+        await eventually(lambda: Updates(3, 1, 1000) in hub.heard)
