@@ -16,8 +16,8 @@ from spider.reports import package_sync
 from spider.reports.package_database import parse_rpm
 from spider.reports.package_sync import PART_ITEMS, PackageSync, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
-from spider.wire.frames import Message
 from spider.wire.report_messages import InstalledPackages, PackagesHeld
+from tests.support.scripted_hub import ScriptedHub
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20)
 states = st.dictionaries(names, names, max_size=30)
@@ -29,22 +29,14 @@ def test_the_hub_refuses_no_name_or_version_of_a_package(text: str) -> None:
         assert (name, version) == (clean(name, 200), clean(version, 200))
 
 
-class Hub:
-    """Applies differences, as a hub does."""
-
-    def __init__(self) -> None:
-        self.packages: dict[str, str] = {}
-        self.receive_part: list[InstalledPackages] = []
-        self.news = asyncio.Event()
-
-    async def hear(self, message: Message) -> None:
-        assert isinstance(message, InstalledPackages)
-        self.receive_part.append(message)
+def held(hub: ScriptedHub) -> dict[str, str]:
+    """The packages that a hub holds after all differences."""
+    packages: dict[str, str] = {}
+    for message in hub.of(InstalledPackages):
         if message.part == 0 and not message.since:
-            self.packages = {}
-        self.packages.update(zip(message.names, message.versions, strict=True))
-        self.packages = {name: version for name, version in self.packages.items() if version}
-        self.news.set()
+            packages = {}
+        packages.update(zip(message.names, message.versions, strict=True))
+    return {name: version for name, version in packages.items() if version}
 
 
 def alpine(root: Path, packages: dict[str, str]) -> None:
@@ -53,8 +45,8 @@ def alpine(root: Path, packages: dict[str, str]) -> None:
     target.write_text("".join(f"P:{name}\nV:{version}\n\n" for name, version in packages.items()))
 
 
-async def with_inventory(root: Path, hub: Hub, scenario: Callable[[PackageSync], Awaitable[None]]) -> None:
-    inventory = PackageSync(hub.hear, str(root))
+async def with_inventory(root: Path, hub: ScriptedHub, scenario: Callable[[PackageSync], Awaitable[None]]) -> None:
+    inventory = PackageSync(hub.send, str(root))
     task = asyncio.create_task(inventory.run())
     try:
         async with asyncio.timeout(60):
@@ -62,11 +54,6 @@ async def with_inventory(root: Path, hub: Hub, scenario: Callable[[PackageSync],
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def next_news(hub: Hub) -> None:
-    await hub.news.wait()
-    hub.news.clear()
 
 
 @given(states, states)
@@ -97,36 +84,34 @@ def test_many_changes_fit_into_frames_in_order() -> None:
 
 
 async def test_the_whole_inventory_is_sent_once_and_then_only_changes(tmp_path: Path) -> None:
-    first, hub = {"musl": "1.2.4", "busybox": "1.36"}, Hub()
+    first, hub = {"musl": "1.2.4", "busybox": "1.36"}, ScriptedHub()
     alpine(tmp_path, first)
 
     async def scenario(inventory: PackageSync) -> None:
         inventory.acknowledge(PackagesHeld(""))
-        await next_news(hub)
-        assert hub.packages == first
+        await hub.until(lambda: held(hub) == first)
         inventory.acknowledge(PackagesHeld(digest_of(first)))
         second = {"musl": "1.2.5", "curl": "8.0"}
         alpine(tmp_path, second)
         inventory.check_now()
-        await next_news(hub)
-        assert hub.receive_part[-1] == InstalledPackages(
-            digest_of(first), digest_of(second), 0, 1, ["busybox", "curl", "musl"], ["", "8.0", "1.2.5"]
-        )
-        assert hub.packages == second
+        await hub.until(lambda: held(hub) == second)
+        assert hub.of(InstalledPackages)[1:] == [
+            InstalledPackages(digest_of(first), digest_of(second), 0, 1, ["busybox", "curl", "musl"], ["", "8.0", "1.2.5"])
+        ]
 
     await with_inventory(tmp_path, hub, scenario)
 
 
 async def test_a_hub_with_the_same_digest_is_sent_nothing_and_with_another_everything(tmp_path: Path) -> None:
-    packages, hub = {"musl": "1.2.4"}, Hub()
+    packages, hub = {"musl": "1.2.4"}, ScriptedHub()
     alpine(tmp_path, packages)
 
     async def scenario(inventory: PackageSync) -> None:
         inventory.acknowledge(PackagesHeld(digest_of(packages)))
         inventory.joined()
         inventory.acknowledge(PackagesHeld("f" * 32))
-        await next_news(hub)
-        assert hub.receive_part == [InstalledPackages("", digest_of(packages), 0, 1, ["musl"], ["1.2.4"])]
+        await hub.until(lambda: hub.heard)
+        assert hub.heard == [InstalledPackages("", digest_of(packages), 0, 1, ["musl"], ["1.2.4"])]
 
     await with_inventory(tmp_path, hub, scenario)
 
@@ -154,5 +139,5 @@ async def test_updates_are_due_once_the_database_has_changed_and_stands_still(tm
     alpine(tmp_path, {"musl": rows[0][0]})
     monkeypatch.setattr(package_sync, "wait_for", next_look)
     with pytest.raises(EOFError):
-        await PackageSync(Hub().hear, str(tmp_path), lambda: due.append(True)).run()
+        await PackageSync(ScriptedHub().send, str(tmp_path), lambda: due.append(True)).run()
     assert seen == [count for _, _, count in rows]
