@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
@@ -27,7 +27,7 @@ from spider.wire.metrics import INTERVAL_S
 from spider.wire.sample_messages import Row, Watch
 from spider.wire.session import SecureChannel
 from tests.support.agent import layout_of
-from tests.support.agent_sessions import KEY, NODE, a_session
+from tests.support.agent_sessions import KEY, NODE, a_node, a_session
 from tests.support.clock import ManualClock, settle
 
 
@@ -65,19 +65,6 @@ class Wire:
         """What came since this was last asked."""
         told, self.watches = self.watches, []
         return told
-
-
-class Stranger:
-    """As much of a session as the registry needs to show what it says."""
-
-    def __init__(self, node: NodeId) -> None:
-        self.node = SimpleNamespace(id=node, org=1)
-        self.session = SimpleNamespace(epoch=1)
-        self.live, self.listed = Topic("node_live", node), Topic("nodes_fresh", org=1)
-        self.watched_until = 0.0
-
-    def note_lost(self, reports: Iterable[object]) -> None:
-        assert not list(reports)
 
 
 class Place(NamedTuple):
@@ -144,14 +131,19 @@ async def test_sending_watches_to_many_nodes_yields_to_other_tasks(place: Place)
             await asyncio.sleep(0)
             turns += 1
 
-    class Asked(Stranger):
-        async def watch(self, _until: float, message: Watch) -> None:
-            assert message.families == list(INTERVAL_S)
-            told.append((self.node.id, turns))
+    class Asked(Wire):
+        def __init__(self, node: str) -> None:
+            super().__init__()
+            self.node = node
+
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            assert self.watches[-1].families == list(INTERVAL_S)
+            told.append((self.node, turns))
 
     nodes = [f"n{number}" for number in range(100)]
     for node in nodes:
-        place.registry.add(cast("AgentSession", Asked(NodeId(node))))
+        place.registry.add(a_session(place.clock, a_node(NodeId(node)), socket=Asked(node)))
     other = asyncio.create_task(others(), name="others")
     place.bus.publish(Interest(tuple(map(NodeId, nodes)), 30.0))
     async with asyncio.timeout(60):
@@ -229,7 +221,7 @@ async def test_a_viewer_of_a_node_gets_its_values_and_a_list_gets_a_notice(place
 
 async def test_the_first_new_value_is_announced_immediately_and_later_ones_together(place: Place) -> None:
     known = validate_schema(layout_of())
-    others = [cast("AgentSession", Stranger(NodeId(f"n{number}"))) for number in range(3)]
+    others = [a_session(place.clock, a_node(NodeId(f"n{number}"))) for number in range(3)]
     for other in others:
         place.registry.add(other)
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
@@ -297,7 +289,7 @@ def test_a_hub_clock_that_differs_from_most_nodes_is_detected() -> None:
     clock = ManualClock()
     registry = Registry(cast("Store", None), LocalBus(), clock, HubId("hub"))
     layout = KnownSchema.of(SeriesSchema(b"1" * 8, "pulse", 1, ("load.1",)), (100,))
-    strangers = [cast("AgentSession", Stranger(NodeId(f"n{at}"))) for at in range(4)]
+    strangers = [a_session(clock, a_node(NodeId(f"n{at}"))) for at in range(4)]
     for agent in strangers:
         registry.add(agent)
     assert registry.clock_disagrees() is None, "nobody has measured anything"
