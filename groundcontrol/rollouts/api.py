@@ -350,7 +350,7 @@ def _going(one: Rollout) -> Rollout:
 
 @_as_it_is_now
 async def take_over_rollout(call: ApiRequest) -> RolloutView:
-    """An admin becomes the owner of a roll-out, with whose rights it goes on. One that its owner's lost rights paused is resumed then."""
+    """An admin becomes the owner of a roll-out, with whose rights it goes on. One that its owner's lost rights paused waits for Resume then."""
     one = await _whole(call)
     _final(one)
     actor = call.scope.actor
