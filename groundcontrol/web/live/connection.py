@@ -274,9 +274,9 @@ class Connection:
         if changed or (self.scope.grants, self.scope.actor.role) != (before.grants, before.actor.role):
             self.put(encode("rights", Nothing()))
         anew = self.scope.grants != before.grants
-        topics = sorted(self._topics, key=_covers_many)
+        topics = sorted(self._topics, key=_covers_many)  # a page learns first which of its objects are gone
         for topic in topics if anew else ():
-            if _covers_many(topic):
+            if self._parse(topic)[0].feed is not None:
                 self._stop(topic)  # before any wait: no topic continues with old rights while another is read
         deadline = asyncio.get_running_loop().time() + self._limits.rights_s
         for topic in topics:
@@ -295,7 +295,7 @@ class Connection:
                     await self._services.clock.sleep(STORE_RETRY_S)
 
     async def _recheck_topic(self, topic: str, *, anew: bool, deadline: float) -> None:
-        """End a topic that the user's rights do not allow. If the grants changed, start a topic of many objects again.
+        """End a topic that the user's rights do not allow. If the grants changed, start the others again: what they show depends on them.
 
         Args:   anew: whether the grants changed.
                 deadline: loop time by which all lookups together must be done; used only with `anew`.
@@ -307,7 +307,7 @@ class Connection:
             if declared.find is not None and (self.scope.grants or anew):
                 async with _in_time(deadline - asyncio.get_running_loop().time() if anew else self._limits.rights_s):
                     await self._check_resource(declared, key)
-            if anew and not key:
+            if anew and declared.feed is not None:
                 self.put(encode("gap", GapMessage(topic=topic)))
                 await self._join(topic, declared, key, None)
         except HubError as exc:
@@ -430,7 +430,6 @@ class Connection:
 
 
 def _covers_many(topic: str) -> bool:
-    """Whether the topic covers many objects, so that its content depends on the caller."""
     return ":" not in topic
 
 

@@ -42,8 +42,8 @@ _FeedKey = tuple[int, tuple[Grants, ...], str]
 
 
 def _feed_key(scope: Scope, topic: str) -> _FeedKey:
-    """The key of a feed. The key of a topic of one object has no grants, since all callers with a right to the object see the same."""
-    return scope.org, () if ":" in topic else scope.grants, topic
+    """The key of a feed. It has the grants also for a topic of one object, which may be about many nodes, as a roll-out is."""
+    return scope.org, scope.grants, topic
 
 
 class LiveHub:

@@ -357,6 +357,11 @@ async def test_words_name_no_server_that_the_caller_may_not_see(hub: TestHub) ->
         whole = (await admin.get(f"rollouts/{one.id}")).json
         assert (whole["words"], whole["beyond"]) == (words, False)
         assert (await limited.get(f"rollouts/{one.id}")).json["beyond"] is True
+        async with admin.live() as first, limited.live() as second:
+            for live, shown, beyond in ((first, words, False), (second, seen, True)):  # each has a feed by its rights
+                await live.subscribe(f"rollout:{one.id}")
+                data = (await live.expect("snapshot"))["data"]
+                assert (data["words"], data["beyond"]) == (shown, beyond)
 
 
 async def test_a_sensitive_token_runs_what_was_saved_and_no_token_saves_or_approves(hub: TestHub) -> None:
