@@ -562,7 +562,7 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
     assert {"no_node"} <= {one["code"] for one in run("policy", "show", "gone")["warnings"]}
     assert run("policy", "show", "gone", "--node", "patch-1", status=3)["message"] == "gone does not select patch-1"
     assert run("policy", "run", "gone", status=1)["message"] == "this patch policy selects no server now"
-    assert "no server is selected" in run("rollout", "plan", "upgrade", "--tag", "gone", status=1)["message"]
+    assert "no node 'tag:gone'" in run("rollout", "plan", "upgrade", "--tag", "gone", status=3)["message"]
     assert run("rollout", "plan", "upgrade", status=1)["code"] == "request.invalid"
     assert hub.local("DELETE", f"/api/v1/patch-policies/{run('policy', 'list')['patch_policies'][0]['id']}").status == 204
     assert [one["node_id"] for one in run("policy", "show", "nights")["held"]] == [node.node_id]
