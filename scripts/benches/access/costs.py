@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 import time
 from collections import Counter
@@ -15,12 +16,14 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from groundcontrol.slices import ROUTES, TOPICS
-from groundcontrol.web.routes import CURSOR, ROOT
+from groundcontrol.slices import TOPICS
+from groundcontrol.web.routes import LIMIT, ROOT
 from spider.wire.report_messages import LogAck, Table
 from tests.support.agent import IDENTITY, QUESTION, agents, layout_of, pack_of
 from tests.support.attack_tools import ask, attackers, meanwhile, try_password
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
+from tests.support.rights_cases import BODIES, MAKERS, Side
+from tests.support.route_matrix import BY_NAME, THINGS, kind_of
 
 NODES = int(os.environ.get("STARDUST_COST_NODES", "1000"))
 UPDATES = 600
@@ -37,129 +40,85 @@ SERIES = "cpu.total,memory.used,load.1"
 RULE = {
     "name": "Busy", "select": {"all": True}, "expr": "avg(cpu.total, 1m)", "when": "above", "warn": {"trigger": 90, "clear": 80}, "for_s": 60, "clear_s": 60
 }  # fmt: skip
-EXPECTATION = {"name": "Backups", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "UTC"}
 FAILED_BACKUP = {"type": "backup_failed", "severity": "error", "message": "no space left"}
 ALERTS = 500
 """Alerts that fire: as many as one page of a list has."""
 FIRES_WITHIN_S = 60.0
+
+DEAR = {row: route for row, route in BY_NAME.items() if route.cost != "small"}
+MADE = {THINGS[row][0] for row in DEAR if row in THINGS} & MAKERS.keys()
+"""The kinds of objects that the tests of rights can make, and that a measured call names."""
+MEASURED = Side("", "measured")
 
 Results = list[dict[str, object]]
 Call = Callable[[], Awaitable[int]]
 """Makes one call and reads the whole answer. Returns: its status; 503 for a refused topic."""
 
 
-POLICY = {
-    "name": "measured", "select": {"all": True}, "when": {"weekly": ["tue"]}, "start": "02:30", "length_s": 7200, "zone": "UTC",
-}  # fmt: skip
-WINDOW = {
-    "name": "measured", "kind": "allow", "select": {"all": True}, "start": "02:00", "length_s": 7200, "zone": "UTC", "weekly": ["tue"],
-}  # fmt: skip
-ROLLOUT = {"name": "measured", "action": "upgrade", "select": {"all": True}}
-
-
 class Fleet(NamedTuple):
     """The ids that the calls name."""
 
     nodes: list[str]
-    batch: str
-    job: str
     alerts: list[str]
-    incident: str
-    expectation: str
-    policy: str
-    window: str
-    rollout: str
+    by_kind: dict[str, str]
+    """Kind of object -> the id of one, for calls with an id in their path."""
 
 
 def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
-    """Path and body of each call: the most costly that its limits allow."""
+    """Path and body of each call of a cost above `small`: the most costly that its limits allow.
+
+    They follow from the route, and from how the tests of rights make its objects. Only a call with other parameters has a row here.
+    """
     node, few = fleet.nodes[0], "&".join(f"node={one}" for one in fleet.nodes[:50])
-    page = "limit=500"
+    page = f"?{LIMIT.name}=500"
     hour = "metric=cpu.total&metric=memory.used&metric=load.1&points=1000"
     unknown = [{"deployment": node, "fingerprint": "SHA256:" + "A" * 43} for _ in range(256)]
     servers = [{"host": f"192.0.2.{number}"} for number in range(1, 200)] + [{"host": "not a host"}]
     lines = "\n".join(f"root@server-{number}.example:22" for number in range(200))
-    now, everywhere = time.time(), {"all": True}
+    now = time.time()
     window = {"select": {"nodes": fleet.nodes[:200]}, "from_at": now + 3600, "until_at": now + 7200, "reason": "measured"}
-    lists = [one for one in ROUTES if one.method == "GET" and one.cost != "small" and "{" not in one.path and CURSOR not in one.query]
-    return {
-        **{f"GET {one.path}": (one.path, None) for one in lists},
-        "GET /auth/sessions": (f"/auth/sessions?{page}&user=*", None),
-        "GET /users": (f"/users?{page}", None),
-        "GET /instance-admins": (f"/instance-admins?{page}", None),
-        "GET /instance-audit": (f"/instance-audit?{page}", None),
-        "GET /tokens": (f"/tokens?{page}&user=*", None),
-        "GET /nodes": (f"/nodes?{page}&metrics={SERIES}", None),
+    policy, rollout = body_of("POST /patch-policies"), body_of("POST /rollouts")
+    requests: dict[str, tuple[str, object]] = {
+        "GET /auth/sessions": (f"/auth/sessions{page}&user=*", None),
+        "GET /tokens": (f"/tokens{page}&user=*", None),
+        "GET /nodes": (f"/nodes{page}&metrics={SERIES}", None),
         "GET /nodes/{id}/history": (f"/nodes/{node}/history?{hour}", None),
-        "GET /nodes/{id}/export": (f"/nodes/{node}/export", None),
         "GET /history": (f"/history?{few}&{hour}", None),
-        "GET /nodes/{id}/tables": (f"/nodes/{node}/tables", None),
-        "GET /nodes/{id}/packages": (f"/nodes/{node}/packages?{page}", None),
-        "GET /updates": (f"/updates?{page}", None),
-        "GET /updates/nodes": (f"/updates/nodes?{page}&package=package-7", None),
-        "GET /nodes/{id}/logs": (f"/nodes/{node}/logs?{page}", None),
-        "GET /invites": (f"/invites?{page}", None),
+        "GET /updates/nodes": (f"/updates/nodes{page}&package=package-7", None),
         "POST /deployments/preview": ("/deployments/preview", {"text": lines}),
         "POST /deployments/many": ("/deployments/many", {"servers": servers, "username": "root", "password": "none"}),
         "POST /deployments/host-keys": ("/deployments/host-keys", {"host_keys": unknown}),
-        "GET /deployments": (f"/deployments?{page}", None),
+        "POST /deployments/again": ("/deployments/again", {"nodes": fleet.nodes[:200], "username": "root", "password": "none"}),
         "POST /agent-updates": ("/agent-updates", {"nodes": fleet.nodes}),
         "POST /jobs": ("/jobs", {"action": "check", "nodes": fleet.nodes}),
-        "GET /jobs": (f"/jobs?{page}&by=nobody", None),
-        "GET /jobs/{id}/output": (f"/jobs/{fleet.job}/output", None),
-        "GET /jobs/{id}/plan": (f"/jobs/{fleet.job}/plan", None),
-        "GET /jobs/{id}/report": (f"/jobs/{fleet.job}/report", None),
-        "GET /batches": (f"/batches?{page}", None),
-        "GET /batches/{id}": (f"/batches/{fleet.batch}", None),
-        "POST /batches/{id}/cancel": (f"/batches/{fleet.batch}/cancel", None),
-        "GET /events": (f"/events?{page}&search=nothing-of-this", None),
-        "GET /audit": (f"/audit?{page}", None),
+        "GET /jobs": (f"/jobs{page}&by=nobody", None),
+        "GET /events": (f"/events{page}&search=nothing-of-this", None),
         "POST /events": ("/events", {**FAILED_BACKUP, "node_id": node}),
         "POST /nodes/{id}/events": (f"/nodes/{node}/events", FAILED_BACKUP),
-        "GET /alerts": (f"/alerts?{page}", None),
         "POST /alerts/acknowledge": ("/alerts/acknowledge", {"ids": fleet.alerts}),
-        "GET /alerts/{id}/explain": (f"/alerts/{fleet.alerts[0]}/explain", None),
-        "GET /alerts/{id}/deliveries": (f"/alerts/{fleet.alerts[0]}/deliveries?{page}", None),
-        "GET /incidents": (f"/incidents?{page}", None),
-        "GET /incidents/{id}": (f"/incidents/{fleet.incident}", None),
         "POST /rules/apply": ("/rules/apply", {"rules": [{**RULE, "name": f"rule {number}"} for number in range(200)], "dry_run": True}),
         "POST /rules/preview": ("/rules/preview", {"rule": RULE, "from": now - 86_400, "to": now}),
-        "GET /nodes/{id}/rules": (f"/nodes/{node}/rules", None),
         "POST /maintenance": ("/maintenance", window),
-        "POST /expectations": ("/expectations", {**EXPECTATION, "name": "the same again"}),
-        "PATCH /expectations/{id}": (f"/expectations/{fleet.expectation}", {"select": everywhere}),
-        "GET /expectations/{id}/days": (f"/expectations/{fleet.expectation}/days", None),
-        "GET /deliveries": (f"/deliveries?{page}", None),
-        "POST /deployments/again": ("/deployments/again", {"nodes": fleet.nodes[:200], "username": "root", "password": "none"}),
-        "POST /patch-policies": ("/patch-policies", {**POLICY, "name": "the same again"}),
-        "POST /patch-policies/preview": ("/patch-policies/preview", {"policy": POLICY}),
+        "POST /patch-policies/preview": ("/patch-policies/preview", {"policy": policy}),
         "POST /patch-policies/apply": (
             "/patch-policies/apply",
-            {"policies": [{**POLICY, "name": f"policy {number}"} for number in range(100)], "dry_run": True},
+            {"policies": [{**policy, "name": f"policy {number}"} for number in range(100)], "dry_run": True},
         ),
-        "POST /patch-policies/resume": ("/patch-policies/resume", None),
-        "GET /patch-policies/{id}": (f"/patch-policies/{fleet.policy}", None),
-        "PATCH /patch-policies/{id}": (f"/patch-policies/{fleet.policy}", {"version": 1, "select": everywhere}),
-        "GET /patch-policies/{id}/occurrences": (f"/patch-policies/{fleet.policy}/occurrences", None),
-        "POST /windows": ("/windows", {**WINDOW, "name": "the same again"}),
-        "PATCH /windows/{id}": (f"/windows/{fleet.window}", {"version": 1, "select": everywhere}),
-        "GET /rollouts": (f"/rollouts?{page}", None),
-        "POST /rollouts": ("/rollouts", ROLLOUT),
-        "POST /rollouts/preview": ("/rollouts/preview", ROLLOUT),
-        "GET /rollouts/{id}": (f"/rollouts/{fleet.rollout}", None),
-        "GET /rollouts/{id}/targets": (f"/rollouts/{fleet.rollout}/targets", None),
-        "GET /rollouts/{id}/gates": (f"/rollouts/{fleet.rollout}/gates", None),
-        "POST /rollouts/{id}/take-over": (f"/rollouts/{fleet.rollout}/take-over", None),
-        "POST /rollouts/{id}/stop": (f"/rollouts/{fleet.rollout}/stop", None),
-        "POST /rollouts/{id}/retry-rest": (f"/rollouts/{fleet.rollout}/retry-rest", None),
-        "GET /nodes/{id}/reboots": (f"/nodes/{node}/reboots", None),
+        "POST /rollouts/preview": ("/rollouts/preview", rollout),
         "POST /windows/now": ("/windows/now", {"kind": "open", "select": {"all": True}, "reason": "measured", "length_s": 3600}),
-        "GET /jobs/{id}/marks": (f"/jobs/{fleet.job}/marks", None),
-        "GET /members": (f"/members?{page}", None),
-        "POST /organisations/{slug}/remove-agents": ("/organisations/none/remove-agents", None),
-        "DELETE /organisations/{slug}": ("/organisations/none", {"typed": "none"}),
-        "GET /nodes/{id}/changes": (f"/nodes/{node}/changes", None),
     }
+    for row in DEAR.keys() - requests.keys():
+        route, thing = DEAR[row], fleet.by_kind[THINGS[row][0]] if row in THINGS else ""
+        requests[row] = (re.sub(r"{\w+}", thing, route.path) + page * (LIMIT in route.query), body_of(row))
+    return requests
+
+
+def body_of(row: str) -> Any:
+    """A body for a call, which concerns all nodes where it can; None: the call has none."""
+    route = BY_NAME[row]
+    maker = MAKERS.get(kind_of(route.path)) if route.method == "POST" else None
+    body: Any = maker(MEASURED).body if maker else BODIES.get(row)
+    return {**body, "select": {"all": True}} if route.body and "select" in route.body.__struct_fields__ else body
 
 
 async def costs() -> Results:
@@ -169,10 +128,8 @@ async def costs() -> Results:
         fleet = await _fill(hub)
         lines: Results = [{"name": "access.costs.filled", "value": round(time.monotonic() - began), "unit": "s", "versus": NODES}]
         requests = requests_of(fleet)
-        dear = [route for route in ROUTES if route.cost != "small"]
-        assert {f"{route.method} {route.path}" for route in dear} == {*requests}
         async with attackers(hub, [ADMIN_PLACE]) as [owner]:
-            for number, route in enumerate(dear):
+            for number, route in enumerate(DEAR.values()):
                 path, body = requests[f"{route.method} {route.path}"]
                 async with _user(hub, number) as (http, token):
 
@@ -186,7 +143,7 @@ async def costs() -> Results:
 
                     lines += await _measure(hub, owner, f"{route.method} {route.path.removeprefix('/')}", [call] * CALLS)
             for number, topic in enumerate(kind for kind, topic in TOPICS.items() if topic.cost != "small"):
-                async with _user(hub, len(dear) + number) as (http, token), _sockets(http, token) as sockets:
+                async with _user(hub, len(DEAR) + number) as (http, token), _sockets(http, token) as sockets:
                     name = f"node:{fleet.nodes[0]}" if topic == "node" else topic
                     calls = [_subscribing(socket, name) for socket in sockets]
                     lines += await _measure(hub, owner, f"live topic {topic}", calls)
@@ -277,7 +234,7 @@ def _subscribing(socket: aiohttp.ClientWebSocketResponse, topic: str) -> Call:
 
 
 async def _fill(hub: HubProcess) -> Fleet:
-    """Fill the hub with nodes, long tables, some minutes of samples, a job of each node, alerts and an expectation."""
+    """Fill the hub with nodes, long tables, some minutes of samples, a job of each node, alerts, and an object of each kind that a call names."""
     cells: list[str | int | None] = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
     table = Table("updates", int(time.time() * 1000), UPDATES, ["package", "installed", "candidate", "security", "repository"], cells)
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(NODES)))
@@ -297,16 +254,14 @@ async def _fill(hub: HubProcess) -> Fleet:
     made = await hub.call("POST", f"{ROOT}/jobs", {"action": "check", "nodes": ids})
     assert made.status == 202, made.body
     alerts = await _fire(hub, ids[:ALERTS])
-    expected = await hub.call("POST", f"{ROOT}/expectations", EXPECTATION)
-    assert expected.status == 201, expected.body
-    patching = []
-    for path, body in (("patch-policies", POLICY), ("windows", WINDOW), ("rollouts", ROLLOUT)):
-        answer = await hub.call("POST", f"{ROOT}/{path}", body)
+    by_kind = {"organisation": "none", "node": ids[0], "batch": made.json["id"], "job": made.json["jobs"][0]["id"]}
+    by_kind |= {"alert": alerts[0]["id"], "incident": alerts[0]["incident_id"]}
+    for kind in MADE - by_kind.keys():
+        making = MAKERS[kind](MEASURED)
+        answer = await hub.call("POST", f"{ROOT}/{making.path}", body_of(f"POST /{making.path}"))
         assert answer.status in (201, 202), answer.body
-        patching.append(answer.json["id"])
-    return Fleet(
-        ids, made.json["id"], made.json["jobs"][0]["id"], [alert["id"] for alert in alerts], alerts[0]["incident_id"], expected.json["id"], *patching
-    )  # fmt: skip
+        by_kind[kind] = making.id_of(answer.json)
+    return Fleet(ids, [alert["id"] for alert in alerts], by_kind)
 
 
 async def _fire(hub: HubProcess, nodes: list[str]) -> list[dict[str, Any]]:
