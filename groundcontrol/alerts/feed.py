@@ -67,8 +67,10 @@ class IncidentsFeed(Feed):
 
 
 def alerts_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    """`AlertsView`: the firing alerts, at most 500. Then `AlertView`."""
     return AlertsFeed(services, scope, limits)
 
 
 def incidents_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    """`IncidentsView`: the open incidents, at most 500. Then `IncidentView`."""
     return IncidentsFeed(services, scope, limits)

@@ -31,6 +31,7 @@ class DeploymentFeed(Feed):
 
 
 def deployment_feed(services: Services, scope: Scope, key: str, limits: LiveLimits) -> Feed:
+    """`DeploymentView`. Then the same at each change."""
     return DeploymentFeed(services, scope.org, DeploymentId(key), limits=limits)
 
 

@@ -57,4 +57,5 @@ class EventsFeed(Feed):
 
 
 def events_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    """`EventsData`: the newest 50. Then `EventView`."""
     return EventsFeed(services, scope.org, scope.grants, limits=limits)

@@ -92,12 +92,14 @@ class JobsFeed(Feed):
 
 
 def jobs_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    """`JobsData`: the newest 50 jobs, and all unfinished ones (2,000 at most). Then `JobsChange`, at most once a second: new and changed jobs, and jobs that leave the list. A job leaves when it is finished and no longer among the newest, or when its node is removed."""
     return JobsFeed(services, scope.org, scope.grants, limits=limits)
 
 
 class JobStream:
-    """Topic `job:<id>` for one browser: the stored output from an offset, then each new chunk. Each byte is sent once, in order.
+    """`JobView`. Then `JobChunk`: output; or `JobChange`: state, phase, progress. If its node is removed, so is the job, and the topic ends with an `error`.
 
+    For one browser: the stored output from an offset, then each new chunk. Each byte is sent once, in order.
     While a browser is slow, the stream waits. Then it reads the missed output from the store.
     """
 

@@ -202,10 +202,12 @@ class FleetFeed(Feed):
 
 
 def fleet_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    """`FleetData`: every node that the caller may see, with the values that lists show. Then `FleetChange`: new values as they arrive, up to 40 times a second; whole rows of nodes whose facts changed, at most once a second; the ids of removed nodes."""
     return FleetFeed(services, scope.org, scope.grants, limits=limits)
 
 
 def node_feed(services: Services, scope: Scope, key: str, limits: LiveLimits) -> Feed:
+    """`NodeView` with all values. Then `NodeChange`: new values as they arrive, the node if its facts changed, or a table."""
     return NodeFeed(services, scope.org, NodeId(key), limits=limits)
 
 

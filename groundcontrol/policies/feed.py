@@ -55,4 +55,5 @@ class WindowsFeed(Feed):
 
 
 def windows_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    """`WindowsView`: all windows and freezes. Then all again, at each change of one."""
     return WindowsFeed(services, scope, limits)

@@ -76,8 +76,10 @@ async def find_rollout(services: Services, scope: Scope, rollout: str) -> Rollou
 
 
 def rollouts_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    """`RolloutsView`: the newest 50 roll-outs. Then `RolloutView`: each that changes."""
     return RolloutsFeed(services, scope, limits)
 
 
 def rollout_feed(services: Services, scope: Scope, key: str, limits: LiveLimits) -> Feed:
+    """`RolloutView` with its waves and gates. Then the same at each change."""
     return RolloutFeed(services, scope, RolloutId(key), limits)

@@ -24,7 +24,10 @@ class Stream(Protocol):
 
 
 class LiveTopic(NamedTuple):
-    """One kind of topic. Browsers subscribe to it as `kind`, or as `kind:<id>` if `find` is set. Either `feed` or `stream` is set."""
+    """One kind of topic. Browsers subscribe to it as `kind`, or as `kind:<id>` if `find` is set.
+
+    Either `feed` or `stream` is set. The first line of its docstring says in docs/api.md what the topic sends.
+    """
 
     kind: str
     action: Action

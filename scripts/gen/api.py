@@ -64,7 +64,8 @@ def call(route: Route) -> str:
 
 def topic(row: LiveTopic) -> str:
     """The table row of one kind of topic."""
-    return f"| `{row.kind}{':<id>' if row.find else ''}` | {roles(row.action)} | {row.cost} |"
+    sends = (inspect.getdoc(row.feed or row.stream) or "").partition("\n")[0]
+    return f"| `{row.kind}{':<id>' if row.find else ''}` | {roles(row.action)} | {row.cost} | {sends} |"
 
 
 def section(each: Slice) -> str:
@@ -77,7 +78,12 @@ def section(each: Slice) -> str:
     ]
     lines += map(call, each.routes)
     if each.topics:
-        lines += ["", "| live topic | roles (right) | cost of the first message |", "|---|---|---|", *map(topic, each.topics)]
+        lines += [
+            "",
+            "| live topic | roles (right) | cost of the first message | what it sends |",
+            "|---|---|---|---|",
+            *map(topic, each.topics),
+        ]
     return "\n".join(lines) + "\n"
 
 
