@@ -33,6 +33,7 @@ from groundcontrol.policies.calendar import OF_NODE, Span, ZoneUnknown, check_ti
 from groundcontrol.policies.feed import windows_of
 from groundcontrol.policies.model import (
     MAX_NAME_CHARS,
+    PATCH_POLICIES,
     ApprovalMark,
     Occurrence,
     Pair,
@@ -217,8 +218,10 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
         raise BadRequest(f"policies: 1 to {MOST_OF_FILE} patch policies", field="policies")
     store = call.services[PolicyStore]
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
-    known = [one for one in await store.all(call.scope) if visible_select(visible, one.select) is not None]
-    made, changed, applied, faults = list[PatchPolicy](), list[PatchPolicy](), list[AppliedPolicyView](), list[dict[str, object]]()
+    every = await store.all(call.scope)
+    known = [one for one in every if visible_select(visible, one.select) is not None]
+    holders = {one.name: one.id for one in every}
+    changes, applied, faults = list[PatchPolicy](), list[AppliedPolicyView](), list[dict[str, object]]()
     for number, fields in enumerate(body.policies, 1):
         try:
             before = _known(known, fields)
@@ -227,13 +230,14 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
             if before is not None:
                 await _check_whole(call, before)
             after = await _checked(call, _from_file(call, before, fields))
+            _take_name(holders, before, after)
             names = _changed_fields(before, after)
             act: Literal["add", "change", "keep"] = "add" if before is None else "change" if names else "keep"
             applied.append(AppliedPolicyView(id=after.id, name=after.name, act=act, fields=names))
             if before is None:
-                made.append(_owned(call, after)._replace(version=0))
+                changes.append(_owned(call, after)._replace(version=0))
             elif names:
-                changed.append(_edited(call, before, after))
+                changes.append(_edited(call, before, after))
         except (BadRequest, NotFound, Forbidden) as exc:
             faults.append({"number": number, "policy": str(fields.get("id") or fields.get("name") or "")[:100], "fault": exc.message})
     if faults:
@@ -241,11 +245,26 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
         raise BadRequest(
             f"nothing was changed, since {len(faults)} of {len(body.policies)} policies cannot be taken: {first}", faults=faults
         )
-    if not body.dry_run and (made or changed):
+    if not body.dry_run and changes:
         call.services.auth.require_step_up(call.caller)
-        await store.save_all(call.scope, [*made, *changed])
+        await store.save_all(call.scope, changes)
     named = {one.id for one in applied}
     return AppliedPoliciesView(policies=applied, left=[one.id for one in known if one.id not in named])
+
+
+def _take_name(holders: dict[str, PolicyId], before: PatchPolicy | None, after: PatchPolicy) -> None:
+    """Check a policy as the store will, so that a dry run refuses what the import would.
+
+    Args:   holders: name -> policy, also of those that the caller may not see; it is changed.
+    Raises: BadRequest: the name is taken, or there are too many.
+    """
+    if before is None and len(holders) >= PATCH_POLICIES.most:
+        raise BadRequest(f"there are {PATCH_POLICIES.most} patch policies: delete some first")
+    if holders.get(after.name, after.id) != after.id:
+        raise BadRequest(f"there is a patch policy named {after.name} already", field="name")
+    if before is not None:
+        holders.pop(before.name, None)
+    holders[after.name] = after.id
 
 
 def _known(policies: Sequence[PatchPolicy], fields: dict[str, object]) -> PatchPolicy | None:

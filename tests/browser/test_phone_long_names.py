@@ -156,6 +156,10 @@ def test_a_toast_with_a_long_name_stays_within_the_screen(browser: Browser, hub:
             title = note.locator("b")
             assert title.evaluate("(title) => title.parentElement.scrollWidth <= title.parentElement.clientWidth")
             assert inside(page, note)
+            heading, toast = page.locator("h1").bounding_box(), note.bounding_box()
+            assert heading is not None
+            assert toast is not None
+            assert heading["y"] + heading["height"] <= toast["y"], (heading, toast)
             page.set_viewport_size({"width": 1440, "height": 900})
             page.get_by_role("button", name="Save view…").click()
             page.get_by_role("button", name=f"Remove {LONGEST_VIEW}").click()

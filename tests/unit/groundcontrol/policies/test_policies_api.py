@@ -68,7 +68,7 @@ async def test_a_policy_is_made_edited_exported_and_deleted(hub: TestHub) -> Non
     assert (await admin.request("DELETE", f"patch-policies/{one['id']}")).status == 204
     assert (await admin.get(f"patch-policies/{one['id']}")).status == 404
     audit = [row["action"] for row in (await admin.get("audit")).json["audit"] if row["action"].startswith("patch_policy")]
-    assert audit == ["patch_policy.delete", "patch_policy.edit", "patch_policy.create", "patch_policy.edit", "patch_policy.create"]
+    assert audit == ["patch_policy.delete", "patch_policy.create", "patch_policy.edit", "patch_policy.edit", "patch_policy.create"]
 
 
 BAD_INPUT: list[tuple[dict[str, Any], str]] = [
@@ -330,16 +330,17 @@ async def test_limited_rights_neither_change_nor_learn_of_what_is_beyond_them(hu
     hidden = (await admin.post("patch-policies", {**POLICY, "name": "payroll", "select": {"nodes": [secret.id]}})).json
     shared = (await admin.post("patch-policies", {**POLICY, "name": "both", "select": {"nodes": [own.id, secret.id]}})).json
 
-    async def applied(**fields: object) -> Answer:
+    async def applied(*, dry_run: bool = True, **fields: object) -> Answer:
         return await limited.post(
-            "patch-policies/apply", {"policies": [{**POLICY, "select": {"nodes": [own.id]}, **fields}], "dry_run": True}
+            "patch-policies/apply", {"policies": [{**POLICY, "select": {"nodes": [own.id]}, **fields}], "dry_run": dry_run}
         )
 
-    for fields in ({"id": hidden["id"]}, {"name": "payroll"}):
-        unknown = await applied(**fields)
-        assert (unknown.status, unknown.json["policies"][0]["act"]) == (200, "add"), "as if it did not exist"
-        assert unknown.json["policies"][0]["id"] != hidden["id"]
-        assert unknown.json["left"] == [shared["id"]]
+    unknown = await applied(id=hidden["id"])
+    assert (unknown.status, unknown.json["policies"][0]["act"]) == (200, "add"), "as if it did not exist"
+    assert unknown.json["policies"][0]["id"] != hidden["id"]
+    assert unknown.json["left"] == [shared["id"]]
+    taken = [await applied(name="payroll", dry_run=dry) for dry in (True, False)]
+    assert [(one.status, "there is a patch policy named payroll already" in one.json["detail"]) for one in taken] == [(400, True)] * 2
     beyond = "servers beyond your rights"
     refused = await applied(id=shared["id"], enabled=False)
     assert (refused.status, beyond in refused.json["detail"], secret.id in refused.json["detail"]) == (400, True, False)
