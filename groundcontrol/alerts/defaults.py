@@ -168,6 +168,8 @@ _EVENTS: Final = (
     _event("custom.failed", "reported", "A program reports a problem", "custom", warn=_ABOVE_INFO),
     _event("job.interrupted", "job_failed", "Job was interrupted", "job_interrupted"),
     _event("job.incomplete", "job_failed", "Server came back incomplete", "job_incomplete"),
+    _event("rollout.stopped", "rollout", "Roll-out was stopped", "rollout_stopped", warn=_ABOVE_INFO),
+    _event("policy.paused", "rollout", "Patch policy is paused", "patch_paused"),
     _event("history.damaged", "samples_lost", "Stored measurements are damaged", "history_damaged"),
 )
 _HUB: Final = (

@@ -51,12 +51,13 @@ class Details:
         return ""
 
     async def _last_report(self, kind: str, alert: Alert) -> str:
-        """The message of the last matching event, cut at `REPORT_CHARS`; empty: none, or only the standard text of its type."""
+        """The message of the last matching event, cut at `REPORT_CHARS`; empty: none, or a program gave only the standard text of its type."""
         nodes = [] if alert.node_id is None else [alert.node_id]
         span = (alert.since_at, self._clock.now() + AHEAD_S)
         events = await self._log.events_of(hub_scope(self._org), nodes, span, MOST_EVENTS, without=(), fleet=not nodes)
         last = next((one for one in events if (one.type, one.object) == (kind, alert.object)), None)
-        return "" if last is None or last.message == self._standard_text(last) else last.message[:REPORT_CHARS]
+        adds_nothing = last is None or (last.source != "hub" and last.message == self._standard_text(last))
+        return "" if last is None or adds_nothing else last.message[:REPORT_CHARS]
 
     def _standard_text(self, event: Event) -> str:
         name = "" if event.node_id is None else self._facts.name(event.node_id)

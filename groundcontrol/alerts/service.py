@@ -14,9 +14,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal
 
 from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.expression import EventOf, parse
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
-from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, is_of_event, key_of, last_title
+from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, key_of, last_title
 from groundcontrol.alerts.interfaces import Notifier, OpenWindows
 from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
@@ -30,6 +31,7 @@ from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.steady_clock import JumpWatch
+from groundcontrol.events.catalogue import known_type
 from groundcontrol.events.making import RETRO_S, new_event
 from groundcontrol.events.model import Event, EventFilter, Severity
 from groundcontrol.events.store import LogStore
@@ -358,9 +360,10 @@ class AlertService:
         return "error" if alert.level == "critical" else "warning"
 
     def _is_of_hub(self, alert: Alert) -> bool:
-        """Whether an alert without a node is about the hub, not about an event of a program."""
+        """Whether an alert without a node is about the hub or its own work, not about an event of a program."""
         rule = self._rules.get(alert.rule_id)
-        return rule is None or not is_of_event(rule)
+        expression = None if rule is None else parse(rule.expr)
+        return not isinstance(expression, EventOf) or known_type(expression.type).sources == ("hub",)
 
     def _event_of_mass(self, incident: Incident, plan: Plan) -> Event:
         nodes = {alert.node_id for alert in plan.alerts.values() if alert.incident_id == incident.id}

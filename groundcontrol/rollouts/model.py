@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, NewType
 
 from groundcontrol.core.ids import NodeId
+from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import JobPhase, JobRequest, JobState
 from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import Pair, PatchPolicy
@@ -311,6 +312,8 @@ class Tell(NamedTuple):
 
     kind: str
     details: dict[str, object]
+    severity: Severity | None = None
+    """None: that of the type of event."""
 
 
 Command = MakeJob | StopJob | Tell

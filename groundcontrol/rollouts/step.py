@@ -104,7 +104,9 @@ class _Draft(TargetLife):
 
     def _tell(self, kind: str, why: str) -> None:
         counts = {**self.r._replace(targets=tuple(self.targets.values())).counts()}
-        self.commands.append(Tell(kind, {"rollout": self.r.id, "name": self.r.name, "why": why, **counts}))
+        by_person = kind == "rollout_stopped" and self.r.stopped_by == "person"  # who did it knows: no alert follows
+        details = {"rollout": self.r.id, "name": self.r.name, "why": why, **counts}
+        self.commands.append(Tell(kind, details, "info" if by_person else None))
 
     def _plan_all(self) -> None:
         """A one-off roll-out: every target is planned, so that a person confirms what will happen."""

@@ -150,8 +150,8 @@ class SqliteRollouts(ControlStore):
                     jobs += self._make_job(tx, to, each)
                 case StopJob():
                     jobs += self._stop_job(tx, scope, to, each)
-                case Tell(kind=kind, details=details):
-                    tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
+                case Tell(kind=kind, details=details, severity=severity):
+                    tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details, severity)
         detail = audit_of(before, to)
         if detail is not None:
             self._chain.write(tx, scope, "rollout.move", to.id, detail)
@@ -278,8 +278,8 @@ class SqliteRollouts(ControlStore):
         return len(old)
 
 
-_REPORTED: Final = frozenset({"patch_report", "rollout_stopped", "rollout_holding"})
-"""Events that a roll-out also sends to the channels of its report."""
+_REPORTED: Final = frozenset({"patch_report", "rollout_holding"})
+"""Events that a roll-out also sends to the channels of its report. The report of one that was stopped says so."""
 
 
 def _note_misses(tx: Tx, rollout: Rollout) -> tuple[tuple[NodeId, int], ...]:

@@ -154,7 +154,11 @@ ANY_EVENT: Final = frozenset({"node.cloned", "node.rebooted", "agent.gap"})
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_a_default_event_rule_fires_at_the_reported_severity_and_ends_after_an_hour(name: str) -> None:
-    for severity, level in (("error", "critical"), ("warning", "warning"), ("info", None if name == "custom.failed" else "warning")):
+    for severity, level in (
+        ("error", "critical"),
+        ("warning", "warning"),
+        ("info", None if name in ("custom.failed", "rollout.stopped") else "warning"),
+    ):
         engine, found = _engine(), list[Transition]()
         for at in range(0, 7200, 10):
             if at in (100, 1000):

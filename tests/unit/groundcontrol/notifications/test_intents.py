@@ -280,6 +280,19 @@ async def test_a_program_error_without_a_node_is_notified(trial: AlertTrial) -> 
     assert [one.message for one in events] == ["Backup failed on an unnamed server"]
 
 
+async def test_a_stopped_roll_out_is_notified_by_its_name_and_cause_unless_a_person_stopped_it(trial: AlertTrial) -> None:
+    by_gate = new_event("rollout_stopped", trial.clock.now(), {"name": "kernels", "why": "web-1: shop.service failed"}, org=1)
+    by_person = new_event("rollout_stopped", trial.clock.now(), {"name": "by hand", "why": "ada"}, org=1, severity="info")
+    for said in (by_gate, by_person):
+        await trial.backend.store.log.add_event(said)
+        trial.engine.add_event(None, said.type, said.object, trial.clock.now(), said.severity)
+    await trial.pass_s(30)
+    assert trial.titles() == ["Critical: Roll-out was stopped (kernels)"]
+    assert "the roll-out kernels stopped: web-1: shop.service failed" in trial.receivers.told[-1].message.lines[0]
+    events = (await trial.backend.store.log.events(SCOPE, 50, only=EventFilter(types=("alert_firing",)))).items
+    assert [one.message for one in events] == ["Roll-out was stopped (kernels) on Ground Control"]
+
+
 async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTrial) -> None:
     [node] = trial.nodes
     alert = await fires(trial, node, 2.0)

@@ -9,7 +9,7 @@ import pytest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.model import Order
 from groundcontrol.policies.reasons import REMEDIES, EndReason, HoldReason
-from groundcontrol.rollouts.model import Gate, JobFacts, Target
+from groundcontrol.rollouts.model import Gate, JobFacts, Target, Tell
 from groundcontrol.rollouts.step import cancelled, stopped
 from groundcontrol.rollouts.views import remedy_of
 from tests.support.rollout_trial import Trial
@@ -48,6 +48,14 @@ def test_an_end_replaces_what_had_held_a_node_unless_that_is_why_it_was_missed(e
             continue
         assert (left.state, left.why, remedy_of(left)) == ("not_started", "stopped", "")
         assert left.words == f"the roll-out was {'cancelled before it began' if end == 'cancel' else 'stopped before its turn'}"
+
+
+def test_a_stop_by_a_person_is_no_error_that_fires_an_alert() -> None:
+    trial = Trial("a", order=Order(canary=0))
+    trial.set("a", hold=("away", "held"))
+    trial.look()
+    [said] = [one for one in stopped(trial.rollout, trial.facts(), trial.now, "ada").commands if isinstance(one, Tell)]
+    assert (said.kind, said.severity) == ("rollout_stopped", "info")
 
 
 def a_watched_node() -> Trial:
