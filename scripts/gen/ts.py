@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes capsule/src/wire/schema.gen.ts from the hub's `views.py` modules, the metric catalogue and the error codes,
+"""Writes capsule/src/wire/schema.gen.ts from the hub's `views.py` modules, its routes, the metric catalogue and the error codes,
 capsule/src/core/jobs/verbs.gen.ts and verb-titles.gen.ts from the catalogue of verbs,
 capsule/src/core/events/event-types.gen.ts from the catalogue of events,
 and capsule/src/core/alerts/delivery-reasons.gen.ts from the reasons why a message waits or is not sent.
@@ -31,7 +31,7 @@ from groundcontrol.core import errors, verbs  # noqa: E402
 from groundcontrol.events import catalogue  # noqa: E402
 from groundcontrol.nodes import summary  # noqa: E402
 from groundcontrol.notifications.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS  # noqa: E402  # the checkout is put on the path first
-from groundcontrol.slices import ROUTES  # noqa: E402, F401  # imports the errors of each slice
+from groundcontrol.slices import ROUTES  # noqa: E402  # it also imports the errors of each slice
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from scripts.gen import target  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
@@ -202,6 +202,16 @@ def interface(struct: type[msgspec.Struct], docs: dict[tuple[str, str], str]) ->
     return "\n".join(lines) + "\n}\n"
 
 
+def routes() -> str:
+    """What each route takes and answers. In a path, `*` stands for a part that differs from call to call."""
+    rows = []
+    for route in ROUTES:
+        path = re.sub(r"\{[a-z_]+\}", "*", route.path.removeprefix("/"))
+        body, answer = (kind.__name__ if kind else "undefined" for kind in (route.body, route.answer))
+        rows.append(f'  "{route.method} {path}": [takes: {body}, answers: {answer}];\n')
+    return f"/** What each route takes and answers, by method and path; `*` is a part that differs from call to call. */\nexport interface Routes {{\n{''.join(sorted(rows))}}}\n"
+
+
 def error_codes() -> list[str]:
     """Every public error code, sorted."""
 
@@ -307,7 +317,7 @@ def delivery_reasons() -> str:
 def generate() -> dict[Path, str]:
     """Path -> whole text of each generated file."""
     docs = {key: text for path in sources() for key, text in field_docs(path.read_text(encoding="utf-8")).items()}
-    messages = "\n".join([HEAD, *(interface(struct, docs) for struct in structs()), LIVE, constants()])
+    messages = "\n".join([HEAD, *(interface(struct, docs) for struct in structs()), routes(), LIVE, constants()])
     return {
         SOURCES / "wire/schema.gen.ts": messages,
         SOURCES / "core/jobs/verb-titles.gen.ts": verb_titles(),

@@ -146,7 +146,7 @@ function upgradeEntries(): Entry[] {
           .map(({ node }) => node.id),
         action: "upgrade",
       }),
-  })); // prettier-ignore
+  }));
   return [...one, ...tagged];
 }
 

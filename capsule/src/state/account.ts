@@ -2,7 +2,6 @@
 
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
-import type { RecoveryCodesView, SessionsView, TotpView } from "../wire/schema.gen";
 import { reloadUser, user } from "./session";
 import { withStepUp, withStrictStepUp } from "./step-up";
 import { ApiError } from "./types";
@@ -10,22 +9,15 @@ import { ApiError } from "./types";
 const PAGE = 50;
 
 /** A page of the viewer's own sessions, or of those of another user (only for admins). */
-export const loadSessions = (cursor?: string, user?: string): Promise<SessionsView> =>
-  call<SessionsView>("GET", "auth/sessions", { query: { limit: PAGE, cursor, user } });
-export const endSession = (id: string): Promise<void> =>
-  withStepUp(() => call<undefined>("DELETE", `auth/sessions/${id}`), t`Enter your password to end a session.`);
+export const loadSessions = (cursor?: string, user?: string) => call("GET", "auth/sessions", { query: { limit: PAGE, cursor, user } });
+export const endSession = (id: string) => withStepUp(() => call("DELETE", `auth/sessions/${id}`), t`Enter your password to end a session.`);
 /** Ends all of the viewer's sessions except this one. */
-export const endOtherSessions = (): Promise<void> =>
-  withStepUp(() => call<undefined>("DELETE", "auth/sessions"), t`Enter your password to end all other sessions.`);
+export const endOtherSessions = () => withStepUp(() => call("DELETE", "auth/sessions"), t`Enter your password to end all other sessions.`);
 
 /** Creates a new secret, which is active after `switchOnTotp`. */
-export const beginTotp = (): Promise<TotpView> =>
-  withStrictStepUp(() => call<TotpView>("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
-const confirmTotp = (code: string): Promise<RecoveryCodesView> =>
-  withStrictStepUp(
-    () => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }),
-    t`Enter your password to set up a second factor.`,
-  );
+export const beginTotp = () => withStrictStepUp(() => call("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
+const confirmTotp = (code: string) =>
+  withStrictStepUp(() => call("POST", "auth/totp/confirm", { body: { code } }), t`Enter your password to set up a second factor.`);
 
 /**
  * Switches the second factor on with a first code. Returns the recovery codes, or null if it was switched on but the answer was lost: then the
@@ -43,7 +35,6 @@ export async function switchOnTotp(code: string): Promise<readonly string[] | nu
 }
 
 /** Creates recovery codes; the old ones become invalid. */
-export const newRecoveryCodes = (): Promise<RecoveryCodesView> =>
-  withStrictStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
-export const stopTotp = (): Promise<void> =>
-  withStrictStepUp(() => call<undefined>("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);
+export const newRecoveryCodes = () =>
+  withStrictStepUp(() => call("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
+export const stopTotp = () => withStrictStepUp(() => call("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);

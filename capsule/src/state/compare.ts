@@ -25,7 +25,7 @@ export class Comparison {
     if (key !== this.#requestedKey) this.failure.value = null;
     this.#requestedKey = key;
     try {
-      const found = await call<HistoriesView>("GET", "history", { query: { node: ids, metric: series, from, to, points } });
+      const found = await call("GET", "history", { query: { node: ids, metric: series, from, to, points } });
       if (mine !== this.#lastRequest) return found.step;
       this.failure.value = null;
       this.past.value = { key, series, from, to, step: found.step, times: found.times, nodes: found.nodes };

@@ -3,7 +3,7 @@
 import { computed, signal, type Signal } from "@preact/signals";
 import { t } from "../core/text/i18n";
 import { ApiError, call } from "../wire/http";
-import type { DeploymentView, DeploymentsView } from "../wire/schema.gen";
+import type { DeploymentView } from "../wire/schema.gen";
 import { showDialog } from "./dialogs";
 import { onEvent } from "./events";
 import { connections, subscribe } from "./live/link";
@@ -112,7 +112,7 @@ export function watchDeployment(id: string): () => void {
 /** Loads the newest deployments of all users and follows those that run. */
 export async function loadDeployments(limit = 20): Promise<void> {
   try {
-    const page = await call<DeploymentsView>("GET", "deployments", { query: { limit } });
+    const page = await call("GET", "deployments", { query: { limit } });
     for (const deployment of page.deployments) followDeployment(deployment);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

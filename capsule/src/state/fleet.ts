@@ -176,7 +176,7 @@ onSessionEnd(() => {
 /** Changes the name, tags or note, and shows the hub's answer. If rights depend on a tag, the hub requires the password; `node-edit.ts` asks the user for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const before = lastLive.get(id);
-  const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
+  const node = await call("PATCH", `nodes/${id}`, { body: patch });
   const shown = map.get(id);
   // A live view that arrived during the request is not older than the answer, and stays.
   if (shown && lastLive.get(id) === before) shown.value = { ...node, latest: { ...shown.peek().latest } };
@@ -227,7 +227,7 @@ export const fleetSummary = computed<FleetSummary>(() => {
     securityNodes: 0,
     updatesKnown: false,
     newest: 0,
-  }; // prettier-ignore
+  };
   let weighted = 0;
   let weight = 0;
   for (const { node, status, health } of rows.value) {

@@ -16,7 +16,7 @@ onSessionEnd(() => (freezes.value = []));
 
 export async function readFreezes(): Promise<void> {
   try {
-    show(await call<WindowsView>("GET", "windows"));
+    show(await call("GET", "windows"));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error; // the last answer stays
   }

@@ -4,7 +4,7 @@ import { named } from "./organisation";
 import { signal } from "@preact/signals";
 import { RecentBytes } from "../core/jobs/recent-bytes";
 import { ApiError, call, idempotencyKey, url } from "../wire/http";
-import type { BatchBody, BatchView, JobBody, JobChange, JobChunk, JobsView, JobView, PlanView, ReportView } from "../wire/schema.gen";
+import type { BatchBody, JobBody, JobChange, JobChunk, JobView } from "../wire/schema.gen";
 import { inSpiteOfFreeze } from "./freeze";
 import { subscribeWithRetry } from "./live/subscribe-with-retry";
 import { noteJob } from "./jobs";
@@ -15,12 +15,11 @@ const TAIL_BYTES = 65_536;
 /** Of the output that arrived before the terminal was loaded, this much is shown. */
 const MAX_EARLIER_BYTES = 4_000_000;
 
-export const loadJobsOf = (nodeId: string, cursor?: string): Promise<JobsView> =>
-  call<JobsView>("GET", "jobs", { query: { limit: PAGE, node: nodeId, cursor } });
+export const loadJobsOf = (nodeId: string, cursor?: string) => call("GET", "jobs", { query: { limit: PAGE, node: nodeId, cursor } });
 
 export async function submitJob(nodeId: string, body: JobBody, key: string): Promise<JobView> {
   const job = await inSpiteOfFreeze((reason) =>
-    call<JobView>("POST", `nodes/${nodeId}/jobs`, { body: reason ? { ...body, override_freeze: reason } : body, idempotencyKey: key }),
+    call("POST", `nodes/${nodeId}/jobs`, { body: reason ? { ...body, override_freeze: reason } : body, idempotencyKey: key }),
   );
   noteJob(job);
   return job;
@@ -30,7 +29,7 @@ export const newIdempotencyKey = idempotencyKey;
 
 /** Requests the stop of a job. `force` also ends a job that continues after an earlier stop request. */
 export async function cancelJob(id: string, force = false): Promise<JobView> {
-  const job = await call<JobView>("POST", `jobs/${id}/cancel`, { body: { force }, idempotencyKey: idempotencyKey() });
+  const job = await call("POST", `jobs/${id}/cancel`, { body: { force }, idempotencyKey: idempotencyKey() });
   noteJob(job);
   return job;
 }
@@ -63,7 +62,7 @@ export class JobDetail {
   async open(): Promise<void> {
     this.failure.value = null;
     try {
-      const job = await call<JobView>("GET", `jobs/${this.id}`);
+      const job = await call("GET", `jobs/${this.id}`);
       if (this.#closed || this.view.peek()) return; // following again from the start would repeat the output
       this.view.value = job;
       noteJob(job);
@@ -140,11 +139,9 @@ export class JobDetail {
   }
 }
 
-export const loadPlan = (id: string): Promise<PlanView> => call<PlanView>("GET", `jobs/${id}/plan`);
-export const loadReport = (id: string): Promise<ReportView> => call<ReportView>("GET", `jobs/${id}/report`);
+export const loadPlan = (id: string) => call("GET", `jobs/${id}/plan`);
+export const loadReport = (id: string) => call("GET", `jobs/${id}/report`);
 
-export const submitBatch = (body: BatchBody, key: string): Promise<BatchView> =>
-  call<BatchView>("POST", "jobs", { body, idempotencyKey: key });
-export const loadBatch = (id: string): Promise<BatchView> => call<BatchView>("GET", `batches/${id}`);
-export const cancelBatch = (id: string): Promise<BatchView> =>
-  call<BatchView>("POST", `batches/${id}/cancel`, { idempotencyKey: idempotencyKey() });
+export const submitBatch = (body: BatchBody, key: string) => call("POST", "jobs", { body, idempotencyKey: key });
+export const loadBatch = (id: string) => call("GET", `batches/${id}`);
+export const cancelBatch = (id: string) => call("POST", `batches/${id}/cancel`, { idempotencyKey: idempotencyKey() });

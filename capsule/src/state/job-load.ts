@@ -2,7 +2,7 @@
 
 import { seriesName } from "../core/metrics/series";
 import { call } from "../wire/http";
-import type { HistoryView, NodeView } from "../wire/schema.gen";
+import type { HistoryView } from "../wire/schema.gen";
 import { subscribeWithRetry } from "./live/subscribe-with-retry";
 
 const POINTS = 120;
@@ -11,7 +11,7 @@ const POINTS = 120;
 export const watchNode = (id: string): (() => void) =>
   subscribeWithRetry(`node:${id}`, { snapshot: () => undefined, change: () => undefined, refused: () => undefined });
 
-export const loadNode = (id: string): Promise<NodeView> => call<NodeView>("GET", `nodes/${id}`);
+export const loadNode = (id: string) => call("GET", `nodes/${id}`);
 
 /** `device` and `network` are the names of a disk and an interface; empty = the node has none. `from` and `to`: Unix seconds. */
 export function loadJobHistory(
@@ -26,12 +26,12 @@ export function loadJobHistory(
     ...(device ? DISK.map((name) => seriesName(name, "device", device)) : []),
     ...(network ? NETWORK.map((name) => seriesName(name, "interface", network)) : []),
   ];
-  return call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric, from, to, points: POINTS } });
+  return call("GET", `nodes/${id}/history`, { query: { metric, from, to, points: POINTS } });
 }
 
 /** One series of a node, in Unix seconds. */
-export const loadSeries = (id: string, series: string, { from, to }: { from: number; to: number }): Promise<HistoryView> =>
-  call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric: [series], from, to, points: POINTS } });
+export const loadSeries = (id: string, series: string, { from, to }: { from: number; to: number }) =>
+  call("GET", `nodes/${id}/history`, { query: { metric: [series], from, to, points: POINTS } });
 
 export const DISK = ["disk.read", "disk.written"] as const;
 export const NETWORK = ["network.received", "network.sent"] as const;

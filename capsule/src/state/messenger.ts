@@ -21,7 +21,7 @@ const late = ({ oldest_due_at: at }: NotificationsView): boolean => at !== null 
 export async function askMessenger(): Promise<void> {
   if (document.hidden || !user.peek() || user.peek()?.limited) return;
   try {
-    const found = await call<NotificationsView>("GET", "notifications/summary");
+    const found = await call("GET", "notifications/summary");
     messengerTrouble.value = found.channels_broken.length || found.nobody_told || late(found) ? found : null;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error; // the socket reports a hub that does not answer

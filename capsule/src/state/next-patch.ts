@@ -2,7 +2,6 @@
 
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
-import type { NextPatchesView } from "../wire/schema.gen";
 import { onSessionEnd } from "./session";
 
 /** The answer is read again this often. */
@@ -24,7 +23,7 @@ export function followNextPatches(): () => void {
   let ended = false;
   const read = async (): Promise<void> => {
     try {
-      const { nodes } = await call<NextPatchesView>("GET", "patch-policies/next");
+      const { nodes } = await call("GET", "patch-policies/next");
       if (!ended) nextPatches.value = new Map(nodes.map((one) => [one.node_id, { policies: one.policies.join(", "), at: one.next_at }]));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // the last answer stays, or it is not known

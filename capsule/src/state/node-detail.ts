@@ -13,7 +13,6 @@ import type {
   PackagesView,
   Sample,
   TableView,
-  TablesView,
 } from "../wire/schema.gen";
 import { t } from "../core/text/i18n";
 import { LIVE_S, type Span } from "../core/charts/time-range";
@@ -265,7 +264,7 @@ export class NodeDetail {
   /** Reads all tables; later changes arrive live. */
   async loadTables(): Promise<void> {
     try {
-      const { tables } = await call<TablesView>("GET", `nodes/${this.id}/tables`);
+      const { tables } = await call("GET", `nodes/${this.id}/tables`);
       if (this.#closed) return;
       this.tablesFailure.value = null;
       const read = tables.map((table) => [table.subject, table] as const);
@@ -282,7 +281,7 @@ export class NodeDetail {
 
   /** A page of the installed packages. */
   packages(search: string, cursor?: string): Promise<PackagesView> {
-    return call<PackagesView>("GET", `nodes/${this.id}/packages`, {
+    return call("GET", `nodes/${this.id}/packages`, {
       query: { limit: 200, ...(search ? { search } : {}), ...(cursor ? { cursor } : {}) },
     });
   }
@@ -332,14 +331,14 @@ export class NodeDetail {
     try {
       let cursor: string | undefined;
       for (let page = 0; page < MARK_PAGES; page += 1) {
-        const found: EventsView = await call<EventsView>("GET", "events", { query: { ...query, cursor } });
+        const found: EventsView = await call("GET", "events", { query: { ...query, cursor } });
         events.push(...found.events);
         if (!found.next || (found.events.at(-1)?.at ?? 0) < from) break;
         cursor = found.next;
       }
       cursor = undefined;
       for (let page = 0; page < MARK_PAGES; page += 1) {
-        const found: JobsView = await call<JobsView>("GET", "jobs", { query: { ...query, cursor } });
+        const found: JobsView = await call("GET", "jobs", { query: { ...query, cursor } });
         jobs.push(...found.jobs);
         if (!found.next || (found.jobs.at(-1)?.created_at ?? 0) < from) break;
         cursor = found.next;
@@ -358,8 +357,6 @@ export class NodeDetail {
     const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) =>
       names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES),
     );
-    return Promise.all(
-      parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })),
-    );
+    return Promise.all(parts.map((metric) => call("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));
   }
 }

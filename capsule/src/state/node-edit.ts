@@ -12,9 +12,9 @@ export interface Edit {
 }
 
 /** `change` returns the patch for the current view, or null for no change. It is called again after the user has entered the password. */
-export const editNode = (id: string, change: (now: NodeView) => NodePatch | null): Promise<Edit | null> =>
+export const editNode = (id: string, change: (now: NodeView) => NodePatch | null) =>
   withStrictStepUp(async () => {
-    const before = await call<NodeView>("GET", `nodes/${id}`);
+    const before = await call("GET", `nodes/${id}`);
     const patch = change(before);
     return patch && { before, after: await patchNode(id, patch) };
   }, t`Enter your password to change a node.`);

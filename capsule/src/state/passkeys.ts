@@ -2,7 +2,7 @@
 
 import { t } from "../core/text/i18n";
 import { ApiError, call } from "../wire/http";
-import type { AssertionBody, PasskeyRequestView, PasskeysView, PasskeyView } from "../wire/schema.gen";
+import type { AssertionBody, PasskeyRequestView, PasskeyView } from "../wire/schema.gen";
 import { withStrictStepUp } from "./step-up";
 
 /** A challenge of the hub. */
@@ -44,10 +44,10 @@ export async function prove(request: PasskeyRequest): Promise<AssertionBody> {
   };
 }
 
-export const challenge = (): Promise<PasskeyRequestView> => call<PasskeyRequestView>("POST", "auth/passkeys/challenge");
-export const loadPasskeys = (): Promise<PasskeysView> => call<PasskeysView>("GET", "auth/passkeys");
-export const removePasskey = (id: string): Promise<void> =>
-  withStrictStepUp(() => call<undefined>("DELETE", `auth/passkeys/${id}`), t`Enter your password to remove a passkey.`);
+export const challenge = () => call("POST", "auth/passkeys/challenge");
+export const loadPasskeys = () => call("GET", "auth/passkeys");
+export const removePasskey = (id: string) =>
+  withStrictStepUp(() => call("DELETE", `auth/passkeys/${id}`), t`Enter your password to remove a passkey.`);
 
 /** Lets the browser make a passkey, and stores it. Raises: ApiError. */
 export async function addPasskey(name: string, username: string): Promise<PasskeyView> {
@@ -72,5 +72,5 @@ export async function addPasskey(name: string, username: string): Promise<Passke
     client_data: text(response.clientDataJSON),
     attestation_object: text(response.attestationObject),
   };
-  return withStrictStepUp(() => call<PasskeyView>("POST", "auth/passkeys", { body }), t`Enter your password to add a passkey.`);
+  return withStrictStepUp(() => call("POST", "auth/passkeys", { body }), t`Enter your password to add a passkey.`);
 }

@@ -24,7 +24,7 @@ export async function savePreferences(patch: PreferencesPatch): Promise<void> {
   const who = user.peek()?.username;
   const answer = last.then(() => {
     if (user.peek()?.username !== who) throw OVER;
-    return call<PreferencesView>("PATCH", "auth/preferences", { body: patch });
+    return call("PATCH", "auth/preferences", { body: patch });
   });
   last = answer.catch(() => undefined);
   preferences.value = await answer;
@@ -33,7 +33,7 @@ export async function savePreferences(patch: PreferencesPatch): Promise<void> {
 phase.subscribe((at) => {
   if (at !== "ready") return;
   const before = saves;
-  call<PreferencesView>("GET", "auth/preferences").then(
+  call("GET", "auth/preferences").then(
     (found) => {
       if (saves === before) preferences.value = found;
     },

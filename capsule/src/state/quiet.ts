@@ -2,7 +2,7 @@
 
 import { effect, signal } from "@preact/signals";
 import { call } from "../wire/http";
-import type { MaintenancesView, MaintenanceView, NodeView } from "../wire/schema.gen";
+import type { MaintenanceView, NodeView } from "../wire/schema.gen";
 import { quietOf, type Quiet } from "../core/alerts/quiet";
 import { now } from "./clock";
 import { live } from "./live/link";
@@ -16,7 +16,7 @@ const windows = signal<readonly MaintenanceView[]>([]);
 export async function reloadQuiet(): Promise<void> {
   if (document.hidden) return;
   try {
-    windows.value = (await call<MaintenancesView>("GET", "maintenance")).maintenance;
+    windows.value = (await call("GET", "maintenance")).maintenance;
   } catch {
     // The last windows stay. The socket reports a hub that does not answer.
   }

@@ -2,7 +2,7 @@
 
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
-import type { DeploymentsView, DeploymentView, JobView } from "../wire/schema.gen";
+import type { DeploymentView, JobView } from "../wire/schema.gen";
 import { followDeployment } from "./deployments";
 import { noteJob } from "./jobs";
 import { withStepUp } from "./step-up";
@@ -10,7 +10,7 @@ import { withStepUp } from "./step-up";
 /** Updates the agent of one node to the hub's version. A toast reports the end. Undefined = the hub started no update. */
 export async function updateAgent(node: string): Promise<DeploymentView | undefined> {
   const answer = await withStepUp(
-    () => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }),
+    () => call("POST", "agent-updates", { body: { nodes: [node] } }),
     t`Enter your password to update an agent.`,
   );
   const one = answer.deployments[0];
@@ -20,7 +20,7 @@ export async function updateAgent(node: string): Promise<DeploymentView | undefi
 
 /** Replaces a node's keys. If the hub requires the password, the caller asks for it. */
 export async function renewKeys(node: string, key: string): Promise<JobView> {
-  const job = await call<JobView>("POST", `nodes/${node}/rekey`, { idempotencyKey: key });
+  const job = await call("POST", `nodes/${node}/rekey`, { idempotencyKey: key });
   noteJob(job);
   return job;
 }

@@ -2,37 +2,29 @@
 
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
-import type {
-  ConfirmedView,
-  DeploymentsView,
-  DeploymentView,
-  ManyDeploymentsBody,
-  RetryBody,
-  ServerListBody,
-  ServerListView,
-} from "../wire/schema.gen";
+import type { DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
 
 const MAX_SERVERS = 500;
 
-export const previewList = (body: ServerListBody): Promise<ServerListView> => call<ServerListView>("POST", "deployments/preview", { body });
+export const previewList = (body: ServerListBody) => call("POST", "deployments/preview", { body });
 
 /** Returns the id of the batch; with a key that was used before, the batch of the earlier request. */
 export async function addServers(body: ManyDeploymentsBody, key: string): Promise<string> {
-  const made = await call<DeploymentsView>("POST", "deployments/many", { body, idempotencyKey: key });
+  const made = await call("POST", "deployments/many", { body, idempotencyKey: key });
   return made.deployments[0]?.batch_id ?? "";
 }
 
 /** The deployments of a batch, in the order of the submitted list. */
 export async function loadServers(batch: string): Promise<readonly DeploymentView[]> {
-  return (await call<DeploymentsView>("GET", "deployments", { query: { batch, limit: MAX_SERVERS } })).deployments.reverse();
+  return (await call("GET", "deployments", { query: { batch, limit: MAX_SERVERS } })).deployments.reverse();
 }
 
-export const confirmHostKeys = (shown: readonly { deployment: string; fingerprint: string }[]): Promise<ConfirmedView> =>
+export const confirmHostKeys = (shown: readonly { deployment: string; fingerprint: string }[]) =>
   withStepUp(
-    () => call<ConfirmedView>("POST", "deployments/host-keys", { body: { host_keys: [...shown] } }),
+    () => call("POST", "deployments/host-keys", { body: { host_keys: [...shown] } }),
     t`Enter your password to confirm these fingerprints.`,
   );
 
-export const tryAgain = (id: string, body: RetryBody = {}): Promise<DeploymentView> =>
-  withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body }), t`Enter your password to retry the deployment.`);
+export const tryAgain = (id: string, body: RetryBody = {}) =>
+  withStepUp(() => call("POST", `deployments/${id}/retry`, { body }), t`Enter your password to retry the deployment.`);

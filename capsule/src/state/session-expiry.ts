@@ -3,7 +3,6 @@
 import { t } from "../core/text/i18n";
 import { clock } from "../core/text/time";
 import { ApiError, call, hubAhead } from "../wire/http";
-import type { MeView } from "../wire/schema.gen";
 import { logIn, onSessionEnd, renew, user } from "./session";
 import { stepUp } from "./step-up";
 import { dismiss, toast } from "./toasts";
@@ -50,7 +49,7 @@ export async function checkExpiry(): Promise<void> {
   // A renewal extends the session, but not beyond its maximum age: only that end needs a warning.
   if (!note && (await renew()) !== true) return;
   try {
-    endsAt = (await call<MeView>("GET", "auth/me")).expires_at;
+    endsAt = (await call("GET", "auth/me")).expires_at;
   } catch (error) {
     if (error instanceof ApiError) return; // offline or ended: both are reported elsewhere
     throw error;

@@ -5,7 +5,7 @@ import { backoff } from "../core/live/backoff";
 import { pollUntilSettled } from "./settled-question";
 import { t } from "../core/text/i18n";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
-import type { AssertionBody, LoginView, MeView, SsoLogoutView, UserView } from "../wire/schema.gen";
+import type { AssertionBody, LoginView, MeView, UserView } from "../wire/schema.gen";
 import { adopt, chosen, outside } from "./organisation";
 import { go } from "./router";
 
@@ -83,8 +83,8 @@ function enter(answer: LoginView | MeView, request = ++lastRequest): void {
 /** Asks the hub who is signed in, and shows that session. Raises: ApiError. */
 async function fetchUser(): Promise<void> {
   const request = ++lastRequest;
-  let me = await call<MeView>("GET", "auth/me", { always: true });
-  if (adopt(me)) adopt((me = await call<MeView>("GET", "auth/me", { always: true })));
+  let me = await call("GET", "auth/me", { always: true });
+  if (adopt(me)) adopt((me = await call("GET", "auth/me", { always: true })));
   enter(me, request);
 }
 
@@ -114,7 +114,7 @@ async function requestRenewal(): Promise<boolean | ApiError> {
   const mine = turn;
   const request = ++lastRequest;
   try {
-    const answer = await call<LoginView>("POST", "auth/refresh", { renews: false });
+    const answer = await call("POST", "auth/refresh", { renews: false });
     if (mine === turn) enter(answer, request);
     return user.peek() !== null;
   } catch (error) {
@@ -217,7 +217,7 @@ export async function logIn(
   password: string,
   { setupCode, code, passkey }: { setupCode?: string; code?: string; passkey?: AssertionBody },
 ): Promise<void> {
-  const answer = await call<LoginView>("POST", "auth/login", {
+  const answer = await call("POST", "auth/login", {
     body: { username, password, setup_code: setupCode || undefined, totp: code || undefined, passkey },
     renews: false,
   });
@@ -229,7 +229,7 @@ export async function logIn(
 export const knowsCurrentPassword = (): boolean => typedPassword !== "";
 
 export async function changePassword(current: string, next: string): Promise<void> {
-  const answer = await call<LoginView>("POST", "auth/password", { body: { current: current || typedPassword, new: next } });
+  const answer = await call("POST", "auth/password", { body: { current: current || typedPassword, new: next } });
   typedPassword = "";
   enterAnew(answer);
 }
@@ -246,9 +246,7 @@ export async function logOut(): Promise<void> {
   try {
     if (!csrf) await fetchUser();
     // A session that a provider opened ends there too.
-    const there = provider
-      ? await call<SsoLogoutView>("POST", "auth/oidc/logout", { always: true })
-      : await call<undefined>("POST", "auth/logout", { always: true });
+    const there = provider ? await call("POST", "auth/oidc/logout", { always: true }) : await call("POST", "auth/logout", { always: true });
     leave("");
     if (there?.location) location.assign(there.location);
   } catch (error) {

@@ -98,7 +98,7 @@ async function fill(some: readonly string[], startedIn: number): Promise<void> {
   const to = Math.ceil(hubNow() / BUCKET_S) * BUCKET_S;
   let past: HistoriesView | null = null;
   try {
-    past = await call<HistoriesView>("GET", "history", {
+    past = await call("GET", "history", {
       query: { node: some, metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS },
     });
   } catch (error) {

@@ -41,7 +41,7 @@ export async function withStepUp<T>(act: () => Promise<T>, question: string, wan
         question,
         minutes,
         confirm: async (password, code, passkey) => {
-          await call<undefined>("POST", "auth/step-up", { body: { password, totp: code || undefined, passkey } });
+          await call("POST", "auth/step-up", { body: { password, totp: code || undefined, passkey } });
           stepUp.value = null;
           resolve();
         },

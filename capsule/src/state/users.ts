@@ -4,51 +4,40 @@ import { t } from "../core/text/i18n";
 import { matchesAuditFilter, type AuditFilter } from "../core/access/audit";
 import { call } from "../wire/http";
 import type {
-  AuditCheckView,
-  AccountView,
-  AccountsView,
-  ApiTokensView,
   AuditPageView,
   AuditView,
   NewTokenBody,
-  NewTokenView,
   NewUserBody,
-  OneTimePasswordView,
   OrderView,
   SettingsPatch,
-  SettingsView,
   SubjectView,
   UserPatch,
-} from "../wire/schema.gen"; // prettier-ignore
+} from "../wire/schema.gen";
 import { isAdmin } from "./session";
 import { withStepUp, withStrictStepUp } from "./step-up";
 
 const PAGE = 100;
 
-const user = (name: string): string => `users/${encodeURIComponent(name)}`;
+const user = (name: string) => `users/${encodeURIComponent(name)}` as const;
 
-export const loadUsers = (cursor?: string): Promise<AccountsView> => call<AccountsView>("GET", "users", { query: { limit: PAGE, cursor } });
-export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> =>
-  withStrictStepUp(() => call<OneTimePasswordView>("POST", "users", { body }), t`Enter your password to add a user.`);
-export const patchUser = (name: string, body: UserPatch): Promise<AccountView> =>
-  withStrictStepUp(() => call<AccountView>("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
-export const resetPassword = (name: string): Promise<OneTimePasswordView> =>
-  withStrictStepUp(
-    () => call<OneTimePasswordView>("POST", `${user(name)}/password`),
-    t`Enter your password to reset the password of ${name}.`,
-  );
+export const loadUsers = (cursor?: string) => call("GET", "users", { query: { limit: PAGE, cursor } });
+export const addUser = (body: NewUserBody) =>
+  withStrictStepUp(() => call("POST", "users", { body }), t`Enter your password to add a user.`);
+export const patchUser = (name: string, body: UserPatch) =>
+  withStrictStepUp(() => call("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
+export const resetPassword = (name: string) =>
+  withStrictStepUp(() => call("POST", `${user(name)}/password`), t`Enter your password to reset the password of ${name}.`);
 
 /** A page of the viewer's own tokens; for an admin, of all tokens. */
-export const loadTokens = (cursor?: string): Promise<ApiTokensView> =>
-  call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
-export const addToken = (body: NewTokenBody): Promise<NewTokenView> =>
-  withStrictStepUp(() => call<NewTokenView>("POST", "tokens", { body }), t`Enter your password to make an API token.`);
-export const revokeToken = (id: string): Promise<void> =>
-  withStepUp(() => call<undefined>("DELETE", `tokens/${id}`), t`Enter your password to revoke an API token.`);
+export const loadTokens = (cursor?: string) =>
+  call("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
+export const addToken = (body: NewTokenBody) =>
+  withStrictStepUp(() => call("POST", "tokens", { body }), t`Enter your password to make an API token.`);
+export const revokeToken = (id: string) => withStepUp(() => call("DELETE", `tokens/${id}`), t`Enter your password to revoke an API token.`);
 
-export const loadSettings = (): Promise<SettingsView> => call<SettingsView>("GET", "settings");
-export const patchSettings = (body: SettingsPatch): Promise<SettingsView> =>
-  withStepUp(() => call<SettingsView>("PATCH", "settings", { body }), t`Enter your password to change the settings of the hub.`);
+export const loadSettings = () => call("GET", "settings");
+export const patchSettings = (body: SettingsPatch) =>
+  withStepUp(() => call("PATCH", "settings", { body }), t`Enter your password to change the settings of the hub.`);
 
 const AUDIT_PAGE = 500;
 const MAX_READ = 10_000;
@@ -73,7 +62,7 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
   let next: string | null | undefined = cursor;
   let read = 0;
   do {
-    const page: AuditPageView = await call<AuditPageView>("GET", "audit", {
+    const page: AuditPageView = await call("GET", "audit", {
       query: { limit: all ? SHOWN : AUDIT_PAGE, cursor: next ?? undefined },
     });
     rows.push(...page.audit.filter((row) => matchesAuditFilter(row, filter)));
@@ -88,7 +77,7 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
 /** A million rows take some twenty seconds. */
 const VERIFY_MS = 300_000;
 /** Checks every row of the audit log. */
-export const verifyAudit = (): Promise<AuditCheckView> => call<AuditCheckView>("GET", "audit/verify", { patienceMs: VERIFY_MS });
+export const verifyAudit = () => call("GET", "audit/verify", { patienceMs: VERIFY_MS });
 
 /** All matching rows, for a file. `onRead` gets the number of rows read; if it returns false, the read stops and the result is null. */
 export async function loadWholeAudit(filter: AuditFilter, onRead: (read: number) => boolean): Promise<AuditView[] | null> {
@@ -97,7 +86,7 @@ export async function loadWholeAudit(filter: AuditFilter, onRead: (read: number)
   let next: string | null | undefined;
   let read = 0;
   do {
-    const page: AuditPageView = await call<AuditPageView>("GET", "audit", { query: { limit: AUDIT_PAGE, cursor: next ?? undefined } });
+    const page: AuditPageView = await call("GET", "audit", { query: { limit: AUDIT_PAGE, cursor: next ?? undefined } });
     for (const row of page.audit) if (matchesAuditFilter(row, filter)) rows.push(row);
     read += page.audit.length;
     next = page.audit.every(({ at }) => at < from) ? null : page.next;

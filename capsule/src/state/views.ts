@@ -6,7 +6,7 @@
  */
 
 import { call } from "../wire/http";
-import type { PreferencesView, SavedViewView } from "../wire/schema.gen";
+import type { SavedViewView } from "../wire/schema.gen";
 import { savePreferences } from "./preferences";
 
 let last: Promise<unknown> = Promise.resolve();
@@ -14,7 +14,7 @@ let last: Promise<unknown> = Promise.resolve();
 /** Runs edits one after the other. Returns the views as they were before the edit. */
 export function editViews(edit: (views: readonly SavedViewView[]) => SavedViewView[]): Promise<readonly SavedViewView[]> {
   const done = last.then(async () => {
-    const { views } = await call<PreferencesView>("GET", "auth/preferences");
+    const { views } = await call("GET", "auth/preferences");
     await savePreferences({ views: edit(views) });
     return views;
   });

@@ -1,7 +1,7 @@
 /** REST calls: JSON in both directions, the session's CSRF token with unsafe methods, and RFC 9457 problems as `ApiError`. */
 
 import { t } from "../core/text/i18n";
-import type { ErrorCode, HealthView, Problem } from "./schema.gen";
+import type { ErrorCode, HealthView, Problem, Routes } from "./schema.gen";
 
 export const ROOT = "/api/v1/";
 const PATIENCE_MS = 15_000;
@@ -119,9 +119,15 @@ async function errorOf(response: Response): Promise<ApiError> {
   );
 }
 
-interface Options {
+/** A part of a path as the table of routes writes it: `*` if it is known only at run time. */
+type Part<P extends string> = Record<never, never> extends Record<P, 1> ? "*" : P;
+type Pattern<P extends string> = P extends `${infer First}/${infer Rest}` ? `${Part<First>}/${Pattern<Rest>}` : Part<P>;
+/** What a route takes and answers; never = the hub has no such route. */
+type Route<M extends Method, P extends string> = `${M} ${Pattern<P>}` extends keyof Routes ? Routes[`${M} ${Pattern<P>}`] : never;
+
+interface Options<Body = unknown> {
   query?: Query;
-  body?: unknown;
+  body?: Body;
   idempotencyKey?: string;
   /** How long to wait for the answer, for calls that read very much. */
   patienceMs?: number;
@@ -132,7 +138,12 @@ interface Options {
 }
 
 /** Calls the hub. An expired session is renewed and the call repeated once. Raises: ApiError; or OVER if the session ended meanwhile, unless `always`. */
-export function call<T>(method: Method, path: string, options: Options = {}): Promise<T> {
+export function call<M extends Method, P extends string>(
+  method: M,
+  path: [Route<M, P>] extends [never] ? never : P,
+  options: Options<Route<M, P>[0]> = {},
+): Promise<Route<M, P>[1]> {
+  type T = Route<M, P>[1];
   const { renews = true, always = !renews } = options;
   const endedAtStart = hooks.ended();
   const check = (): void => {

@@ -23,7 +23,7 @@ test("packed values are read back by a full decoder", () => {
     ["ping", {}],
     ["subscribe", { topic: `job:${"0".repeat(26)}`, after: 4_294_967_296 }],
     { a: 1, b: "c" },
-  ]; // prettier-ignore
+  ];
   for (const value of values) assert.deepEqual(decode(pack(value)), value);
 });
 

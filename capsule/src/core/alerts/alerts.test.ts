@@ -149,7 +149,7 @@ test("the schema of a channel's kind gives its fields, and their input gives its
       ["from", "text", false, true],
       ["to", "list", false, true],
     ],
-  ); // prettier-ignore
+  );
   const typed = { "smtp.host": " mail.example ", "smtp.port": "25", "smtp.tls": "", from: "a@b.c", to: "d@e.f, g@h.i" };
   assert.equal(targetComplete(fields, typed), true);
   assert.equal(targetComplete(fields, { ...typed, to: " " }), false);

@@ -65,7 +65,7 @@ export function draftOf(rule: RuleLike): RuleDraft {
     enabled,
     select: select.all ? null : { tags: [...select.tags], nodes: [...select.nodes] },
     overrides: rule.overrides,
-  }; // prettier-ignore
+  };
 }
 
 const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdView | null =>

@@ -41,7 +41,7 @@ test("a jump host’s fingerprint is shown once for all servers that are reached
       ["gate", true, ["4"]],
       ["a", false, ["1"]],
     ],
-  ); // prettier-ignore
+  );
 });
 
 test("a jump host with the server’s name is distinguished by its port", () => {

@@ -63,7 +63,7 @@ export const NODE_STATE_LABELS: Record<string, string> = {
   offline: t`offline`,
   reconnecting: t`reconnecting`,
   pending: t`pending`,
-}; // prettier-ignore
+};
 export const GROUPING_LABELS: Record<string, string> = { tag: t`tag`, os: t`os`, state: t`state` };
 
 /** The policies that the owner of a server can set, for a choice. */
@@ -71,4 +71,4 @@ export const POLICIES: readonly [string, string][] = [
   ["managed", t`Managed`],
   ["readonly", t`Read only`],
   ["monitor", t`Monitor`],
-]; // prettier-ignore
+];

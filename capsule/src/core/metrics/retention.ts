@@ -10,7 +10,7 @@ const UNITS: readonly (readonly [string, number])[] = [
   ["h", 3600],
   ["min", 60],
   ["s", 1],
-]; // prettier-ignore
+];
 const NAMED: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
 const MIN_S = 2 * 3600;
 const MAX_S = 3660 * 86_400;

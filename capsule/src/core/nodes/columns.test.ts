@@ -26,7 +26,7 @@ const SHOWN = {
   updates: 3,
   security: null,
   failed: 0,
-}; // prettier-ignore
+};
 
 test("stored columns are shown in the order of the table, and unknown ones are left out", () => {
   assert.deepEqual(chosenColumns(["note", "kernel", "of.a.newer.page", "os"]), ["os", "kernel", "note"]);

@@ -112,6 +112,6 @@ export function fleetCsv(rows: readonly Shown[]): string {
     one.reboot,
     one.failed,
     one.note,
-  ]; // prettier-ignore
+  ];
   return csv([head, ...rows.map(cells)]);
 }

@@ -141,7 +141,7 @@ const FIELD_OF: Record<string, keyof FormErrors> = {
   "jump.private_key": "jumpSecret",
   "jump.password": "jumpSecret",
   "jump.passphrase": "jumpSecret",
-}; // prettier-ignore
+};
 
 function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: FormProps): VNode {
   const [wrong, setWrong] = useState<FormErrors>({});

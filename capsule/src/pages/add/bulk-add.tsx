@@ -40,7 +40,7 @@ const FORMATS: readonly [string, string][] = [
   ["lines", t`One server per line`],
   ["csv", t`Table with a header (CSV)`],
   ["ssh_config", t`OpenSSH configuration`],
-]; // prettier-ignore
+];
 type Format = ListForm["format"];
 const WORDS: Record<ServerListView["format"], string> = {
   lines: t`one server per line`,
@@ -277,7 +277,7 @@ function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm
     events,
     ...(proxy ? { proxy } : {}),
     jump,
-  } as ManyDeploymentsBody; // prettier-ignore
+  } as ManyDeploymentsBody;
 }
 
 function ListField({

@@ -220,7 +220,7 @@ const WAYS: readonly { key: SignInWay; label: string }[] = [
   { key: "key", label: t`Key` },
   { key: "password", label: t`Password` },
   { key: "hub", label: t`Stardust’s key` },
-]; // prettier-ignore
+];
 
 export function SignInFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }): VNode {
   const { by } = entries;
@@ -328,7 +328,7 @@ const JUMP_WAYS: readonly [JumpForm["by"], string][] = [
   ["same", t`Same as for the server`],
   ["password", t`Its own password`],
   ["key", t`Its own key`],
-]; // prettier-ignore
+];
 
 /** The fields of the jump host, behind a switch. */
 export function JumpFields({

@@ -63,7 +63,7 @@ export const EMPTY_CONNECTION: ConnectionForm = {
   certificate: "",
   proxy: "",
   jump: null,
-}; // prettier-ignore
+};
 
 /** A list of servers and their common values. A user may paste secrets into the list although they do not belong there. */
 export interface ListForm {

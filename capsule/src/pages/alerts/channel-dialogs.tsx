@@ -21,7 +21,7 @@ const SEVERITIES: [string, string][] = [
   ["warning", t`Warnings and critical alerts`],
   ["critical", t`Critical alerts only`],
   ["info", t`Everything, also events`],
-]; // prettier-ignore
+];
 /** The hub's names for choices in words. */
 const CHOICES: Readonly<Record<string, string>> = {
   starttls: t`begins without, then encrypted (STARTTLS, port 587)`,

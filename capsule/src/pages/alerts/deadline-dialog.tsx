@@ -14,14 +14,14 @@ import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 const SEVERITIES: [string, string][] = [
   ["critical", t`Critical`],
   ["warning", t`Warning`],
-]; // prettier-ignore
+];
 const GRACES: [string, string][] = [
   ["0", t`none`],
   ["900", t`15 min`],
   ["1800", t`30 min`],
   ["3600", t`1 hour`],
   ["7200", t`2 hours`],
-]; // prettier-ignore
+];
 
 const firstDraft = (deadline: ExpectationView | undefined): ExpectationBody & { days: Day[] } => ({
   name: deadline?.name ?? "",

@@ -14,7 +14,7 @@ const READS: readonly [string, string][] = [
   ["max", t`Highest`],
   ["min", t`Lowest`],
   ["last", t`Newest value`],
-]; // prettier-ignore
+];
 const RATE: readonly [string, string][] = [["rate", t`Rate (per second)`]];
 const WINDOWS: readonly [string, string][] = [
   ["60", t`1 min`],
@@ -23,7 +23,7 @@ const WINDOWS: readonly [string, string][] = [
   ["1800", t`30 min`],
   ["3600", t`1 h`],
   ["21600", t`6 h`],
-]; // prettier-ignore
+];
 const DEFAULT_WINDOW_S = 600;
 
 interface Props {

@@ -22,7 +22,7 @@ const LENGTHS: [string, string][] = [
   ["14400", t`4 hours`],
   ["28800", t`8 hours`],
   ["86400", t`1 day`],
-]; // prettier-ignore
+];
 type Kind = "for" | "until" | "weekly";
 
 /** `nodes`: the ids that are chosen at first. */

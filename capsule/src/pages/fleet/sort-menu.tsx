@@ -17,7 +17,7 @@ const SORTS: readonly (readonly [string, string])[] = [
   ["-temperature", t`Temperature`],
   ["-updates", t`Updates`],
   ["-up", t`Uptime`],
-]; // prettier-ignore
+];
 
 const turned = (sort: string): string => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
 

@@ -16,7 +16,7 @@ const CHIPS: Record<PlanChipKind, readonly [string, IconName | null]> = {
   security: ["warn", "shield"],
   reboot: ["warn", "rotate-cw"],
   kept: ["", "lock"],
-}; // prettier-ignore
+};
 
 export function PlanChips({ plan, small = false }: { plan: PlanView; small?: boolean }): VNode {
   return (

@@ -35,7 +35,6 @@ const NEWEST = 50;
 
 /** The list of deployments. It is loaded again whenever a deployment changes. */
 export function useDeployments() {
-  // prettier-ignore
   const paged = usePaged<DeploymentView, Page<DeploymentView>>(
     async (cursor) => {
       const { deployments, next } = await findDeployments(cursor);
@@ -92,7 +91,7 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
   const worst = SERVER_GROUPS.find((group) => counts[group] > 0) ?? "other";
   const result = SERVER_GROUPS.filter((group) => counts[group] > 0)
     .map((group) => `${counts[group]} ${SERVER_GROUP_LABELS[group]}`)
-    .join(", "); // prettier-ignore
+    .join(", ");
   const servers = plural(all.length, "server");
   const ended = all.every(({ ended_at }) => ended_at !== null) ? Math.max(...all.map(({ ended_at }) => ended_at ?? 0)) : null;
   const href = `/deployments/${first.batch_id ?? ""}`;

@@ -42,7 +42,7 @@ const PARTS: readonly (readonly NodeTab[])[] = [
   ["packages", "jobs"],
   ["events", "changes", "logs"],
   ["settings", "hardware", "rules"],
-]; // prettier-ignore
+];
 const PART_LABELS: Partial<Record<NodeTab, string>> = {
   packages: t`Packages`,
   jobs: t`Jobs`,

@@ -39,7 +39,7 @@ const ICONS: Partial<Record<string, IconName>> = {
   clean: "rows-3",
   repair: "circle-alert",
   reboot: "rotate-cw",
-}; // prettier-ignore
+};
 export const verbIcon = (action: string): IconName => ICONS[action] ?? "package";
 
 /** Why the action cannot start on a node; without `action`, why no job can. Empty = it can start. */
@@ -118,7 +118,7 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
         items(({ readonly }) => readonly),
         items(({ planned, upgrades }) => planned && !upgrades),
         items(({ planned, readonly }, name) => !planned && !readonly && !SERVER_VERBS.has(name)),
-      ]; // prettier-ignore
+      ];
   const server = all ? [] : items((_, name) => SERVER_VERBS.has(name));
   const owners: MenuItem[] =
     all || refusal(view, "action-run")

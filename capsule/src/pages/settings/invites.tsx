@@ -33,7 +33,7 @@ const LIVES: readonly [string, string][] = [
   ["7", t`7 days`],
   ["30", t`30 days`],
   ["90", t`90 days`],
-]; // prettier-ignore
+];
 const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`used up`, expired: t`expired`, revoked: t`revoked` };
 
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };

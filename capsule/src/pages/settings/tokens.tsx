@@ -28,7 +28,7 @@ const LIVES: readonly [string, string][] = [
   ["90", t`90 days`],
   ["180", t`180 days`],
   ["365", t`1 year`],
-]; // prettier-ignore
+];
 
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
