@@ -7,6 +7,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
@@ -136,17 +137,13 @@ def _to_batch(rows: Rows, scope: Scope, row: Row) -> Batch:
     )
     over = all(state["state"] in TERMINAL for state in states)
     may_see_all = not scope.grants or row["actor"] == scope.actor.id
-    return Batch(
-        id=BatchId(row["id"]),
-        org=row["org"],
-        request=_request_of(rows, row),
-        refused=_refused_of(row) if may_see_all else (),
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        plans_of=None if row["plans_of"] is None else BatchId(row["plans_of"]),
-        counts={state["state"]: state["n"] for state in states},
+    return _BATCHES.read(
+        row, request=_request_of(rows, row), refused=_refused_of(row) if may_see_all else (), counts={state["state"]: state["n"] for state in states},
         ended_at=max((state["ended_at"] or row["created_at"] for state in states), default=row["created_at"]) if over else None,
-    )
+    )  # fmt: skip
+
+
+_BATCHES: Final = Columns(Batch, "batch", {"request": "wish"}, objects=("refused",))
 
 
 def _request_of(rows: Rows, row: Row) -> JobRequest:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.alerts.interfaces import Decisions
-from groundcontrol.alerts.model import IncidentId
-from groundcontrol.core.ids import EventId
-from groundcontrol.notifications.model import ChannelId, Delivery, DeliveryId
+from groundcontrol.notifications.model import Delivery
 from groundcontrol.notifications.store import Decided
 
 CRITICAL_GIVE_UP_S: Final = 24 * 3600.0
@@ -64,22 +63,8 @@ def give_up_s(*, critical: bool) -> float:
     return CRITICAL_GIVE_UP_S if critical else GIVE_UP_S
 
 
+DELIVERIES: Final = Columns(Delivery, "delivery")
+
+
 def to_delivery(row: Row) -> Delivery:
-    return Delivery(
-        id=DeliveryId(row["id"]),
-        org=row["org"],
-        channel_id=ChannelId(row["channel_id"]),
-        kind=row["kind"],
-        incident_id=None if row["incident_id"] is None else IncidentId(row["incident_id"]),
-        event_id=None if row["event_id"] is None else EventId(row["event_id"]),
-        revision=row["revision"],
-        state=row["state"],
-        reason=row["reason"],
-        at=row["at"],
-        next_at=row["next_at"],
-        attempts=row["attempts"],
-        lease_until=row["next_at"] if row["state"] == "sending" else None,
-        sent_at=row["sent_at"],
-        critical=bool(row["critical"]),
-        shown=row["shown"],
-    )
+    return DELIVERIES.read(row, lease_until=row["next_at"] if row["state"] == "sending" else None)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     digest,
-    record_from_json,
     record_to_json,
-    records_from_json,
-    records_to_json,
     to_json,
 )
 from groundcontrol.adapters.sqlite.engine.methods import command, query
@@ -26,15 +24,12 @@ from groundcontrol.adapters.sqlite.jobs import OpensWindow, create_in
 from groundcontrol.adapters.sqlite.rights import granted_deployments, may, rights_of
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
-from groundcontrol.core.ids import DeploymentId, JobId, NodeId
+from groundcontrol.core.ids import DeploymentId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import (
     Deployment,
     DeploymentError,
-    DeploymentOptions,
-    HostKey,
-    Step,
     deployment_event,
     makes_node,
     right_to_order,
@@ -52,6 +47,12 @@ _EXPIRED: Final = (
 """Deployments that ended before a time, except the newest successful installation of each existing node."""
 _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
 _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
+
+
+DEPLOYMENTS: Final = Columns(Deployment, "deployment", {"options": "wishes"}, objects=("steps",), node="coalesce(node_id, '')")
+_EDITED: Final = (
+    "state", "node_id", "host", "port", "username", "name", "host_key", "steps", "error", "ended_at", "options", "host_key_confirmed", "job",
+)  # fmt: skip
 
 
 class SqliteDeployments(ControlStore):
@@ -85,26 +86,16 @@ class SqliteDeployments(ControlStore):
             if first["made"] != made:
                 raise IdempotencyMismatch("this id or idempotency key was used for another deployment")
             if head.batch is None:
-                return [_to_deployment(first)]
+                return [DEPLOYMENTS.read(first)]
             return [
-                _to_deployment(row)
+                DEPLOYMENTS.read(row)
                 for row in tx.fetch_all(_DEPLOYMENT + "WHERE org = ? AND batch = ? ORDER BY no", scope.org, first["batch"])
             ]
         for one in wanted:
             tx.execute(
-                "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, batch, state,"
-                " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed, job)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(
-                    scope.org,
-                    one.id,
-                    scope.actor.id,
-                    idempotency_key if one is head else None,
-                    one.kind,
-                    one.created_by,
-                    one.created_at,
-                ),
-                *(one.version, made if one is head else digest(scope.org, *_request_fields(one)), one.batch, *_columns(one)),
+                DEPLOYMENTS.insert("actor", "idempotency_key", "made"),
+                *(*DEPLOYMENTS.values(one._replace(org=scope.org)), scope.actor.id, idempotency_key if one is head else None),
+                made if one is head else digest(scope.org, *_request_fields(one)),
             )
             detail = {"kind": one.kind, "host": one.host, "port": one.port, "username": one.username, "node": one.node_id}
             if one.batch is not None:
@@ -113,14 +104,14 @@ class SqliteDeployments(ControlStore):
             _open_maintenance(tx, scope, one, self._opens)
         if order is not None:
             create_in(tx, self._chain, scope, order)
-        return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
+        return [DEPLOYMENTS.read(_load(tx, scope, one.id)) for one in wanted]
 
     async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
         row = await self._reader.run(lambda rows: _of_key(rows, scope, idempotency_key))
-        return None if row is None else _to_deployment(row)
+        return None if row is None else DEPLOYMENTS.read(row)
 
     async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment:
-        return _to_deployment(await self._reader.run(lambda rows: _load(rows, scope, deployment)))
+        return DEPLOYMENTS.read(await self._reader.run(lambda rows: _load(rows, scope, deployment)))
 
     @query
     def deployments(self, rows: Rows, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
@@ -135,15 +126,14 @@ class SqliteDeployments(ControlStore):
         self, tx: Tx, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None, order: NewJob | None = None
     ) -> Deployment:
         row = _load(tx, scope, deployment.id)
-        known, after = _to_deployment(row), deployment._replace(version=deployment.version + 1)
+        known, after = DEPLOYMENTS.read(row), deployment._replace(version=deployment.version + 1)
         if known == after:
             return known
         if known.version != deployment.version:
             raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
         tx.execute(
-            "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
-            " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ?, job = ? WHERE no = ?",
-            *(*_columns(deployment), row["no"]),
+            f"UPDATE deployment SET version = version + 1, {DEPLOYMENTS.assign(*_EDITED)} WHERE no = ?",  # noqa: S608 - built from constants only
+            *(*DEPLOYMENTS.values(deployment, *_EDITED), row["no"]),
         )
         if audit is not None:
             by = scope._replace(actor=audit.actor)
@@ -160,7 +150,7 @@ class SqliteDeployments(ControlStore):
             record_event(tx, deployment_event(deployment, tx.now))
         if order is not None:
             create_in(tx, self._chain, scope, order)
-        return _to_deployment(_load(tx, scope, deployment.id))
+        return DEPLOYMENTS.read(_load(tx, scope, deployment.id))
 
     async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
         return await self._reader.run(lambda rows: may_still_deploy(rows, scope.actor.id, deployment, ordered_at, now))
@@ -172,7 +162,7 @@ class SqliteDeployments(ControlStore):
         left = []
         for row in found:
             with contextlib.suppress(StoreError):  # the hub must start in spite of a damaged row, which the doctor reports
-                left.append(_to_deployment(row))
+                left.append(DEPLOYMENTS.read(row))
         return left
 
     async def expire(self, before: float) -> int:
@@ -234,53 +224,9 @@ def _request_fields(wanted: Deployment) -> tuple[object, ...]:
     )
 
 
-def _columns(deployment: Deployment) -> tuple[Value, ...]:
-    """The columns that may change, in the order of both statements."""
-    return (
-        deployment.state,
-        deployment.node_id,
-        deployment.host,
-        deployment.port,
-        deployment.username,
-        deployment.name,
-        None if deployment.host_key is None else record_to_json(deployment.host_key),
-        records_to_json(deployment.steps),
-        None if deployment.error is None else record_to_json(deployment.error),
-        deployment.ended_at,
-        record_to_json(deployment.options),
-        int(deployment.host_key_confirmed),
-        deployment.job,
-    )
-
-
 def _listed(row: Row) -> Deployment:
     """A row for a list. If a part is damaged, all parts are left out, and the error says so."""
     try:
-        return _to_deployment(row)
+        return DEPLOYMENTS.read(row)
     except StoreError:
-        return _to_deployment(dict(row) | _WITHOUT_PARTS)
-
-
-def _to_deployment(row: Row | dict[str, Any]) -> Deployment:
-    return Deployment(
-        id=DeploymentId(row["id"]),
-        org=row["org"],
-        kind=row["kind"],
-        state=row["state"],
-        node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
-        host=row["host"],
-        port=row["port"],
-        username=row["username"],
-        name=row["name"],
-        host_key=None if row["host_key"] is None else record_from_json(HostKey, row["host_key"]),
-        steps=records_from_json(Step, row["steps"]),
-        error=None if row["error"] is None else record_from_json(DeploymentError, row["error"]),
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        ended_at=row["ended_at"],
-        version=row["version"],
-        options=record_from_json(DeploymentOptions, row["wishes"]),
-        host_key_confirmed=bool(row["host_key_confirmed"]),
-        batch=row["batch"],
-        job=None if row["job"] is None else JobId(row["job"]),
-    )
+        return DEPLOYMENTS.read(dict(row) | _WITHOUT_PARTS)

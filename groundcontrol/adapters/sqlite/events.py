@@ -9,6 +9,7 @@ from typing import Final
 from groundcontrol.adapters.sqlite.audit import Chain, chain_heads, last_at, listed, mark_clock, plain, to_audit_row, verify
 from groundcontrol.adapters.sqlite.audit_archive import next_portion, pack
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
@@ -302,12 +303,7 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
 
 
 def _insert(tx: Tx, event: Event) -> Event:
-    new = tx.execute(
-        "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details, object, received_at, count, last_at, retro)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, id) DO NOTHING",
-        *(event.org, event.id, event.type, event.severity, event.source, event.at, event.node_id, event.message, to_json(event.details)),
-        *(event.object, event.received_at, event.times, event.last_at, event.retro),
-    )
+    new = tx.execute(EVENTS.insert() + " ON CONFLICT (org, id) DO NOTHING", *EVENTS.values(event))
     if new:
         tx.execute(
             "INSERT INTO event_hour VALUES (?, ?, ?, ?, 1) ON CONFLICT (org, hour, node_id, severity) DO UPDATE SET count = event_hour.count + 1",
@@ -363,20 +359,8 @@ def _chosen(only: EventFilter | None) -> tuple[str, list[Value]]:
     return chosen, values
 
 
+EVENTS: Final = Columns(Event, "event", {"times": "count"}, apart=("window_s", "reported_as"), node="coalesce(node_id, '')")
+
+
 def to_event(row: Row) -> Event:
-    return Event(
-        id=EventId(row["id"]),
-        org=row["org"],
-        type=row["type"],
-        severity=row["severity"],
-        source=row["source"],
-        at=row["at"],
-        node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
-        message=row["message"],
-        details=object_or_damage(row["details"]),
-        object=row["object"],
-        received_at=row["received_at"],
-        times=row["count"],
-        last_at=row["last_at"],
-        retro=bool(row["retro"]),
-    )
+    return EVENTS.read(row, details=object_or_damage(row["details"]))

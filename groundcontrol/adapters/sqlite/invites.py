@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
 from groundcontrol.adapters.sqlite.nodes import delete_loaded, insert_node, is_deleted, load_node
-from groundcontrol.adapters.sqlite.records import Columns
 from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may, rights_of_user, tags_of
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
@@ -49,7 +49,7 @@ class SqliteInvites(ControlStore):
         if count >= MOST_OPEN:
             raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
         stored = invite._replace(org=scope.org)
-        tx.execute(INVITES.insert, *INVITES.values(stored))
+        tx.execute(INVITES.insert(), *INVITES.values(stored))
         detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy, **named_lines(invite.lines)}
         limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
         self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
@@ -12,7 +13,7 @@ from groundcontrol.adapters.sqlite.node_sessions import check_session
 from groundcontrol.adapters.sqlite.plans import shows_loss
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
 from groundcontrol.core.errors import NotFound, StoreError
-from groundcontrol.core.ids import BatchId, JobId, NodeId
+from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import fold
 from groundcontrol.jobs.coded_text import LOSS_BEGINS
@@ -40,6 +41,7 @@ _INCOMPLETE: Final = (
     " WHERE report.job = {0}.no AND instr(note.value, loss.value) = 1))"
 )
 """The condition for reboots after which something is missing. A template: it takes the name of the table of jobs."""
+JOBS: Final = Columns(Job, "job", {"output_bytes": "output_end", "output_sha256": "held_sha256"}, objects=("changes",))
 DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 
@@ -162,38 +164,8 @@ def to_job(row: Row) -> Job:
         error = None if row["error"] is None else record_from_json(JobError, row["error"])
     except StoreError:
         error = DAMAGED
-    return Job(
-        id=JobId(row["id"]),
-        org=row["org"],
-        node_id=NodeId(row["node_id"]),
-        action=row["action"],
-        args=args,
-        reboot=bool(row["reboot"]),
-        state=row["state"],
-        phase=row["phase"],
-        progress_percent=row["progress_percent"],
-        exit_code=row["exit_code"],
-        output_bytes=row["output_end"],
-        output_sha256=row["held_sha256"],
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        not_after=row["not_after"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        changes=changes,
-        error=error,
-        version=row["version"],
-        for_action=row["for_action"],
-        plan=row["plan"],
-        plan_digest=row["plan_digest"],
-        has_report=bool(row["has_report"]),
-        lost=row["reboot_report"] is not None and shows_loss(row["reboot_report"]),
-        package=row["package"] or "",
-        note=row["note"] or "",
-        last_output_at=row["last_output_at"],
-        lost_bytes=row["lost_bytes"],
-        timeout_s=row["timeout_s"],
+    return JOBS.read(
+        row, args=args, changes=changes, error=error, lost=row["reboot_report"] is not None and shows_loss(row["reboot_report"]),
+        package=row["package"] or "", note=row["note"] or "",
         stop=None if row["stop"] is None else Stop(row["stop"], row["stop_why"], row["stop_by"], row["stop_at"], bool(row["stop_force"])),
-        batch_id=None if row["batch_id"] is None else BatchId(row["batch_id"]),
-        follows=None if row["follows"] is None else JobId(row["follows"]),
-    )
+    )  # fmt: skip

@@ -12,6 +12,7 @@ import msgspec
 import groundcontrol.adapters.sqlite.stores  # noqa: F401  # the stores of records, which `RECORDS` lists
 from groundcontrol.access.model import Preferences, TotpRule
 from groundcontrol.access.oidc.model import Provider
+from groundcontrol.adapters.sqlite.deployments import DEPLOYMENTS
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     decoded,
     inflated,
@@ -20,15 +21,15 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_from_json,
     texts_from_json,
 )
+from groundcontrol.adapters.sqlite.events import EVENTS
 from groundcontrol.adapters.sqlite.invites import INVITES
 from groundcontrol.adapters.sqlite.maintenance import WINDOWS
+from groundcontrol.adapters.sqlite.nodes import NODES
 from groundcontrol.adapters.sqlite.records import record_stores
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
-from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, Step
 from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
-from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.policies.model import Occurrence
 from groundcontrol.rollouts.model import Rollout, Target
@@ -83,11 +84,7 @@ RECORDS: Final = record_stores()
 
 COLUMNS: Final = (
     *(_Column(*column) for records in RECORDS for column in records.form.json_columns()),
-    *(_Column(*column) for columns in (INVITES.json_columns(), WINDOWS.json_columns()) for column in columns),
-    _Column("node", "tags", texts_from_json, node="id"),
-    _Column("node", "identity", partial(record_from_json, NodeIdentity), node="id"),
-    _Column("node", "policy", partial(record_from_json, NodePolicy), node="id"),
-    _Column("node", "updates", partial(record_from_json, NodeUpdates), node="id"),
+    *(_Column(*column) for columns in (INVITES, WINDOWS, NODES, DEPLOYMENTS, EVENTS) for column in columns.json_columns()),
     _Column("node_table", "columns", texts_from_json, "subject", _of_node("node_table.node")),
     _Column("node_table", "cells", _deflated(list[str | int | None]), "subject", _of_node("node_table.node")),
     _Column("node_packages", "packages", _deflated(dict[str, str]), "node", _of_node("node_packages.node")),
@@ -104,14 +101,9 @@ COLUMNS: Final = (
     _Column("job_report", "body", _json(Report), "job", _OF_JOB),
     _Column("batch", "wish", partial(record_from_json, JobRequest)),
     _Column("batch", "refused", partial(records_from_json, RefusedNode)),
-    _Column("deployment", "host_key", partial(record_from_json, HostKey), node="coalesce(node_id, '')"),
-    _Column("deployment", "steps", partial(records_from_json, Step), node="coalesce(node_id, '')"),
-    _Column("deployment", "error", partial(record_from_json, DeploymentError), node="coalesce(node_id, '')"),
-    _Column("deployment", "wishes", partial(record_from_json, DeploymentOptions), node="coalesce(node_id, '')"),
     _Column("patch_occurrence", "record", partial(record_from_json, Occurrence), "policy || ' ' || due_at"),
     _Column("rollout", "record", partial(record_from_json, Rollout)),
     _Column("rollout_target", "record", partial(record_from_json, Target), "rollout || ' ' || node", "node"),
-    _Column("event", "details", object_from_json, node="coalesce(node_id, '')"),
     _Column("audit", "detail", object_from_json, "chain || ':' || n"),
     _Column("fact", "value", _json(Retention), "name", where="name = 'retention'"),
     _Column("fact", "value", _json(Preferences), "name", where="name LIKE 'preferences:%'"),

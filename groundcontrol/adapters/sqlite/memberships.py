@@ -7,6 +7,7 @@ from typing import Final
 
 from groundcontrol.access.model import Offer
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.events import record_event
@@ -41,10 +42,10 @@ class SqliteMemberships(ControlStore):
 
     async def offers(self, scope: Scope) -> Sequence[Offer]:
         sql = _OFFERS + " WHERE membership_offer.org = ? ORDER BY membership_offer.username_key"
-        return [_to_offer(row) for row in await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org))]
+        return [_OFFER.read(row) for row in await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org))]
 
     async def offers_to(self, user: UserId) -> Sequence[Offer]:
-        return [_to_offer(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_OFFERS_TO, user))]
+        return [_OFFER.read(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_OFFERS_TO, user))]
 
     @command
     def offer(self, tx: Tx, scope: Scope, username: str, role: Role, grants: Grants | None, issuer: str = "") -> None:
@@ -208,15 +209,4 @@ def _belongs(tx: Tx, user: UserId, slug: str) -> bool:
     return tx.fetch_one(_BELONGS, user, slug) is not None
 
 
-def _to_offer(row: Row) -> Offer:
-    return Offer(
-        row["org"],
-        row["slug"],
-        row["name"],
-        row["username"],
-        row["role"],
-        to_grants(row["grants"]),
-        row["made_by"],
-        row["made_at"],
-        row["issuer"],
-    )
+_OFFER: Final = Columns(Offer, "membership_offer", damaged={"grants": Grants()})

@@ -9,18 +9,19 @@ from functools import partial
 from typing import Final, TypeVar
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.columns import Columns
+from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_to_json, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.node_changes import note_policy, note_reboot, note_updates
 from groundcontrol.adapters.sqlite.node_sessions import check_session
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.secrets import shred
-from groundcontrol.core.errors import Conflict, NotFound, QuotaReached, StoreError
+from groundcontrol.core.errors import Conflict, NotFound, QuotaReached
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.permissions import check_granting_tags
@@ -73,7 +74,7 @@ class SqliteNodes:
         made = digest(scope.org, node)  # first, since it refuses text that cannot be stored
         known = tx.fetch_one("SELECT * FROM node WHERE id = ?", node.id)
         if known is not None and known["made"] == made:
-            return _to_node(known)
+            return NODES.read(known)
         if known is not None or tx.fetch_one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
             raise Conflict(f"the node id {node.id} was used before")
         _refuse_taken_name(tx, scope, node.id, node.name)
@@ -91,14 +92,14 @@ class SqliteNodes:
         at = place("nodes", scope.org, limit, cursor, 0)
         wanted, ids = ("", ()) if only is None else (" AND id IN (SELECT value FROM json_each(?))", (json.dumps(list(only)),))
         where = "WHERE org = ? AND no > ?" + wanted + admitted(scope) + " ORDER BY no LIMIT ?"
-        return at.page(rows.fetch_all(_NODE + where, scope.org, at.start, *ids, *grant_values(scope), at.most), _to_node)
+        return at.page(rows.fetch_all(_NODE + where, scope.org, at.start, *ids, *grant_values(scope), at.most), NODES.read)
 
     async def organisations(self) -> Sequence[int]:
         return [row["org"] for row in await self._reader.run(lambda rows: rows.fetch_all("SELECT DISTINCT org FROM node ORDER BY org"))]
 
     async def find_node(self, node: NodeId) -> Node | None:
         row = await self._urgent.run(lambda rows: rows.fetch_one("SELECT * FROM node WHERE id = ?", node))
-        return None if row is None else _to_node(row)
+        return None if row is None else NODES.read(row)
 
     async def id_by_number(self, no: int) -> NodeId | None:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT id FROM node WHERE no = ?", no))
@@ -162,7 +163,7 @@ class SqliteNodes:
             by = hub_scope(row["org"])
             self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
             record_event(tx, new_event("node_rekeyed", tx.now, {"generation": generation}, node=node, name=row["name"], org=row["org"]))
-        return _to_node(tx.fetch_all("SELECT * FROM node WHERE id = ?", node)[0])
+        return NODES.read(tx.fetch_all("SELECT * FROM node WHERE id = ?", node)[0])
 
     @command
     def delete_node(self, tx: Tx, scope: Scope, node: NodeId, event: Event | None = None) -> None:
@@ -272,7 +273,7 @@ def load_node(rows: Rows, scope: Scope, node: NodeId) -> Node:
     row = rows.fetch_one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, node, *grant_values(scope))
     if row is None:
         raise NotFound(f"there is no node {node}")
-    return _to_node(row)
+    return NODES.read(row)
 
 
 def is_deleted(rows: Rows, scope: Scope, node: NodeId) -> bool:
@@ -295,45 +296,11 @@ def delete_loaded(tx: Tx, chain: Chain, scope: Scope, node: Node, also: AlsoDele
 
 
 def _of_session(rows: Rows, session: Session) -> Node:
-    return _to_node(rows.fetch_all("SELECT * FROM node WHERE no = ?", session.no)[0])
+    return NODES.read(rows.fetch_all("SELECT * FROM node WHERE no = ?", session.no)[0])
 
 
-def _to_node(row: Row) -> Node:
-    """A row as a `Node`. Damaged parts are left out and named in `damaged`; the node sends most of them again when it connects."""
-    damaged: list[str] = []
-
-    def read(column: str, build: Callable[[str], T], otherwise: T) -> T:
-        try:
-            return build(row[column])
-        except StoreError:
-            damaged.append(column)
-            return otherwise
-
-    return Node(
-        id=NodeId(row["id"]),
-        no=row["no"],
-        org=row["org"],
-        name=row["name"],
-        address=row["address"],
-        tags=read("tags", texts_from_json, ()),
-        generation=row["generation"],
-        pending=bool(row["pending"]),
-        identity=read("identity", partial(record_from_json, NodeIdentity), NodeIdentity()),
-        agent_version=row["agent_version"],
-        policy=None if row["policy"] is None else read("policy", partial(record_from_json, NodePolicy), None),
-        updates=read("updates", partial(record_from_json, NodeUpdates), NodeUpdates()),
-        reboot_required=row["reboot_required"],
-        created_at=row["created_at"],
-        last_seen_at=row["last_seen_at"],
-        version=row["version"],
-        simulated=bool(row["simulated"]),
-        waiting=bool(row["waiting"]),
-        damaged=tuple(damaged),
-        security_since_at=row["security_since"],
-        reboot_since_at=row["reboot_since"],
-        note=row["note"],
-        never_why=row["never_why"],
-        never_by=row["never_by"],
-        location=row["location"],
-        patch_missed=row["patch_missed"],
-    )
+NODES: Final = Columns(
+    Node, "node", {"security_since_at": "security_since", "reboot_since_at": "reboot_since"},
+    damaged={"tags": (), "identity": NodeIdentity(), "policy": None, "updates": NodeUpdates()}, apart=("damaged",), node="id",
+)  # fmt: skip
+"""The node sends most of its damaged parts again when it connects."""

@@ -11,6 +11,7 @@ from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_T
 from groundcontrol.access.oidc.store import Ended, Granted
 from groundcontrol.adapters.sqlite.audit import scope_of_hub
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
@@ -129,11 +130,11 @@ class SqliteOidc(ControlStore):
         row = rows.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", issuer, subject)
         if row is None:
             return None
-        return _to_link(row), to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", row["account"])[0])
+        return _LINKS.read(row), to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", row["account"])[0])
 
     async def links(self, user: UserId) -> Sequence[Link]:
         rows = await self._reader.run(lambda rows: rows.fetch_all(_LINK + " WHERE account.id = ? ORDER BY oidc_link.no", user))
-        return [_to_link(row) for row in rows]
+        return [_LINKS.read(row) for row in rows]
 
     @command
     def create_account(self, tx: Tx, actor: Actor, user: User, link: Link, granted: Sequence[Granted]) -> tuple[Link, User]:
@@ -153,7 +154,7 @@ class SqliteOidc(ControlStore):
             )
             self._insert_link(tx, Scope(actor, NO_ORG), account, link)
             known = tx.fetch_all(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)[0]
-        return _to_link(known), to_user(tx.fetch_all(IN_FIRST + " WHERE account.no = ?", known["account"])[0])
+        return _LINKS.read(known), to_user(tx.fetch_all(IN_FIRST + " WHERE account.no = ?", known["account"])[0])
 
     @command
     def replace_memberships(self, tx: Tx, actor: Actor, user: UserId, provider: str, granted: Sequence[Granted]) -> bool:
@@ -229,7 +230,7 @@ class SqliteOidc(ControlStore):
         if known is not None:
             if known["user_id"] != link.user:
                 raise OidcLinked("this account of the provider belongs to another user of this hub")
-            return _to_link(known)
+            return _LINKS.read(known)
         self._insert_link(tx, by, account, link)
         return link
 
@@ -374,11 +375,7 @@ def _detail(provider: Provider) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _to_link(row: Row) -> Link:
-    return Link(
-        row["id"], UserId(row["user_id"]), row["username"], row["provider"], row["issuer"], row["subject"], row["shown"], row["created_at"],
-        row["used_at"],
-    )  # fmt: skip
+_LINKS: Final = Columns(Link, "oidc_link", {"user": "user_id"})
 
 
 def _free_name(tx: Tx, wanted: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from groundcontrol.access.model import Organisation, OrganisationSummary
 from groundcontrol.adapters.sqlite.audit import DELETED, Chain
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
@@ -148,16 +149,8 @@ def _check_free(tx: Tx, organisation: Organisation) -> None:
         raise Conflict(f"there is an organisation with the short name {organisation.slug} already", field="slug")
 
 
+_ORGANISATIONS: Final = Columns(Organisation, "organisation")
+
+
 def to_organisation(row: Row) -> Organisation:
-    return Organisation(
-        no=row["no"],
-        id=row["id"],
-        slug=row["slug"],
-        name=row["name"],
-        state=row["state"],
-        sso_only=bool(row["sso_only"]),
-        require_totp=to_rule(row["require_totp"]),
-        node_quota=row["node_quota"],
-        created_at=row["created_at"],
-        version=row["version"],
-    )
+    return _ORGANISATIONS.read(row, require_totp=to_rule(row["require_totp"]))

@@ -7,8 +7,9 @@ from typing import Final
 
 from groundcontrol.access.passkeys import MOST_PASSKEYS, Passkey
 from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command
-from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.rights import write_for_user
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import UserId
@@ -22,7 +23,7 @@ class SqlitePasskeys(ControlStore):
 
     async def passkeys(self, user: UserId) -> Sequence[Passkey]:
         rows = await self._reader.run(lambda rows: rows.fetch_all(_LIST + " WHERE account.id = ? ORDER BY passkey.no", user))
-        return [_to_passkey(row) for row in rows]
+        return [_PASSKEYS.read(row) for row in rows]
 
     @command
     def add_passkey(self, tx: Tx, by: Scope, passkey: Passkey) -> Passkey:
@@ -31,7 +32,7 @@ class SqlitePasskeys(ControlStore):
             raise NotFound("there is no such user")
         known = tx.fetch_one(_LIST + " WHERE passkey.org = ? AND credential = ?", account["org"], passkey.credential)
         if known is not None:
-            if _to_passkey(known) != passkey:
+            if _PASSKEYS.read(known) != passkey:
                 raise Conflict("this passkey is known already")
             return passkey
         if account["totp_since"] is None:
@@ -59,8 +60,4 @@ class SqlitePasskeys(ControlStore):
         return await self._writer.run(lambda tx: tx.execute(sql, uses, at, passkey, before)) == 1
 
 
-def _to_passkey(row: Row) -> Passkey:
-    return Passkey(
-        row["id"], UserId(row["user_id"]), row["name"], row["host"], row["credential"], row["public_key"], row["uses"], row["created_at"],
-        row["used_at"],
-    )  # fmt: skip
+_PASSKEYS: Final = Columns(Passkey, "passkey", {"user": "user_id"})

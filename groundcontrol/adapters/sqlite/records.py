@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from types import NoneType
-from typing import Any, Final, Generic, Literal, NamedTuple, NewType, get_args, get_origin, get_type_hints
+from typing import Any, Final, Generic, get_type_hints
 
 import msgspec
 
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json, to_json
+from groundcontrol.adapters.sqlite.engine.columns import Field, field_of
+from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.core.bus import Changed
@@ -27,49 +26,6 @@ It returns what it changed, for the audit row. If it changed nothing and the rec
 """
 
 
-class _Field(NamedTuple):
-    """One field of a model in its columns."""
-
-    name: str
-    columns: tuple[str, ...]
-    write: Callable[[Any], Sequence[Value]]
-    read: Callable[[Sequence[Any]], Any]
-    json: Callable[[bytes], object] | None = None
-    """Reads the column if it is JSON; raises StoreError."""
-
-
-class Columns(Generic[R]):
-    """Both ways between a model and the columns of its table, for a subject with commands of its own."""
-
-    def __init__(self, model: type[R], table: str, columns: Mapping[str, str | tuple[str, ...]] | None = None) -> None:
-        """Args: columns: as in `Record`."""
-        self._model = model
-        self._table = table
-        self._fields = [_field(name, kind, columns or {}) for name, kind in get_type_hints(model).items()]
-        names = [column for one in self._fields for column in one.columns]
-        self.insert: Final = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - built from constants only
-
-    def read(self, row: Row) -> R:
-        """Raises: StoreError: the row is damaged."""
-        return self._model(*(one.read([row[column] for column in one.columns]) for one in self._fields))
-
-    def or_none(self, row: Row) -> R | None:
-        """None: the row is damaged. It must not hide the others; the doctor reports it."""
-        with contextlib.suppress(StoreError):
-            return self.read(row)
-        return None
-
-    def readable(self, rows: Sequence[Row]) -> list[R]:
-        return [record for row in rows if (record := self.or_none(row)) is not None]
-
-    def values(self, record: R) -> list[Value]:
-        return [value for one in self._fields for value in one.write(getattr(record, one.name))]
-
-    def json_columns(self) -> Iterator[tuple[str, str, Callable[[bytes], object]]]:
-        """As `Form.json_columns`."""
-        return ((self._table, one.columns[0], one.json) for one in self._fields if one.json is not None)
-
-
 class Form(Generic[R]):
     """The rows of one kind: their statements, and both ways between row and record."""
 
@@ -78,7 +34,7 @@ class Form(Generic[R]):
         model: Any = declared.model
         hints = {name: kind for name, kind in get_type_hints(model).items() if not declared.body or name in declared.columns}
         self._listed: msgspec.json.Decoder[R] = msgspec.json.Decoder(declared.model)
-        self._fields = [_field(name, kind, declared.columns) for name, kind in hints.items()]
+        self._fields = [field_of(name, kind, declared.columns) for name, kind in hints.items()]
         self._has_org = "org" in model._fields
         edited = {column for one in self._fields if one.name in declared.edited for column in one.columns}
         body = [declared.body] if declared.body else []
@@ -104,9 +60,9 @@ class Form(Generic[R]):
         is_list = text[:1] in ("[", b"[")
         return decoded(self._listed, text) if is_list else record_from_json(self.declared.model, text)
 
-    def _value(self, one: _Field, row: Row) -> object:
+    def _value(self, one: Field, row: Row) -> object:
         try:
-            return one.read([row[column] for column in one.columns])
+            return one.of(row)
         except StoreError:
             if one.name not in self.declared.damaged:
                 raise
@@ -274,28 +230,3 @@ def _as_object(value: Any) -> object:
 
 def _replaced(record: Any, **fields: object) -> Any:
     return record._replace(**fields)
-
-
-def _field(name: str, kind: Any, columns: Mapping[str, str | tuple[str, ...]]) -> _Field:
-    column = columns.get(name, name)
-    if get_args(kind) and NoneType in get_args(kind):
-        inner = _field(name, next(each for each in get_args(kind) if each is not NoneType), columns)
-        return inner._replace(
-            write=lambda value: [None] if value is None else inner.write(value),
-            read=lambda values: None if values[0] is None else inner.read(values),
-        )
-    while isinstance(kind, NewType):
-        kind = kind.__supertype__
-    if isinstance(column, tuple):
-        return _Field(name, column, list, lambda values: kind(*values))
-    if kind is bool:
-        return _Field(name, (column,), lambda value: [int(value)], lambda values: bool(values[0]))
-    if kind in (str, int, float) or get_origin(kind) is Literal:
-        return _Field(name, (column,), lambda value: [value], lambda values: values[0])
-    read: Callable[[str | bytes], object]
-    write: Callable[[Any], str]
-    if hasattr(kind, "_fields"):
-        read, write = partial(record_from_json, kind), record_to_json
-    else:
-        read, write = partial(decoded, msgspec.json.Decoder(kind)), to_json
-    return _Field(name, (column,), lambda value: [write(value)], lambda values: read(values[0]), read)
