@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from groundcontrol.core.bus import Bus, Changed, JobPoke
 from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, StoreDamaged, StoreError, Unavailable
@@ -49,8 +49,6 @@ STORE_RETRY_S: Final = 5.0
 """The pause of an update after an error of the database."""
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 NewOrder = Callable[[Scope, Node, JobRequest], NewJob]
@@ -106,7 +104,8 @@ class UpdateService:
                 for row in left:
                     if row.node_id is not None:
                         self._running[row.node_id] = row
-                    group.create_task(self._resume(row), name=f"update {row.id}")
+                    work = partial(self._update, hub_scope(row.org), row, resumed=True)
+                    group.create_task(self._guarded(row, work), name=f"update {row.id}")
                 self.ready.set()
                 await asyncio.Event().wait()
             finally:
@@ -183,70 +182,71 @@ class UpdateService:
             if good:
                 good = all(await asyncio.gather(*(self._work(scope, line) for _ in range(min(at_once, len(part))))))
             for row in line.rows:
-                await self._log_errors(self._until_stored(row, partial(self._stop_short, scope, row)))
-                self._forget(row)
+                await self._guarded(row, partial(self._stop_short, scope, row))
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
         """Update nodes one by one, until none is left or an update of the request fails. Returns: whether all these nodes succeeded."""
         while line.rows and not line.halted:
-            if not await self._one(scope, line.rows.popleft()):
+            row = line.rows.popleft()
+            if not await self._guarded(row, partial(self._update, scope, row)):
                 line.halted = True
                 return False
         return True
 
-    async def _stop_short(self, scope: Scope, row: Deployment) -> None:
+    async def _stop_short(self, scope: Scope, row: Deployment) -> bool:
         row = await self._load(row)
         if row.ended_at is None:
             why = DeploymentError(
                 "deployment.stopped_short", "this update did not begin, because the update of another node failed", "wait"
             )
             await self._end(scope, row, "cancelled", why)
+        return True
 
-    async def _one(self, scope: Scope, row: Deployment) -> bool:
-        """Update one node. Returns: whether the next one may follow."""
+    async def _guarded(self, row: Deployment, work: Callable[[], Awaitable[bool]]) -> bool:
+        """Repeat the work on an update while the database fails, since the node continues meanwhile.
+
+        Returns: what the work returns; False: another error ended it.
+        """
         try:
-            return await self._until_stored(row, partial(self._update, scope, row))
+            while True:
+                try:
+                    return await work()
+                except StoreDamaged:
+                    raise
+                except StoreError as exc:
+                    event(log, "update_store_failed", logging.ERROR, deployment=row.id, code=exc.code)
+                await self._clock.sleep(self._store_retry_s)
         except HubError as exc:
             event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
-            return False
         except Exception:  # the boundary: a bug in one update must not affect the others
             event(log, "update_crashed", logging.ERROR, exc_info=True, deployment=row.id)
-            return False
         finally:
             self._forget(row)
-
-    async def _until_stored(self, row: Deployment, work: Callable[[], Awaitable[T]]) -> T:
-        """Repeat the work while the database fails, since the node continues meanwhile. Raises: HubError: any other error."""
-        while True:
-            try:
-                return await work()
-            except StoreDamaged:
-                raise
-            except StoreError as exc:
-                event(log, "update_store_failed", logging.ERROR, deployment=row.id, code=exc.code)
-            await self._clock.sleep(self._store_retry_s)
+        return False
 
     def _forget(self, row: Deployment) -> None:
         """Remove an ended update from `_running`. A newer update of its node stays."""
         if (running := self._running.get(_node(row))) is not None and running.id == row.id:
             del self._running[_node(row)]
 
-    async def _update(self, scope: Scope, row: Deployment) -> bool:
-        row = await self._load(row)
-        try:
-            if row.ended_at is None:
-                job = row.job or await self._order_job(scope, row)
-                await self._follow(scope, await self._load(row), job)
-                return True
-        except _Failed as exc:
-            error = exc.error
-        except StoreError:
-            raise
-        except HubError as exc:
-            error = DeploymentError(exc.code, exc.message, _step(await self._load(row)))
+    async def _update(self, scope: Scope, row: Deployment, *, resumed: bool = False) -> bool:
+        """Update one node, or follow its update further, as the node goes on without the hub. Returns: whether the next one may follow."""
         row = await self._load(row)
         if row.ended_at is not None:
             return row.state != "failed"  # it was cancelled before its turn
+        try:
+            if resumed and row.job is None:
+                raise _Failed("deployment.hub_stopped", "the hub was stopped before the update began: order it again", "wait")
+            job = row.job or await self._order_job(scope, row)
+            await self._follow(scope, await self._load(row), job)
+            return True
+        except StoreError:
+            raise
+        except (_Failed, HubError) as exc:
+            row = await self._load(row)
+            error = exc.error if isinstance(exc, _Failed) else DeploymentError(exc.code, exc.message, _step(row))
+        if row.ended_at is not None:
+            return row.state != "failed"
         await self._end(scope, row, "failed", error)
         return False
 
@@ -326,37 +326,6 @@ class UpdateService:
             await self._clock.sleep(POLL_S)
         row = await self._save(scope, transitions.step_done(row, "verify", f"{self.version} is connected", self._clock.now()))
         await self._end(scope, row, "succeeded", None)
-
-    async def _resume(self, row: Deployment) -> None:
-        """Follow an update after a restart of the hub, since the node has continued without the hub."""
-        try:
-            await self._until_stored(row, partial(self._resume_once, hub_scope(row.org), row))
-        except HubError as exc:
-            event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
-        except Exception:  # the boundary: a bug in one update must not affect the others
-            event(log, "update_crashed", logging.ERROR, exc_info=True, deployment=row.id)
-        finally:
-            self._forget(row)
-
-    async def _resume_once(self, scope: Scope, row: Deployment) -> None:
-        row = await self._load(row)
-        try:
-            if row.job is None:
-                raise _Failed("deployment.hub_stopped", "the hub was stopped before the update began: order it again", "wait")
-            await self._follow(scope, row, row.job)
-        except StoreError:
-            raise
-        except (_Failed, HubError) as exc:
-            error = exc.error if isinstance(exc, _Failed) else DeploymentError(exc.code, exc.message, "install")
-            await self._end(scope, await self._load(row), "failed", error)
-
-    async def _log_errors(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except HubError as exc:
-            event(log, "update_end_not_saved", logging.ERROR, code=exc.code)
-        except Exception:  # the boundary: a bug in one update must not affect the others
-            event(log, "update_end_not_saved", logging.ERROR, exc_info=True)
 
     # -- rows ------------------------------------------------------------------------------------
 
