@@ -133,32 +133,44 @@ CHANGES_PER_S: Final = 2.0
 """How many more in each second after that."""
 
 
-class ChangeLimiter:
-    """Limits the calls of each user that write to the audit log, which nobody can shorten."""
+class RateLimiter:
+    """Limits the calls of each user over time: `burst` calls without a pause, then `a_second` calls a second."""
 
-    def __init__(self, clock: Clock, most: float = MOST_CHANGES, per_s: float = CHANGES_PER_S) -> None:
+    def __init__(self, clock: Clock, refusal: str, burst: float, a_second: float) -> None:
+        """`refusal`: the error text."""
         self._clock = clock
-        self._most = most
-        self._per_s = per_s
-        self._left: dict[UserId, tuple[float, float]] = {}
-        """User -> calls that are left, and when they were counted (monotonic)."""
+        self._refusal = refusal
+        self._burst = burst
+        self._a_second = a_second
+        self._spent: dict[UserId, tuple[float, float]] = {}
+        """User -> (spent calls, monotonic time of that count). Over time the count falls; a user whose count is 0 has no entry."""
 
-    def take(self, who: UserId | None) -> None:
+    def spend(self, who: UserId | None) -> None:
         """Count one call. `who`: None: the caller on the local socket, who owns the data folder and has no limit.
 
-        Raises: TooManyRequests.
+        Raises: TooManyRequests: this user has made too many calls.
         """
         if who is None:
             return
         now = self._clock.monotonic()
-        left, at = self._left.get(who, (self._most, now))
-        left = min(self._most, left + (now - at) * self._per_s)
-        if left < 1:
-            wait_s = math.ceil((1 - left) / self._per_s)
-            raise TooManyRequests(f"{self._most:.0f} changes of this user came in a short time: try again later", retry_after_s=wait_s)
-        if who not in self._left and len(self._left) >= self._most:
-            self._left = {one: held for one, held in self._left.items() if held[0] + (now - held[1]) * self._per_s < self._most}
-        self._left[who] = left - 1, now
+        for user in [user for user in self._spent if not self._still_spent(user, now)]:
+            del self._spent[user]
+        spent = self._still_spent(who, now) + 1
+        if spent > self._burst:
+            wait_s = math.ceil((spent - self._burst) / self._a_second)
+            raise TooManyRequests(self._refusal.format(wait_s=wait_s), retry_after_s=wait_s)
+        self._spent[who] = spent, now
+
+    def _still_spent(self, who: UserId, now: float) -> float:
+        spent, at = self._spent.get(who, (0.0, now))
+        return max(0.0, spent - (now - at) * self._a_second)
+
+
+class ChangeLimiter(RateLimiter):
+    """Limits the calls of each user that write to the audit log, which nobody can shorten."""
+
+    def __init__(self, clock: Clock, burst: float = MOST_CHANGES, a_second: float = CHANGES_PER_S) -> None:
+        super().__init__(clock, f"{burst:.0f} changes of this user came in a short time: try again later", burst, a_second)
 
 
 Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
@@ -188,6 +200,7 @@ LIMITS: Final[dict[Cost, Limit]] = {
     "fleet": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
     "many": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
 }
+_TOO_MANY: Final = "this user has made too many of these calls; repeat in {wait_s} seconds"
 PATIENCE_S: Final = 10.0
 """How long a call waits for a slot. The page waits fifteen seconds for an answer."""
 
@@ -203,7 +216,7 @@ class Costs:
             )
             for cost, limit in limits.items()
         }  # fmt: skip
-        self._rates = {cost: _RateLimiter(clock, limit.burst, limit.a_second) for cost, limit in limits.items()}
+        self._rates = {cost: RateLimiter(clock, _TOO_MANY, limit.burst, limit.a_second) for cost, limit in limits.items()}
 
     @contextlib.asynccontextmanager
     async def take(self, cost: Cost, who: UserId | None) -> AsyncIterator[bool]:
@@ -216,36 +229,6 @@ class Costs:
         if limiter is None:
             yield False
             return
-        if who is not None:
-            self._rates[cost].spend(who)
+        self._rates[cost].spend(who)
         async with limiter.take(who, 1) as waited:
             yield waited
-
-
-class _RateLimiter:
-    """Limits the calls of each user over time: `burst` calls without a pause, then `a_second` calls a second."""
-
-    def __init__(self, clock: Clock, burst: int, a_second: float) -> None:
-        self._clock = clock
-        self._burst = burst
-        self._a_second = a_second
-        self._spent: dict[UserId, tuple[float, float]] = {}
-        """User -> (spent calls, monotonic time of that count). Over time the count falls; a user whose count is 0 has no entry."""
-
-    def spend(self, who: UserId) -> None:
-        """Count one call.
-
-        Raises: TooManyRequests: this user has made too many calls.
-        """
-        now = self._clock.monotonic()
-        for user in [user for user in self._spent if not self._still_spent(user, now)]:
-            del self._spent[user]
-        spent = self._still_spent(who, now) + 1
-        if spent > self._burst:
-            wait_s = math.ceil((spent - self._burst) / self._a_second)
-            raise TooManyRequests(f"this user has made too many of these calls; repeat in {wait_s} seconds", retry_after_s=wait_s)
-        self._spent[who] = spent, now
-
-    def _still_spent(self, who: UserId, now: float) -> float:
-        spent, at = self._spent.get(who, (0.0, now))
-        return max(0.0, spent - (now - at) * self._a_second)

@@ -104,7 +104,7 @@ def _handler_of(gate: Admission, costs: Costs, changes: ChangeLimiter, route: Ro
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
             body = [await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)]
         if call.caller_if_any is not None and route.method not in SAFE_METHODS:
-            changes.take(call.user_id)
+            changes.spend(call.user_id)
         async with costs.take(route.cost, None if call.caller_if_any is None else call.user_id) as waited:
             if body or waited:
                 call = await gate.readmit(

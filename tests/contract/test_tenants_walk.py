@@ -152,9 +152,9 @@ def _the_last_if_none_is_named(patch: pytest.MonkeyPatch) -> None:
 
 
 def _one_limit(patch: pytest.MonkeyPatch) -> None:
-    take = ChangeLimiter.take
+    spend = ChangeLimiter.spend
     patch.setattr(ChangeLimiter.__init__, "__defaults__", (20.0, 1e-6))  # more than one of them changes
-    patch.setattr(ChangeLimiter, "take", lambda self, _user: take(self, UserId("everybody")))
+    patch.setattr(ChangeLimiter, "spend", lambda self, _user: spend(self, UserId("everybody")))
 
 
 def _foreign_is_named(patch: pytest.MonkeyPatch) -> None:

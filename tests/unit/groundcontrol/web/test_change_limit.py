@@ -16,15 +16,15 @@ def test_a_user_who_changes_things_in_a_loop_is_stopped_and_others_are_not() -> 
     limiter = ChangeLimiter(clock)
     loud, calm = UserId("loud"), UserId("calm")
     for _ in range(MOST_CHANGES):
-        limiter.take(loud)
+        limiter.spend(loud)
     with pytest.raises(TooManyRequests) as refused:
-        limiter.take(loud)
+        limiter.spend(loud)
     assert refused.value.detail["retry_after_s"] == 1
-    limiter.take(calm)
+    limiter.spend(calm)
     for _ in range(10_000):
-        limiter.take(None)
+        limiter.spend(None)
     clock.advance(60)
     for _ in range(int(60 * CHANGES_PER_S)):
-        limiter.take(loud)
+        limiter.spend(loud)
     with pytest.raises(TooManyRequests):
-        limiter.take(loud)
+        limiter.spend(loud)
