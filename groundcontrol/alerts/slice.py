@@ -9,7 +9,7 @@ from groundcontrol.agents.store import HubStore
 from groundcontrol.alerts.api import ALERT_ROUTES, Previews
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.feed import alerts_feed, incidents_feed
+from groundcontrol.alerts.feed import AlertsFeed, IncidentsFeed
 from groundcontrol.alerts.health import AlertHealth
 from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incident_reader import IncidentReader
@@ -106,8 +106,8 @@ SLICE: Final = Slice(
     "alerts",
     ALERT_ROUTES,
     topics=(
-        LiveTopic("alerts", "alert.read", "fleet", "alert", feed=alerts_feed),
-        LiveTopic("incidents", "alert.read", "fleet", "incident", feed=incidents_feed),
+        LiveTopic("alerts", "alert.read", "fleet", "alert", feed=AlertsFeed),
+        LiveTopic("incidents", "alert.read", "fleet", "incident", feed=IncidentsFeed),
     ),
     provides=(
         provide(HeardAt)(_heard_at),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from groundcontrol.core.bus import BusEvent, Topic
 from groundcontrol.core.ids import DeploymentId
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import Deployment
@@ -14,25 +13,13 @@ from groundcontrol.web.services import Services
 
 
 class DeploymentFeed(Feed):
-    """The topic `deployment:<id>`: the whole deployment after each change."""
+    """`DeploymentView`. Then the same at each change."""
 
-    def __init__(self, services: Services, org: int, deployment: DeploymentId, *, limits: LiveLimits) -> None:
-        super().__init__(services, org, f"deployment:{deployment}", limits=limits)
-        self._deployment = deployment
-
-    def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed", self.topic),)
+    def __init__(self, services: Services, scope: Scope, topic: str, limits: LiveLimits) -> None:
+        super().__init__(services, scope._replace(grants=()), topic, limits)
 
     async def snapshot(self) -> DeploymentView:
-        return deployment_view(await self.services[DeploymentStore].deployment(self.scope, self._deployment))
-
-    async def take(self, _bus_event: BusEvent, /) -> None:
-        self.emit(await self.snapshot())
-
-
-def deployment_feed(services: Services, scope: Scope, key: str, limits: LiveLimits) -> Feed:
-    """`DeploymentView`. Then the same at each change."""
-    return DeploymentFeed(services, scope.org, DeploymentId(key), limits=limits)
+        return deployment_view(await find_deployment(self.services, self.scope, self.key))
 
 
 async def find_deployment(services: Services, scope: Scope, key: str) -> Deployment:

@@ -13,7 +13,7 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import api as deployments_api
 from groundcontrol.deployments import invites_api
 from groundcontrol.deployments.agent_updates import UpdateService
-from groundcontrol.deployments.feed import deployment_feed, find_deployment
+from groundcontrol.deployments.feed import DeploymentFeed, find_deployment
 from groundcontrol.deployments.hub_key import HubKeyService
 from groundcontrol.deployments.joining import Joining
 from groundcontrol.deployments.service import DeploymentService
@@ -84,7 +84,7 @@ def _joining(services: Services) -> Joining:
 SLICE: Final = Slice(
     "deployments",
     ROUTES,
-    topics=(LiveTopic("deployment", "deployment.read", "small", "deployment", find=find_deployment, feed=deployment_feed),),
+    topics=(LiveTopic("deployment", "deployment.read", "small", "deployment", find=find_deployment, feed=DeploymentFeed),),
     provides=(
         provide(DeploymentService)(_deployments),
         provide(HubKeyService)(lambda services: HubKeyService(services[SecretStore], services[Vault], services.clock)),

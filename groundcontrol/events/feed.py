@@ -6,7 +6,7 @@ from typing import Final
 
 from groundcontrol.core.bus import BusEvent, EventStored, Topic
 from groundcontrol.core.ids import EventId
-from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.core.scope import Scope
 from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import EventsData, event_view
 from groundcontrol.web.limits import LiveLimits
@@ -17,10 +17,10 @@ RECENT_EVENTS: Final = 50
 
 
 class EventsFeed(Feed):
-    """The live topic `events`."""
+    """`EventsData`: the newest 50. Then `EventView`."""
 
-    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
-        super().__init__(services, org, "events", grants, limits=limits)
+    def __init__(self, services: Services, scope: Scope, topic: str, limits: LiveLimits) -> None:
+        super().__init__(services, scope, topic, limits)
         self._shown: set[EventId] | None = None
         """Ids of the newest events that every subscriber has received; None: there was no subscriber yet."""
 
@@ -54,8 +54,3 @@ class EventsFeed(Feed):
         self._shown = shown.intersection(ids).union(one.id for one in fresh)
         for one in reversed(fresh):
             self.emit(event_view(one))
-
-
-def events_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
-    """`EventsData`: the newest 50. Then `EventView`."""
-    return EventsFeed(services, scope.org, scope.grants, limits=limits)

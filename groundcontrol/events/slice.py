@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.events import api as events_api
-from groundcontrol.events.feed import events_feed
+from groundcontrol.events.feed import EventsFeed
 from groundcontrol.events.store import LogStore
 from groundcontrol.web.declare import Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
@@ -31,7 +31,7 @@ ROUTES: Final = (
 SLICE: Final = Slice(
     "events",
     ROUTES,
-    topics=(LiveTopic("events", "event.read", "page", "", feed=events_feed),),
+    topics=(LiveTopic("events", "event.read", "page", "", feed=EventsFeed),),
     expires=(
         Expiry("events", 0.0, lambda stores, now: stores[LogStore].expire_events(now)),  # the catalogue has a time for each severity
         Expiry("refusals", REFUSAL_RETENTION_S, lambda stores, before: stores[LogStore].expire_refusals(before)),

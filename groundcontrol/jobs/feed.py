@@ -10,7 +10,7 @@ from typing import Final
 from groundcontrol.core.bus import BusEvent, Changed, JobOutputArrived, Topic
 from groundcontrol.core.errors import HubError
 from groundcontrol.core.ids import JobId
-from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.core.scope import Scope
 from groundcontrol.jobs.model import TERMINAL, Job
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import JobChange, JobChunk, JobsChange, JobsData, job_view
@@ -31,21 +31,18 @@ NOT_TO_ALL: Final = -1
 
 
 class JobsFeed(Feed):
-    """Topic `jobs`: the newest jobs and all open jobs of all users. Changes are sent at most once a second, however many jobs run."""
+    """`JobsData`: the newest 50 jobs, and all unfinished ones (2,000 at most). Then `JobsChange`, at most once a second: new and changed jobs, and jobs that leave the list. A job leaves when it is finished and no longer among the newest, or when its node is removed."""
 
     policy = "latest"
     limit = 20_000
 
-    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
-        super().__init__(services, org, "jobs", grants, limits=limits)
+    def __init__(self, services: Services, scope: Scope, topic: str, limits: LiveLimits) -> None:
+        super().__init__(services, scope, topic, limits)
         self._sent: dict[JobId, int] | None = None
         """Job -> the version that all subscribers have, or `NOT_TO_ALL`; None: no snapshot was sent yet."""
         self._at_work: set[JobId] = set()
         """Jobs that were sent as open. Their end is sent too, even if they are no longer among the newest."""
         self._moved = asyncio.Event()
-
-    def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed", org=self.scope.org),)
 
     async def snapshot(self) -> JobsData:
         jobs = await self.services[JobStore].current(self.scope, RECENT_JOBS)
@@ -89,11 +86,6 @@ class JobsFeed(Feed):
         before, self._sent = self._sent or {}, {job.id: job.version for job in jobs}
         fresh = [job_view(job) for job in jobs if before.get(job.id) != job.version]
         return JobsChange(jobs=fresh, gone=[job for job in before if job not in self._sent])
-
-
-def jobs_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
-    """`JobsData`: the newest 50 jobs, and all unfinished ones (2,000 at most). Then `JobsChange`, at most once a second: new and changed jobs, and jobs that leave the list. A job leaves when it is finished and no longer among the newest, or when its node is removed."""
-    return JobsFeed(services, scope.org, scope.grants, limits=limits)
 
 
 class JobStream:

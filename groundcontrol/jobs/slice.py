@@ -9,7 +9,7 @@ from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.jobs import api as jobs_api
 from groundcontrol.jobs.api import Outputs
-from groundcontrol.jobs.feed import JobStream, find_job, jobs_feed
+from groundcontrol.jobs.feed import JobsFeed, JobStream, find_job
 from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.jobs.orders import OrderSender
 from groundcontrol.jobs.service import JobService
@@ -60,7 +60,7 @@ SLICE: Final = Slice(
     "jobs",
     ROUTES,
     topics=(
-        LiveTopic("jobs", "job.read", "fleet", "job", feed=jobs_feed),
+        LiveTopic("jobs", "job.read", "fleet", "job", feed=JobsFeed),
         LiveTopic("job", "job.read", "small", "job", find=find_job, stream=JobStream),
     ),
     provides=(

@@ -11,7 +11,7 @@ from typing import Final, cast
 from groundcontrol.core.bus import BusEvent, Changed, NodeLive, NodesUpdated, NodeTable, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.api import credential_holders, node_detail_view, node_list_view
 from groundcontrol.nodes.interfaces import NewestValues
 from groundcontrol.nodes.model import Node
@@ -31,11 +31,11 @@ NEWEST: Final = ("cpu.total", "load.1")
 
 
 class NodeFeed(Feed):
-    """The topic `node:<id>`: new values, tables and other changes of a node as they arrive."""
+    """`NodeView` with all values. Then `NodeChange`: new values as they arrive, the node if its facts changed, or a table."""
 
-    def __init__(self, services: Services, org: int, node: NodeId, *, limits: LiveLimits) -> None:
-        super().__init__(services, org, f"node:{node}", limits=limits)
-        self._node = node
+    def __init__(self, services: Services, scope: Scope, topic: str, limits: LiveLimits) -> None:
+        super().__init__(services, scope._replace(grants=()), topic, limits)
+        self._node = NodeId(self.key)
 
     def topics(self) -> tuple[Topic, ...]:
         return (
@@ -64,14 +64,14 @@ class NodeFeed(Feed):
 
 
 class FleetFeed(Feed):
-    """The topic `fleet`: changed values of all nodes as they arrive, and other changes of nodes at intervals of `changes_every_s`."""
+    """`FleetData`: every node that the caller may see, with the values that lists show. Then `FleetChange`: new values as they arrive, up to 40 times a second; whole rows of nodes whose facts changed, at most once a second; the ids of removed nodes."""
 
     policy = "latest"
     limit = 20_000
     replay_bytes = FLEET_REPLAY_BYTES
 
-    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
-        super().__init__(services, org, "fleet", grants, limits=limits)
+    def __init__(self, services: Services, scope: Scope, topic: str, limits: LiveLimits) -> None:
+        super().__init__(services, scope, topic, limits)
         self._known: set[NodeId] = set()
         """Nodes that were sent and not removed since."""
         self._snapshots_in_progress = 0
@@ -199,16 +199,6 @@ class FleetFeed(Feed):
         if self._snapshots_in_progress:
             self._deleted_meanwhile |= gone
         return change
-
-
-def fleet_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
-    """`FleetData`: every node that the caller may see, with the values that lists show. Then `FleetChange`: new values as they arrive, up to 40 times a second; whole rows of nodes whose facts changed, at most once a second; the ids of removed nodes."""
-    return FleetFeed(services, scope.org, scope.grants, limits=limits)
-
-
-def node_feed(services: Services, scope: Scope, key: str, limits: LiveLimits) -> Feed:
-    """`NodeView` with all values. Then `NodeChange`: new values as they arrive, the node if its facts changed, or a table."""
-    return NodeFeed(services, scope.org, NodeId(key), limits=limits)
 
 
 async def find_node(services: Services, scope: Scope, key: str) -> Node:

@@ -6,7 +6,7 @@ from typing import Final
 
 from groundcontrol.nodes import api as nodes_api
 from groundcontrol.nodes import events_api, journal_api
-from groundcontrol.nodes.feed import find_node, fleet_feed, node_feed
+from groundcontrol.nodes.feed import FleetFeed, NodeFeed, find_node
 from groundcontrol.nodes.journal_api import JournalReads
 from groundcontrol.nodes.processes import KEEP_S
 from groundcontrol.nodes.store import ProcessHistoryStore
@@ -54,8 +54,8 @@ SLICE: Final = Slice(
     "nodes",
     ROUTES,
     topics=(
-        LiveTopic("fleet", "node.read", "fleet", "node", feed=fleet_feed),
-        LiveTopic("node", "node.read", "page", "node", find=find_node, feed=node_feed),
+        LiveTopic("fleet", "node.read", "fleet", "node", feed=FleetFeed),
+        LiveTopic("node", "node.read", "page", "node", find=find_node, feed=NodeFeed),
     ),
     provides=(provide(JournalReads)(lambda _: JournalReads()),),
     expires=(Expiry("process_readings", KEEP_S, lambda stores, before: stores[ProcessHistoryStore].expire_readings(before)),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from groundcontrol.core.bus import BusEvent, Changed, Topic
+from groundcontrol.core.bus import BusEvent, Changed
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.bodies import visible_select, window_view
@@ -27,15 +27,12 @@ async def windows_of(services: Services, scope: Scope) -> WindowsView:
 
 
 class WindowsFeed(Feed):
-    """The topic `windows`: all windows and freezes, again at each change of one."""
+    """`WindowsView`: all windows and freezes. Then all again, at each change of one."""
 
-    def __init__(self, services: Services, scope: Scope, limits: LiveLimits) -> None:
-        super().__init__(services, scope.org, "windows", scope.grants, limits=limits)
+    def __init__(self, services: Services, scope: Scope, topic: str, limits: LiveLimits) -> None:
+        super().__init__(services, scope, topic, limits)
         self._sent: Sequence[PatchWindow] | None = None
         """The windows as stored, of the last change that all subscribers have; None: there was no snapshot yet."""
-
-    def topics(self) -> tuple[Topic, ...]:
-        return (Topic("changed", org=self.scope.org),)
 
     async def snapshot(self) -> WindowsView:
         if self._sent is None:
@@ -52,8 +49,3 @@ class WindowsFeed(Feed):
                 return  # the window is of another organisation, or all have the change already
             self._sent = stored
             self.emit(await windows_of(self.services, self.scope))
-
-
-def windows_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
-    """`WindowsView`: all windows and freezes. Then all again, at each change of one."""
-    return WindowsFeed(services, scope, limits)

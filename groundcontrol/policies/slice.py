@@ -8,7 +8,7 @@ from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.policies.api import POLICY_ROUTES
-from groundcontrol.policies.feed import windows_feed
+from groundcontrol.policies.feed import WindowsFeed
 from groundcontrol.policies.service import FleetReader, FreezeReader
 from groundcontrol.policies.windows import PATCH_WINDOWS
 from groundcontrol.web.declare import LiveTopic, Slice
@@ -17,7 +17,7 @@ from groundcontrol.web.services import provide
 SLICE: Final = Slice(
     "policies",
     POLICY_ROUTES,
-    topics=(LiveTopic("windows", "patch.read", "page", PATCH_WINDOWS.changed, feed=windows_feed),),
+    topics=(LiveTopic("windows", "patch.read", "page", PATCH_WINDOWS.changed, feed=WindowsFeed),),
     provides=(
         provide(Freezes)(lambda services: FreezeReader(services, services.clock)),
         provide(FleetReader)(

@@ -11,7 +11,7 @@ from groundcontrol.rollouts.api import ROLLOUT_ROUTES
 from groundcontrol.rollouts.changes_api import CHANGE_ROUTES
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts
-from groundcontrol.rollouts.feed import find_rollout, rollout_feed, rollouts_feed
+from groundcontrol.rollouts.feed import RolloutFeed, RolloutsFeed, find_rollout
 from groundcontrol.rollouts.looks import Looks
 from groundcontrol.rollouts.reboots_api import REBOOT_ROUTES
 from groundcontrol.rollouts.service import RolloutService
@@ -45,8 +45,8 @@ SLICE: Final = Slice(
     "rollouts",
     (*ROLLOUT_ROUTES, *STATUS_ROUTES, *CHANGE_ROUTES, *REBOOT_ROUTES),
     topics=(
-        LiveTopic("rollouts", "patch.read", "fleet", "rollout", feed=rollouts_feed),
-        LiveTopic("rollout", "patch.read", "small", "rollout", find=find_rollout, feed=rollout_feed),
+        LiveTopic("rollouts", "patch.read", "fleet", "rollout", feed=RolloutsFeed),
+        LiveTopic("rollout", "patch.read", "small", "rollout", find=find_rollout, feed=RolloutFeed),
     ),
     provides=(
         provide(Evidence)(_evidence),

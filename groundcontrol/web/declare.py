@@ -38,7 +38,7 @@ class LiveTopic(NamedTuple):
     find: Callable[[Services, Scope, str], Awaitable[Owned]] | None = None
     """(services, scope, id): reads the object with the caller's rights. Raises: NotFound."""
     feed: Callable[[Services, Scope, str, LiveLimits], Feed] | None = None
-    """(services, scope, id, limits): makes the feed that all browsers with the same rights share."""
+    """(services, scope, topic, limits): makes the feed that all browsers with the same rights share."""
     stream: Callable[[Services, Callable[[], Scope], str, int, Callable[[bytes], None], Callable[[], Awaitable[None]]], Stream] | None = (
         None
     )

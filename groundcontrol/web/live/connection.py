@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 class Feeds(Protocol):
     """Topics that all browsers share (`live.hub.LiveHub`)."""
 
-    async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None: ...
+    async def join(self, connection: Connection, topic: str, declared: LiveTopic, after: int | None) -> None: ...
     def leave(self, connection: Connection, scope: Scope, topic: str, *, may_return: bool) -> None: ...
 
 
@@ -309,7 +309,7 @@ class Connection:
                     await self._check_resource(declared, key)
             if anew and declared.feed is not None:
                 self.put(encode("gap", GapMessage(topic=topic)))
-                await self._join(topic, declared, key, None)
+                await self._join(topic, declared, None)
         except HubError as exc:
             if isinstance(exc, StoreError) and not anew:
                 raise
@@ -394,9 +394,9 @@ class Connection:
             assert self._group is not None
             self._topics[body.topic] = _canceller(self._group.create_task(self._run_stream(stream), name=f"live {stream.topic}"))
             return
-        await self._join(body.topic, topic, key, body.after)
+        await self._join(body.topic, topic, body.after)
 
-    async def _join(self, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
+    async def _join(self, topic: str, declared: LiveTopic, after: int | None) -> None:
         scope = self.scope
 
         def stop(may_return: bool) -> None:
@@ -404,7 +404,7 @@ class Connection:
 
         self._topics[topic] = stop
         try:
-            await self._feeds.join(self, topic, declared, key, after)
+            await self._feeds.join(self, topic, declared, after)
         except HubError:
             if self._topics.get(topic) is not stop:
                 return  # the topic has ended or restarted with other rights, and the page has been notified

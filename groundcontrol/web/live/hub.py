@@ -144,13 +144,13 @@ class LiveHub:
 
     # -- feeds ---------------------------------------------------------------------------
 
-    async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
+    async def join(self, connection: Connection, topic: str, declared: LiveTopic, after: int | None) -> None:
         """Send a connection a snapshot of a shared topic, or the changes since `after`, then every later change.
 
         Raises: HubError: the object does not exist, the hub is stopping, or the snapshot failed.
         """
         scope = connection.scope
-        feed_key, feed = _feed_key(scope, topic), self._find_or_start(scope, topic, declared, key)
+        feed_key, feed = _feed_key(scope, topic), self._find_or_start(scope, topic, declared)
         try:
             await feed.join(connection, connection.put, after)
         except HubError:
@@ -182,7 +182,7 @@ class LiveHub:
         task.cancel()
         feed.close()
 
-    def _find_or_start(self, scope: Scope, topic: str, declared: LiveTopic, key: str) -> Feed:
+    def _find_or_start(self, scope: Scope, topic: str, declared: LiveTopic) -> Feed:
         feed_key = _feed_key(scope, topic)
         self._left.pop(feed_key, None)
         found = self._feeds.get(feed_key)
@@ -192,7 +192,7 @@ class LiveHub:
             raise Unavailable("the hub is stopping")
         if declared.feed is None:
             raise NotFound("there is no such topic")
-        feed = declared.feed(self.services.of(scope.org), scope, key, self.limits)
+        feed = declared.feed(self.services.of(scope.org), scope, topic, self.limits)
         task = self._group.create_task(self._guard(feed), name=f"live {topic}")
         self._feeds[feed_key] = (feed, task)
         return feed

@@ -6,6 +6,7 @@ A new subscriber receives a snapshot. A subscriber that returns soon receives th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import secrets
@@ -14,10 +15,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from groundcontrol.core.bus import BusEvent, BusGap, QueuePolicy, Topic
+from groundcontrol.core.bus import BusEvent, BusGap, Changed, QueuePolicy, Topic
 from groundcontrol.core.errors import HubError, NotFound, Unavailable
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import Actor, Grants, Scope
+from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.web.answer import Answer
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.limits import LiveLimits
@@ -107,11 +108,13 @@ class Feed(ABC):
     """The most events of the bus that wait for this feed."""
     replay_bytes: ClassVar[int] = REPLAY_BYTES
 
-    def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+    def __init__(self, services: Services, scope: Scope, topic: str, limits: LiveLimits) -> None:
         self.services = services
         self.limits = limits
         self.topic = topic
-        self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
+        self.key = topic.partition(":")[2]
+        """The id of the topic's object; empty: it has none."""
+        self.scope = Scope(Actor("system", "live", "live", "admin"), scope.org, scope.grants)
         self._replay = ReplayBuffer(limits.replay_messages, self.replay_bytes)
         self._subscribers: dict[object, _Subscriber] = {}
         self._listening = asyncio.Event()
@@ -122,17 +125,17 @@ class Feed(ABC):
     def empty(self) -> bool:
         return not self._subscribers
 
-    @abstractmethod
     def topics(self) -> tuple[Topic, ...]:
-        """The bus topics that the feed reads."""
+        """The bus topics that the feed reads: the changes of its object, or all changes of the organisation."""
+        return (Topic("changed", self.topic) if self.key else Topic("changed", org=self.scope.org),)
 
     @abstractmethod
     async def snapshot(self) -> Answer:
         """The whole current state."""
 
-    @abstractmethod
-    async def take(self, bus_event: BusEvent, /) -> None:
+    async def take(self, _bus_event: BusEvent, /) -> None:
         """Send the change that an event causes."""
+        self.emit(await self.snapshot())
 
     def watched(self) -> tuple[NodeId, ...]:
         """Nodes that should send each second while a page shows this topic."""
@@ -249,3 +252,19 @@ class Feed(ABC):
                     event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
                     await self.services.clock.sleep(self.limits.retry_s)
                     self._lose()
+
+
+class ListFeed(Feed):
+    """The newest objects of a kind, then each that changes, if the grants include it."""
+
+    kind: ClassVar[str]
+    """As in `Changed`."""
+
+    @abstractmethod
+    async def view(self, key: str) -> Answer:
+        """One of them. Raises: NotFound: it is outside the grants."""
+
+    async def take(self, bus_event: BusEvent, /) -> None:
+        if isinstance(bus_event, Changed) and bus_event.kind == self.kind:
+            with contextlib.suppress(NotFound):
+                self.emit(await self.view(bus_event.id))

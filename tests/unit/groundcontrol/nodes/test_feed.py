@@ -13,7 +13,7 @@ from groundcontrol.core.bus import Changed, Interest, NodeLive, NodesUpdated, Se
 from groundcontrol.core.errors import StoreBusy
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
-from groundcontrol.core.scope import Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.nodes.feed import FleetFeed, NodeFeed
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.views import FleetChange
@@ -233,7 +233,7 @@ async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
 
 async def test_a_change_and_a_new_snapshot_are_encoded_once_for_all_that_look(hub: TestHub) -> None:
     node = await hub.node()
-    feed = NodeFeed(hub.services, 1, node.id, limits=LiveLimits())
+    feed = NodeFeed(hub.services, hub_scope(1), f"node:{node.id}", LiveLimits())
     seats: list[asyncio.Queue[bytes]] = [asyncio.Queue(), asyncio.Queue(), asyncio.Queue()]
     running = asyncio.create_task(feed.run(), name="feed")
     for seat in seats:
@@ -255,7 +255,7 @@ async def test_a_change_and_a_new_snapshot_are_encoded_once_for_all_that_look(hu
 
 async def test_a_page_whose_snapshot_is_late_gets_a_gap(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     node = await hub.node()
-    feed = NodeFeed(hub.services, 1, node.id, limits=LiveLimits(early_most=3))
+    feed = NodeFeed(hub.services, hub_scope(1), f"node:{node.id}", LiveLimits(early_most=3))
     running = asyncio.create_task(feed.run(), name="feed")
     kinds: list[str] = []
     go_on = asyncio.Event()

@@ -15,6 +15,7 @@ import pytest
 
 from groundcontrol.core.bus import NodeLive, NodesUpdated, Revoked, Topic
 from groundcontrol.core.errors import StoreBusy
+from groundcontrol.core.scope import hub_scope
 from groundcontrol.nodes.feed import FLEET_REPLAY_BYTES, NodeFeed
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.views import NodeChange, Sample
@@ -263,7 +264,7 @@ class Follower:
 async def counting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NodeFeed, list[int]]]:
     """A feed whose snapshot is every published number."""
     told: list[int] = []
-    feed = NodeFeed(hub.services, 1, (await hub.node()).id, limits=LiveLimits(replay_messages=4))
+    feed = NodeFeed(hub.services, hub_scope(1), f"node:{(await hub.node()).id}", LiveLimits(replay_messages=4))
 
     async def snapshot() -> Any:
         found = {"values": list(told)}  # a read returns the state when the read begins

@@ -14,7 +14,7 @@ from groundcontrol.access.sessions import Caller
 from groundcontrol.core.bus import Changed, NodeLive, NodesUpdated, Revoked
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.nodes.feed import FleetFeed
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.views import FleetData
@@ -330,7 +330,7 @@ async def test_a_snapshot_begun_with_more_rights_is_dropped(hub: TestHub, monkey
 
 
 async def test_a_new_snapshot_is_not_sent_to_a_departed_subscriber(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    feed = FleetFeed(hub.services, 1, limits=LiveLimits())
+    feed = FleetFeed(hub.services, hub_scope(1), "fleet", LiveLimits())
     running = asyncio.create_task(feed.run(), name="feed")
     told: list[tuple[str, str]] = []
 
@@ -363,7 +363,7 @@ async def test_a_subscriber_that_leaves_before_the_topic_begins_does_not_wait(hu
     viewer = await hub.logged_in("viewer")
     async with viewer.live() as live:
         [page] = hub.app[LIVE]._connections
-        joining = asyncio.create_task(hub.app[LIVE].join(page, "fleet", TOPICS["fleet"], "", None), name="join")
+        joining = asyncio.create_task(hub.app[LIVE].join(page, "fleet", TOPICS["fleet"], None), name="join")
         await asyncio.sleep(0)
         assert hub.app[LIVE]._feeds, "it waits for the topic, which has not begun"
         hub.app[LIVE].leave(page, page.scope, "fleet", may_return=False)
