@@ -26,10 +26,11 @@ def new_file(kind: Kind) -> bytes:
         return path.read_bytes()
 
 
-async def open_new(folder: Path, *, clock: Clock) -> Database:
+async def open_new(folder: Path, *, clock: Clock, readers: int = 1) -> Database:
     """Open a data folder, after putting new databases into it if it has none.
 
     The migrations take 20 ms of processor time. They run once in a test process, and each further folder gets a copy of the files.
+    Few tests read at the same time, and each connection that is not opened saves 4 ms.
     """
     control = folder / CONTROL_NAME
     if not control.exists():
@@ -37,7 +38,7 @@ async def open_new(folder: Path, *, clock: Clock) -> Database:
         for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
             make_private_file(path)
             path.write_bytes(new_file(kind))
-    return await open_database(folder, clock=clock)
+    return await open_database(folder, clock=clock, readers=readers)
 
 
 async def open_and_close(folder: Path, control: Path | None = None) -> None:

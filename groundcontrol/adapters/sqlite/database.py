@@ -42,7 +42,7 @@ from groundcontrol.adapters.sqlite.engine.data_files import (
     make_private_folder,
 )
 from groundcontrol.adapters.sqlite.engine.facts import save_fact
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.reader import POOL_SIZE, Reader
 from groundcontrol.adapters.sqlite.engine.seen_times import (  # fmt: skip
     LATEST,
     Loss,
@@ -90,7 +90,7 @@ class _File:
         self.urgent = urgent
 
     @classmethod
-    async def open(cls, path: Path, kind: Kind, clock: Clock) -> _File:
+    async def open(cls, path: Path, kind: Kind, clock: Clock, readers: int) -> _File:
         await asyncio.to_thread(make_private_file, path)
         thread: Thread | None = None
         reader: Reader | None = None
@@ -100,7 +100,7 @@ class _File:
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: upgrade(db, path, kind, migrations(kind)))
             await thread.guard_writes()
-            reader = await Reader.open(path, owned=kind is CONTROL)
+            reader = await Reader.open(path, readers, owned=kind is CONTROL)
             urgent = await Reader.open(path, URGENT_CONNECTIONS, owned=True) if kind is CONTROL else reader
         except BaseException as exc:
             if reader is not None:
@@ -316,12 +316,18 @@ def _mark(tx: Tx) -> float:
 
 
 async def open_database(
-    data_dir: Path, *, clock: Clock, control: Path | None = None, meanwhile: Callable[[Keyring], Awaitable[None]] | None = None
+    data_dir: Path,
+    *,
+    clock: Clock,
+    control: Path | None = None,
+    meanwhile: Callable[[Keyring], Awaitable[None]] | None = None,
+    readers: int = POOL_SIZE,
 ) -> Database:
     """Open the data folder, or create it.
 
     Args:   control: the control database, if it is not `stardust.db` in the folder. The samples database is beside it.
             meanwhile: runs while the samples database is checked, with the keyring of the open control database.
+            readers: the number of queries that each file answers at a time. To open a connection takes some milliseconds.
     Raises: ConfigError: a hub must not start on this folder; the text says why. StoreError: a hub cannot start now, but maybe later.
             Also any error of `meanwhile`.
     """
@@ -336,7 +342,7 @@ async def open_database(
         await asyncio.to_thread(finish_replacement, path)
         await asyncio.to_thread(check_control_not_lost, path, samples_beside(path))
         is_new = is_blank(path)
-        opened.append(await _File.open(path, CONTROL, clock))
+        opened.append(await _File.open(path, CONTROL, clock, readers))
         if await opened[0].reader.run(lambda rows: rows.fetch_one(LATEST)) is not None:
             await asyncio.to_thread(check_samples_not_lost, samples_beside(path))
         elif await opened[0].reader.run(lambda rows: rows.fetch_one(STARTS)) is None and await asyncio.to_thread(
@@ -345,7 +351,7 @@ async def open_database(
             raise lost_start_error(path, samples_beside(path))
         if not is_new and not size(samples_beside(path)):
             event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples")
-        await _open_samples(opened, samples_beside(path), clock, meanwhile)
+        await _open_samples(opened, samples_beside(path), clock, meanwhile, readers)
         lost = [] if is_new else await _find_losses(path, opened)
         for one in lost:
             event(log, "data_lost", logging.ERROR, database=one.file, what=one.text)
@@ -374,10 +380,12 @@ async def _find_losses(path: Path, opened: Sequence[_File]) -> list[Loss]:
     return losses(path, samples_beside(path), await asyncio.to_thread(read_seen_times, path), found)
 
 
-async def _open_samples(opened: list[_File], path: Path, clock: Clock, meanwhile: Callable[[Keyring], Awaitable[None]] | None) -> None:
+async def _open_samples(
+    opened: list[_File], path: Path, clock: Clock, meanwhile: Callable[[Keyring], Awaitable[None]] | None, readers: int
+) -> None:
     """Open the samples database while `meanwhile` runs. An opened database is added to `opened`, even if `meanwhile` fails
     or this call is cancelled."""
-    samples = asyncio.create_task(_File.open(path, SAMPLES, clock))
+    samples = asyncio.create_task(_File.open(path, SAMPLES, clock, readers))
     beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
     try:
         done = await asyncio.gather(samples, *beside, return_exceptions=True)

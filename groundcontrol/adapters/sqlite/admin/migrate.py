@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -61,8 +62,10 @@ class Migration(NamedTuple):
     sql: str
 
 
-def migrations(kind: Kind) -> list[Migration]:
-    """Every migration, in order. A migration without a script for this kind of file is empty."""
+@functools.cache
+def migrations(kind: Kind) -> Sequence[Migration]:
+    """Every migration, in order. A migration without a script for this kind of file is empty. They are part of the program, so they are
+    read once."""
     root = resources.files("groundcontrol.adapters.sqlite") / "migrations"
     folders = sorted(entry.name for entry in root.iterdir() if _FOLDER.match(entry.name))
     steps = []
@@ -71,7 +74,7 @@ def migrations(kind: Kind) -> list[Migration]:
         steps.append(Migration(int(folder[:4]), folder, script.read_text("utf-8") if script.is_file() else ""))
     if [step.no for step in steps] != list(range(1, len(steps) + 1)):
         raise AssertionError("migrations must be numbered from 1 without holes")
-    return steps
+    return tuple(steps)
 
 
 def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> None:
@@ -87,7 +90,7 @@ def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> No
         raise ConfigError(f"the database {path} was made by a newer Stardust (schema {version}; this program knows {known})")
 
 
-def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
+def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: Sequence[Migration]) -> None:
     """Check the file, then apply the missing migrations, each in one transaction. An existing database is copied before its first change.
 
     Raises: ConfigError: the file or its copy is damaged, or the file is no Stardust database or made by a newer program. Nothing was changed.

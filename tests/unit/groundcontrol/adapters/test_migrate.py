@@ -130,7 +130,7 @@ def test_a_migration_killed_at_any_statement_leaves_a_whole_version(tmp_path: Pa
 @pytest.mark.parametrize("kind", [CONTROL, SAMPLES])
 def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, kind: object) -> None:
     path = tmp_path / "some.db"
-    known = migrations(kind)  # type: ignore[arg-type]  # pytest has no type for its parameters
+    known = migrations(kind)
     with closing(opened(path)) as db:
         upgrade(db, path, kind, known)  # type: ignore[arg-type]
         assert list(tmp_path.glob("*.before-*")) == []

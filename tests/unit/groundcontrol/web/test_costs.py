@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.adapters.sqlite.engine.organisation import acting_for
 from groundcontrol.adapters.sqlite.engine.reader import POOL_SIZE
 from groundcontrol.core.errors import TooManyRequests, Unavailable
 from groundcontrol.core.ids import UserId
@@ -166,8 +167,11 @@ async def test_first_messages_of_live_topics_have_the_limits_of_calls(
 async def test_urgent_reads_have_their_own_connection(hub: TestHub) -> None:
     """While every other connection of the database is busy."""
     admin, node = await hub.logged_in(), await hub.node()
-    free = threading.Event()
-    busy = [asyncio.create_task(hub.database._control.reader.run(lambda _rows: free.wait(60))) for _ in range(POOL_SIZE)]
+    free, reader = threading.Event(), hub.database._control.reader
+    busy = [asyncio.create_task(reader.run(lambda _rows: free.wait(60)))]
+    with acting_for(1):
+        busy += [asyncio.create_task(reader.run(lambda _rows: free.wait(60)))]
+    assert len(reader._threads) == len(busy)
     try:
         async with asyncio.timeout(30):  # the others are busy for a minute
             assert (await admin.get("auth/me")).status == 200
