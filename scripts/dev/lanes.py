@@ -62,7 +62,7 @@ def lanes() -> tuple[list[Lane], list[Lane]]:
     checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
     return (
         [
-            Lane("unit", 3, 3, (*checks, "tests/unit", "tests/fuzz", "tests/contract")),
+            Lane("unit", 3, 2, (*checks, "tests/unit", "tests/fuzz", "tests/contract")),
             Lane("browser", 6, 3, ("tests/browser",)),
         ],
         [Lane("hosts", 6, 4, ("tests/system",)), Lane("e2e", 4, 4, ("tests/e2e",))],
