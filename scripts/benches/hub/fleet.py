@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import math
 import os
 import sqlite3
@@ -24,10 +23,6 @@ from tests.support.hub import ROOT, HubProcess
 
 SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
 """Numbers of nodes. Larger fleets are compared with the second size."""
-ORGANISATIONS = int(os.environ.get("STARDUST_FLEET_ORGANISATIONS", "1"))
-"""Over how many organisations the nodes are spread. While they are watched, a page of each follows its fleet."""
-OF_THE_WHOLE_HUB = "of-the-whole-hub-0123"
-"""The token of `/metrics`, with which a hub of several organisations shows the figures of all."""
 SETTLE_S = 20.0
 MEASURE_S = 30.0
 PACK_S = next(int(setting.default) for setting in SETTINGS if setting.name == "pack_seconds")
@@ -43,8 +38,6 @@ UNITS = {
     "unwatched_rows": "rows/s",
     "watched_rows": "rows/s",
 }
-GROWS = ("unwatched_cpu", "watched_cpu", "disk", "rss_held")
-"""Figures that grow with the number of nodes."""
 TICKS = os.sysconf("SC_CLK_TCK")
 SOAK_NODES = 100
 SOAK_INTERVAL_S = 30.0
@@ -67,8 +60,7 @@ def resident_mb(pid: int) -> float:
 
 def figure(hub: HubProcess, name: str) -> float:
     """One of the hub's own metrics. Raises: KeyError: there is no such metric."""
-    answer = hub.local("GET", "/metrics") if ORGANISATIONS == 1 else hub.request("GET", "/metrics", token=OF_THE_WHOLE_HUB)
-    for line in answer.body.decode().splitlines():
+    for line in hub.local("GET", "/metrics").body.decode().splitlines():
         if line.startswith(f"stardust_{name} "):
             return float(line.split()[1])
     raise KeyError(name)
@@ -82,7 +74,7 @@ def a_fleet(
 
     `flags` go to scripts/fleet. With flags, some servers may be away, so the block begins when 90 % are connected.
     """
-    with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s), "STARDUST_METRICS_TOKEN": OF_THE_WHOLE_HUB}) as hub:
+    with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s)}) as hub:
         conf = hub.folder / "agent/spider.conf"
         conf.parent.mkdir(exist_ok=True)
         conf.write_text(f"[hub]\nurl = {hub.ws_url}\n")
@@ -97,30 +89,6 @@ def a_fleet(
             fleet.wait(60)
 
 
-def _spread(hub: HubProcess, count: int) -> None:
-    """Give each organisation its share of the nodes, while the hub is stopped. With one organisation it restarts too, to be comparable."""
-    hub.end()
-    _add_organisations(hub.folder)
-    hub.launch()
-    wait_online(hub, count)
-
-
-def _add_organisations(folder: Path) -> None:
-    with contextlib.closing(sqlite3.connect(folder / "stardust.db")) as db, db:
-        for number in range(2, ORGANISATIONS + 1):
-            db.execute(
-                "INSERT INTO organisation (no, id, slug, name, state, sso_only, require_totp, created_at, version)"
-                " VALUES (?, ?, ?, ?, 'active', 0, 'none', 1.0, 0)",
-                (number, f"{number:026d}", f"org-{number}", f"Organisation {number}"),
-            )
-            db.execute(
-                "INSERT INTO membership (org, account, role, source, reason, created_at)"
-                " SELECT ?, no, 'admin', 'local', '', 1.0 FROM account WHERE username = 'admin'",
-                (number,),
-            )
-        db.execute("UPDATE node SET org = no % ? + 1", (ORGANISATIONS,))
-
-
 def wait_online(hub: HubProcess, count: float) -> None:
     """Wait until this many nodes have a session. Raises: TimeoutError: after CONNECT_LIMIT_S."""
     ends_at = time.monotonic() + CONNECT_LIMIT_S
@@ -131,15 +99,13 @@ def wait_online(hub: HubProcess, count: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def live_clients(
-    hub: HubProcess, count: int, organisations: Sequence[str] = ("default",)
-) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
-    """This many clients for each organisation that follow its topic `fleet`."""
+async def live_clients(hub: HubProcess, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
+    """This many clients that follow the topic `fleet`."""
     token = (await asyncio.to_thread(hub.login)).token
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, connector=aiohttp.TCPConnector(limit=0)) as http:
         sockets = []
-        for slug in [*organisations] * count:
-            socket = await http.ws_connect(f"{hub.url}/api/v1/live?organisation={slug}", max_msg_size=0)
+        for _ in range(count):
+            socket = await http.ws_connect(f"{hub.url}/api/v1/live", max_msg_size=0)
             await socket.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": "fleet"}]))
             sockets.append(socket)
         yield sockets
@@ -151,19 +117,17 @@ async def _drain(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 
 async def _watched(hub: HubProcess) -> tuple[float, float]:
-    """Percent of a core that the hub takes while a page of each organisation follows its fleet, and rows received in a second."""
-    slugs = ["default", *(f"org-{number}" for number in range(2, ORGANISATIONS + 1))]
-    async with live_clients(hub, 1, slugs) as pages:
-        reading = [asyncio.create_task(_drain(page)) for page in pages]
+    """Percent of a core that the hub takes while a page follows the fleet, and rows received in a second."""
+    async with live_clients(hub, 1) as [page]:
+        reading = asyncio.create_task(_drain(page))
         await asyncio.sleep(SETTLE_S)
         began, before, rows_before = time.monotonic(), cpu_s(hub.pid), await asyncio.to_thread(figure, hub, "rows_total")
         await asyncio.sleep(MEASURE_S)
         took = time.monotonic() - began
         share = (cpu_s(hub.pid) - before) / took * 100
         rows = (await asyncio.to_thread(figure, hub, "rows_total") - rows_before) / took
-        for one in reading:
-            one.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
         return share, rows
 
 
@@ -180,16 +144,13 @@ def _least_resident_mb(pid: int, duration_s: float) -> float:
 def crowd() -> Results:
     """CPU, memory and disk of the hub for each size of the fleet, first while nobody watches, then while a page watches all nodes.
 
-    The cost of a node is compared with that at the second size. Then the cost of a further node from one size to the next is compared with
-    the mean from the smallest to the largest size."""
+    The cost of a node is compared with that at the second size."""
     results: Results = []
     floor: dict[str, float] = {}
-    by_size: dict[int, dict[str, float]] = {}
     base = SIZES[:2][-1]
     for size in SIZES:
         # The servers connect over the length of a pack, so that their packs do not arrive in the same seconds.
         with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size, pack_s=PACK_S, come_within_s=PACK_S) as (hub, _):
-            _spread(hub, size)
             time.sleep(SETTLE_S)
             before, disk_before, rows_before = cpu_s(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
             held_mb = _least_resident_mb(hub.pid, UNWATCHED_S)
@@ -201,7 +162,6 @@ def crowd() -> Results:
             }
             values["watched_cpu"], values["watched_rows"] = asyncio.run(_watched(hub))
             values["rss"] = resident_mb(hub.pid)
-        by_size[size] = values
         for name, value in values.items():
             unit = UNITS[name]
             line: dict[str, object] = {"name": f"hub.fleet.{name}.{size}", "value": round(value, 2), "unit": unit}
@@ -210,25 +170,6 @@ def crowd() -> Results:
             elif size > base and floor[name]:
                 line |= {"versus": round(floor[name] * size, 2), "ratio": round(value / size / floor[name], 2)}
             results.append(line)
-    return results + _further(by_size)
-
-
-def _further(by_size: dict[int, dict[str, float]]) -> Results:
-    """The cost of a further node between each two neighbouring sizes."""
-
-    def slope(name: str, smaller: int, larger: int) -> float:
-        return (by_size[larger][name] - by_size[smaller][name]) / (larger - smaller)
-
-    results: Results = []
-    for smaller, larger in itertools.pairwise(SIZES):
-        for name in GROWS:
-            value, mean = slope(name, smaller, larger), slope(name, SIZES[0], SIZES[-1])
-            line: dict[str, object] = {
-                "name": f"hub.fleet.further.{name}.{larger}",
-                "value": round(value, 4),
-                "unit": f"{UNITS[name]} a node",
-            }
-            results.append(line | {"versus": round(mean, 4), "ratio": round(value / mean, 2)})
     return results
 
 

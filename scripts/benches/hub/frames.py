@@ -1,7 +1,6 @@
-"""hub.frame_cpu: the hub's CPU for a frame of one second, compared with three small servers.
+"""hub.frame_cpu: the hub's CPU for a frame of one second, compared with a small server that decodes and stores it, and sends it back.
 
-Two only echo the frame, one on aiohttp and one hand-written. The third is hand-written, and decodes and stores the frame. It has no tag,
-proof, sequence, newest values or rights.
+It is written by hand, and has no tag, proof, sequence, newest values or rights.
 """
 
 from __future__ import annotations
@@ -13,13 +12,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
 
-from scripts.benches.hub.fleet import live_clients
 from scripts.benches.measure import cpu_seconds
 from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_rows
@@ -95,28 +92,10 @@ async def dial(
     return socket, link
 
 
-@contextlib.asynccontextmanager
-async def a_page(hub: HubProcess) -> AsyncIterator[None]:
-    """A page that follows the fleet."""
-
-    async def read(socket: aiohttp.ClientWebSocketResponse) -> None:
-        while True:
-            await socket.receive_bytes()
-
-    async with live_clients(hub, 1) as [socket]:
-        reader = asyncio.create_task(read(socket), name="page")
-        try:
-            yield
-        finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
-
-
-async def hub_cost(ready: asyncio.Barrier, *, watched: bool = False) -> Cost:
+async def hub_cost(ready: asyncio.Barrier) -> Cost:
     """The cost of the real hub, which checks, stores and acknowledges every frame.
 
-    Args: ready: the frames begin when all that are measured at the same time are here. watched: a page also follows the fleet.
+    Args: ready: the frames begin when all that are measured at the same time are here.
     """
     with tempfile.TemporaryDirectory() as folder:
         hub = HubProcess(Path(folder) / "data")
@@ -125,38 +104,24 @@ async def hub_cost(ready: asyncio.Barrier, *, watched: bool = False) -> Cost:
             nodes = hub.enrol(*(f"bench-{n}" for n in range(NODES)), simulated=True)
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
                 dialled = [await dial(http, hub.ws_url, f"127.0.0.1:{hub.port}", enrolled) for enrolled in nodes]
-                async with a_page(hub) if watched else contextlib.nullcontext():
-                    await ready.wait()
-                    before = cpu_seconds(hub.pid)
-                    async with asyncio.TaskGroup() as group:
-                        tasks = []
-                        for number, (socket, link) in enumerate(dialled):
-                            tasks.append(group.create_task(node(socket, link, number, SECONDS)))
-                            await asyncio.sleep(1 / NODES)
-                    return Cost(sum(task.result() for task in tasks), cpu_seconds(hub.pid) - before)
+                await ready.wait()
+                before = cpu_seconds(hub.pid)
+                async with asyncio.TaskGroup() as group:
+                    tasks = []
+                    for number, (socket, link) in enumerate(dialled):
+                        tasks.append(group.create_task(node(socket, link, number, SECONDS)))
+                        await asyncio.sleep(1 / NODES)
+                return Cost(sum(task.result() for task in tasks), cpu_seconds(hub.pid) - before)
         finally:
             await hub.stop()
 
 
-ECHO = """
-import asyncio, sys, uvloop
-from aiohttp import web
-async def echo(request):
-    socket = web.WebSocketResponse(compress=False); await socket.prepare(request)
-    async for message in socket: await socket.send_bytes(message.data)
-    return socket
-async def main():
-    app = web.Application(); app.router.add_get("/", echo)
-    runner = web.AppRunner(app); await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0); await site.start()
-    print(runner.addresses[0][1], flush=True); await asyncio.Event().wait()
-uvloop.run(main())
-"""
-
-
-BY_HAND = """
-import asyncio, base64, hashlib, uvloop
-class Echo(asyncio.Protocol):
+STORE_BY_HAND = """
+import asyncio, base64, hashlib, msgspec, sqlite3, sys, uvloop
+decode = msgspec.msgpack.Decoder(list[bytes]).decode
+decode_row = msgspec.msgpack.Decoder(tuple[int, list[int | None]]).decode
+waiting = []
+class Store(asyncio.Protocol):
     def connection_made(self, transport): self.transport, self.data, self.open = transport, b"", False
     def data_received(self, data):
         self.data += data
@@ -171,7 +136,9 @@ class Echo(asyncio.Protocol):
             self.keep(plain)
             head = bytes((130, length)) if length < 126 else bytes((130, 126)) + length.to_bytes(2, "big")
             self.transport.write(head + plain)
-    def keep(self, plain): pass
+    def keep(self, plain):
+        rows = [decode_row(row) for row in decode(plain[2:-33])]
+        waiting.append((rows[0][0], len(waiting), plain[2:-33]))
     def shake(self):
         head, end, rest = self.data.partition(b"\\r\\n\\r\\n")
         if not end: return
@@ -180,43 +147,26 @@ class Echo(asyncio.Protocol):
         reply = (b"HTTP/1.1 101 x", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Accept: " + accept, b"", b"")
         self.transport.write(b"\\r\\n".join(reply))
         self.open, self.data = True, rest
-async def main(protocol):
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True); await asyncio.Event().wait()
-"""
-ECHO_BY_HAND = BY_HAND + "uvloop.run(main(Echo))"
-STORE_BY_HAND = (
-    BY_HAND
-    + """
-import msgspec, sqlite3, sys
-decode = msgspec.msgpack.Decoder(list[bytes]).decode
-decode_row = msgspec.msgpack.Decoder(tuple[int, list[int | None]]).decode
-waiting = []
-class Store(Echo):
-    def keep(self, plain):
-        body = plain[2:-33]
-        rows = [decode_row(row) for row in decode(body)]
-        waiting.append((rows[0][0], len(waiting), body))
 def commit(db, rows):
     db.execute("BEGIN"); db.executemany("INSERT INTO hot VALUES (?, ?, ?)", rows); db.execute("COMMIT")
-async def store():
+async def main():
     db = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
     for each in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE hot (at INTEGER, n INTEGER, body BLOB)"): db.execute(each)
-    serving = asyncio.ensure_future(main(Store))
+    server = await asyncio.get_running_loop().create_server(Store, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
     while True:
         await asyncio.sleep(1)
         rows, waiting[:] = list(waiting), []
         if rows: await asyncio.to_thread(commit, db, rows)
-uvloop.run(store())
+uvloop.run(main())
 """
-)
 
 
-async def echo_cost(ready: asyncio.Barrier, program: str) -> Cost:
-    """The cost of a small server that gets the same frames, and sends them back. `ready`: as in `hub_cost`."""
+async def small_cost(ready: asyncio.Barrier) -> Cost:
+    """The cost of the small server, which gets the same frames. `ready`: as in `hub_cost`."""
     folder = tempfile.TemporaryDirectory()
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, str(Path(folder.name) / "hot.db")), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", STORE_BY_HAND, str(Path(folder.name) / "hot.db")), stdout=asyncio.subprocess.PIPE
     )
     assert server.stdout is not None
     try:
@@ -249,27 +199,17 @@ async def echo_cost(ready: asyncio.Barrier, program: str) -> Cost:
 
 
 async def frame_cpu() -> list[dict[str, object]]:
-    """Medians of ROUNDS rounds, less than a minute together. All servers work in the same seconds, so a busy machine slows all alike.
-
-    `.watched`: the hub with a page that follows the fleet, compared with the storing server without a page.
-    """
-    programs = {"": ECHO, ".by_hand": STORE_BY_HAND, ".by_hand_echo": ECHO_BY_HAND}
-    costs: list[list[float]] = []
+    """Medians of ROUNDS rounds, less than a minute together. Both servers work in the same seconds, so a busy machine slows both alike."""
+    costs = []
     for _ in range(ROUNDS):
-        ready = asyncio.Barrier(len(programs) + 2)
-        small = [echo_cost(ready, program) for program in programs.values()]
-        found = await asyncio.gather(*small, hub_cost(ready), hub_cost(ready, watched=True))
-        costs.append([cost.us_per_frame for cost in found])
-    *of_programs, hub, watched = ([each[place] for each in costs] for place in range(len(programs) + 2))
-    floors = dict(zip(programs, of_programs, strict=True))
-    pairs = [(name, hub, floor) for name, floor in floors.items()] + [(".watched", watched, floors[".by_hand"])]
+        ready = asyncio.Barrier(2)
+        costs.append([cost.us_per_frame for cost in await asyncio.gather(hub_cost(ready), small_cost(ready))])
     return [
         {
-            "name": f"hub.frame_cpu{name}",
-            "value": round(statistics.median(ours), 1),
+            "name": "hub.frame_cpu",
+            "value": round(statistics.median(hub for hub, _ in costs), 1),
             "unit": "us/frame",
-            "versus": round(statistics.median(floor), 1),
-            "ratio": round(statistics.median(a / b for a, b in zip(ours, floor, strict=True)), 2),
+            "versus": round(statistics.median(small for _, small in costs), 1),
+            "ratio": round(statistics.median(hub / small for hub, small in costs), 2),
         }
-        for name, ours, floor in pairs
     ]

@@ -8,11 +8,9 @@ watched intervals. For `spider.cpu.unwatched` it sends packs. The machine has 30
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -26,7 +24,6 @@ from scripts.benches.measure import line, rss_bytes, shares
 from scripts.benches.spider.agent import Agent, BareHub, Traffic, agent
 from scripts.benches.spider.load import crowd
 from scripts.benches.spider.peers import exporter, netdata
-from spider.sampling.collectors.linux import linux_collectors
 from spider.wire.metrics import parse_series
 
 SETTLE_S = 8.0
@@ -134,8 +131,6 @@ async def bytes_a_day(seconds: float) -> Results:
         for pack_s, one, start in zip(PACKS_S, agents, before, strict=True):
             found, processes = a_day(start, one.hub.traffic(), elapsed)
             results.append(line(f"spider.day.packs_{pack_s}", found, "MB", MOST_BYTES_A_DAY / 1e6))
-            if os.environ.get("STARDUST_BENCH_KINDS"):
-                print(pack_s, dict((one.hub.traffic().frames - start.frames).most_common()), file=sys.stderr)
         results.append(line("spider.day.processes", processes, "MB"))
     return results
 
@@ -169,31 +164,3 @@ def spider_figures(seconds: float = 30.0, day_s: float = 180.0) -> Results:
     """
     bundle = line("spider.bundle", len(build_bundle()), "bytes", MAX_BUNDLE_BYTES)
     return [*asyncio.run(cpu_and_memory(seconds)), bundle, *asyncio.run(bytes_a_day(day_s))]
-
-
-def collector_costs(rounds: int = 300) -> Results:
-    """Mean CPU time of one reading of each collector, in µs, in this interpreter."""
-    lines = []
-    for collector in linux_collectors():
-        count = rounds // 10 if collector.blocking else rounds
-        collector.read(0.0)
-        began = time.process_time()
-        for number in range(count):
-            collector.read(float(number + 1))
-        lines.append(line(f"spider.collector.{type(collector).__name__.lower()}", (time.process_time() - began) / count * 1e6, "µs"))
-        collector.close()
-    return lines
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each of the three windows of CPU (default: 30)")
-    parser.add_argument("--day", type=float, default=180.0, help="length of the window of bytes a day (default: 180)")
-    parser.add_argument("--collectors", action="store_true", help="measure each collector instead")
-    given = parser.parse_args()
-    for found in collector_costs() if given.collectors else spider_figures(given.seconds, given.day):
-        print(json.dumps(found, ensure_ascii=False))
-
-
-if __name__ == "__main__":
-    main()
