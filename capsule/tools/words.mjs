@@ -14,7 +14,7 @@ const folder = path.join(here, "words");
 /** Attributes of HTML elements with text for people. Every attribute of a component counts as such, except NOT_SHOWN and unions of words. */
 const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
 const NOT_SHOWN =
-  /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab|verb)$|^(?:Icon|FilterText) name$/;
+  /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab|verb)$|^(?:Icon|FilterText) name$|^Form autocomplete$/;
 /** Elements whose text is the same in every language. */
 const TYPED = new Set(["code", "kbd"]);
 /** Names, examples of input, and texts for programmers. */

@@ -14,7 +14,7 @@ import { ApiError, type SsoLinkView } from "../state/types";
 import { Button } from "../ui/button";
 import { CodeField } from "../ui/code-field";
 import { Dialog, Foot } from "../ui/dialog";
-import { SecretField, TextField } from "../ui/field";
+import { SecretField, TextField, Form } from "../ui/field";
 import { SECTIONS } from "./sections";
 
 const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]])[] = [
@@ -93,13 +93,7 @@ export function FreezeDialog(): VNode {
   const request = freezeQuestion.value;
   return (
     <Dialog title={t`This server is frozen`} icon="lock" size="narrow" onClose={() => request?.cancel()}>
-      <form
-        autocomplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (reason.trim()) request?.confirm(reason.trim());
-        }}
-      >
+      <Form autocomplete="off" onSubmit={() => void (reason.trim() && request?.confirm(reason.trim()))}>
         <div class="body">
           <p>{request?.words}</p>
           <TextField
@@ -112,7 +106,7 @@ export function FreezeDialog(): VNode {
         <Foot onClose={() => request?.cancel()}>
           <Button kind="destroy" type="submit" disabled={!reason.trim()}>{t`Go on in spite of the freeze`}</Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -198,12 +192,7 @@ export function StepUpDialog(): VNode {
   };
   return (
     <Dialog title={t`Confirm your identity`} icon="lock" size="narrow" onClose={() => request?.cancel()}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) void confirm();
-        }}
-      >
+      <Form onSubmit={() => void (ready && confirm())}>
         <div class="body">
           <p>{request?.question}</p>
           <SecretField
@@ -263,7 +252,7 @@ export function StepUpDialog(): VNode {
             {t`Confirm`}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

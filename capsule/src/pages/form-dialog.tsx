@@ -6,6 +6,7 @@ import { Button } from "../ui/button";
 import { Dialog, Foot } from "../ui/dialog";
 import type { IconName } from "../ui/icon";
 import { ActionError, useAction } from "./use-action";
+import { Form } from "../ui/field";
 
 interface Props {
   title: string;
@@ -42,13 +43,7 @@ export function FormDialog({ title, submit, ready = true, kind, refused, onSave,
   };
   return (
     <Dialog title={title} {...head} onClose={end.onClose}>
-      <form
-        autocomplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!kind) void save();
-        }}
-      >
+      <Form autocomplete="off" onSubmit={() => void (!kind && save())}>
         <div class="body">
           <ActionError text={act.refusal} />
           {children}
@@ -64,7 +59,7 @@ export function FormDialog({ title, submit, ready = true, kind, refused, onSave,
             {submit}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -1,7 +1,26 @@
-import type { ComponentChildren, Ref, VNode } from "preact";
+import type { ComponentChildren, JSX, Ref, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
+
+interface FormProps extends Omit<JSX.IntrinsicElements["form"], "onSubmit" | "ref"> {
+  onSubmit: () => void;
+  formRef?: Ref<HTMLFormElement>;
+}
+
+/** A form that the page sends itself. */
+export function Form({ onSubmit, formRef = null, ...more }: FormProps): VNode {
+  return (
+    <form
+      {...more}
+      ref={formRef}
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSubmit();
+      }}
+    />
+  );
+}
 
 export interface FieldProps {
   label: string;

@@ -1,4 +1,4 @@
-import type { VNode } from "preact";
+import type { JSX, VNode } from "preact";
 
 interface Props {
   labels: readonly string[];
@@ -19,4 +19,9 @@ export function GridHead({ labels, unseen = [], right = [] }: Props): VNode {
       ))}
     </div>
   );
+}
+
+/** A cell of such a table; `head` = it names its row. */
+export function Cell({ head = false, ...more }: Omit<JSX.IntrinsicElements["span"], "ref"> & { head?: boolean }): VNode {
+  return <span role={head ? "rowheader" : "cell"} {...more} />;
 }

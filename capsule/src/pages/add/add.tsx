@@ -16,7 +16,7 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
+import { Form, TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
@@ -69,7 +69,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   if (!running || editing) {
     const again = running?.peek();
     return (
-      <Form
+      <SshForm
         key={round}
         entries={entries}
         onChange={(part) => setEntries((before) => ({ ...before, ...part }))}
@@ -110,7 +110,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   );
 }
 
-interface FormProps {
+interface SshFormProps {
   entries: ConnectionForm;
   onChange: (part: Partial<ConnectionForm>) => void;
   onClose: () => void;
@@ -143,7 +143,7 @@ const FIELD_OF: Record<string, keyof FormErrors> = {
   "jump.passphrase": "jumpSecret",
 };
 
-function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: FormProps): VNode {
+function SshForm({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: SshFormProps): VNode {
   const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
   /** The deployment that exists for this server already. */
@@ -196,14 +196,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
   };
   return (
     <Dialog title={t`Add node`} subtitle={t`Stardust signs in over SSH and installs the agent.`} icon="server" onClose={onClose}>
-      <form
-        ref={form}
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          connect();
-        }}
-      >
+      <Form formRef={form} noValidate onSubmit={connect}>
         <div class="deploy-form">
           {onMethod && <Method value="ssh" busy={sending} onPick={onMethod} />}
           {onStartOver && <DraftBanner onStartOver={onStartOver} />}
@@ -279,7 +272,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
             {t`Connect`}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

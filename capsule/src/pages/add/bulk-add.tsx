@@ -13,7 +13,7 @@ import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { ActionError } from "../use-action";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { readText, UNREADABLE } from "./chosen-file";
@@ -31,6 +31,7 @@ import {
 } from "./connection-form";
 import { PolicyFields } from "./policy-fields";
 import { Method, type MethodKey } from "./method";
+import { Form } from "../../ui/field";
 
 const SETTLE_MS = 400;
 const LARGEST = 256 * 1024;
@@ -166,14 +167,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
       size="wide"
       onClose={onClose}
     >
-      <form
-        ref={fields}
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          send();
-        }}
-      >
+      <Form formRef={fields} noValidate onSubmit={send}>
         <div class="deploy-form">
           <Method value="many" busy={sending} onPick={onMethod} />
           {left && <DraftBanner onStartOver={anew} />}
@@ -227,7 +221,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
             {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -416,23 +410,17 @@ function ListRow({ one, refused }: { one: ListedServerView; refused: string }): 
   const problems = refused ? [refused] : one.problems.map(({ message }) => message);
   return (
     <div role="row" data-line={one.line} class={problems.length ? "bad" : ""}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={problems.length ? "fail" : "done"} label={problems.length ? t`cannot be added` : t`can be added`} />
-      </span>
-      <span role="cell" class="t3 num">
-        {one.line}
-      </span>
-      <span role="rowheader" class="mono cut">
+      </Cell>
+      <Cell class="t3 num">{one.line}</Cell>
+      <Cell head class="mono cut">
         {one.host ? addressText(one) : "—"}
-      </span>
-      <span role="cell" class="cut">
-        {one.name ?? ""}
-      </span>
-      <span role="cell" class="cut t2">
-        {one.jump ? addressText(one.jump) : ""}
-      </span>
+      </Cell>
+      <Cell class="cut">{one.name ?? ""}</Cell>
+      <Cell class="cut t2">{one.jump ? addressText(one.jump) : ""}</Cell>
       {(problems.length > 0 || one.notes.length > 0 || one.tags.length > 0 || one.host_key) && (
-        <span role="cell" class="said">
+        <Cell class="said">
           {one.tags.length > 0 && <span class="t2">{t`Tags: ${one.tags.join(", ")}`}</span>}
           {one.host_key && <span class="t2">{tElements`Trusted without asking: ${<code class="mono">{one.host_key}</code>}`}</span>}
           {problems.map((words) => (
@@ -445,7 +433,7 @@ function ListRow({ one, refused }: { one: ListedServerView; refused: string }): 
               {words}
             </span>
           ))}
-        </span>
+        </Cell>
       )}
     </div>
   );

@@ -10,7 +10,7 @@ import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import type { DeploymentView, RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
-import { SecretField, TextField } from "../../ui/field";
+import { SecretField, TextField, Form } from "../../ui/field";
 import { Check, ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { useSubmit } from "../jobs/submit/use-submit";
@@ -98,13 +98,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
         <ViewerNote />
       ) : (
         onRetry && (
-          <form
-            class="fix"
-            onSubmit={(event) => {
-              event.preventDefault();
-              retry();
-            }}
-          >
+          <Form class="fix" onSubmit={retry}>
             <Fix fix={fix} deployment={deployment} value={value} onValue={setValue} />
             {deployment.jump && !deployment.forced && (
               <div class="field">
@@ -122,7 +116,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
             <Button kind={confirm === undefined ? "primary" : "destroy"} type="submit" icon="rotate-cw" busy={sending} disabled={blocked}>
               {t`Retry`}
             </Button>
-          </form>
+          </Form>
         )
       )}
       {wrong && <p class="wrong">{wrong}</p>}

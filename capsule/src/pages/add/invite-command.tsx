@@ -19,7 +19,7 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
+import { TextField, Form } from "../../ui/field";
 import { SelectField, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { ProxyField } from "./connection-fields";
@@ -95,13 +95,7 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
       icon="server"
       onClose={onClose}
     >
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          make();
-        }}
-      >
+      <Form noValidate onSubmit={make}>
         <div class="deploy-form">
           <Method value="command" busy={sending} onPick={onMethod} />
           {left && <DraftBanner secrets={false} onStartOver={anew} />}
@@ -140,7 +134,7 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
             {t`Create command`}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

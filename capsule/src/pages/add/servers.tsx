@@ -25,7 +25,7 @@ import type { ApiError, DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Check } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { usePolling } from "../bulk/use-polling";
@@ -200,23 +200,21 @@ function Row({ deployment, load }: { deployment: DeploymentView; load: () => voi
   const worked = workedSeconds(deployment, now.value);
   return (
     <div role="row" data-host={deployment.host} data-state={deployment.state}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={SERVER_GROUP_LABELS[at]} />
-      </span>
-      <span role="rowheader" class="cut medium">
+      </Cell>
+      <Cell head class="cut medium">
         {deployment.node_id && at === "done" ? <a href={`/n/${deployment.node_id}`}>{name}</a> : name}
-      </span>
-      <span role="cell" class="cut t2 mono">
+      </Cell>
+      <Cell class="cut t2 mono">
         {addressText(deployment)}
         {deployment.jump && <span class="t3"> {t`over ${deployment.jump.host}`}</span>}
-      </span>
-      <span role="cell" class={at === "failed" ? "crit said" : "t2 cut"} title={statusText}>
+      </Cell>
+      <Cell class={at === "failed" ? "crit said" : "t2 cut"} title={statusText}>
         {statusText}
-      </span>
-      <span role="cell" class="t3 num">
-        {worked === null ? "—" : deployment.ended_at === null ? age(worked) : duration(worked)}
-      </span>
-      <span role="cell" class="right row">
+      </Cell>
+      <Cell class="t3 num">{worked === null ? "—" : deployment.ended_at === null ? age(worked) : duration(worked)}</Cell>
+      <Cell class="right row">
         {at === "failed" && mayAct.value && (
           <Button
             slim
@@ -239,7 +237,7 @@ function Row({ deployment, load }: { deployment: DeploymentView; load: () => voi
         >
           {t`Details`}
         </Button>
-      </span>
+      </Cell>
     </div>
   );
 }

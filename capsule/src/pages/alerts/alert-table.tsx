@@ -15,7 +15,7 @@ import { mayAct } from "../../state/session";
 import type { AlertView, IncidentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
 import { VerbButton } from "../node/upgrade";
@@ -71,9 +71,9 @@ export function AlertTable({ alerts, several, link = false, picked, onPick, onAc
           />,
           open === alert.id && (
             <div key={`${alert.id}-why`} role="row" class="opened">
-              <span role="cell">
+              <Cell>
                 <Explanation alert={alert} />
-              </span>
+              </Cell>
             </div>
           ),
         ])}
@@ -115,7 +115,7 @@ function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExpl
       aria-label={title}
       onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onExplain()}
     >
-      <span role="cell" class="row">
+      <Cell class="row">
         {acts && onPick && (
           <label class="pick">
             <input type="checkbox" checked={picked} aria-label={t`Select ${title}`} onChange={() => onPick(alert.id)} />
@@ -125,8 +125,8 @@ function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExpl
           kind={!firing ? "done" : alert.notice ? "notice" : alert.level === "critical" ? "crit" : "warn"}
           label={firing ? undefined : endWords(alert)}
         />
-      </span>
-      <span role="cell" class="alert-what">
+      </Cell>
+      <Cell class="alert-what">
         <span class="medium anywhere">{link ? <a href={`/alerts/${alert.incident_id}`}>{alert.rule_name}</a> : alert.rule_name}</span>
         {alert.object && <span class="t2 anywhere"> {alert.object}</span>}
         {several && alert.node_id && (
@@ -137,18 +137,16 @@ function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExpl
         )}
         <Flags alert={alert} />
         {alert.note && <span class="t3 meta anywhere note">{t`“${alert.note}”`}</span>}
-      </span>
-      <span role="cell" class="t2 num">
-        {valueText(alert, unit)}
-      </span>
-      <span role="cell" class="t3 nowrap">
+      </Cell>
+      <Cell class="t2 num">{valueText(alert, unit)}</Cell>
+      <Cell class="t3 nowrap">
         {firing ? (
           <Time at={alert.since_at}>{timeOrDate(alert.since_at, dayStart.value)}</Time>
         ) : (
           `${endWords(alert)} · ${elapsed(alert.since_at, alert.resolved_at, dayStart.value)}`
         )}
-      </span>
-      <span role="cell" class="row right">
+      </Cell>
+      <Cell class="row right">
         {firing && <PlaceLink alert={alert} />}
         {acts && <HelpButton alert={alert} />}
         {acts && onAcknowledge && !alert.flags.acknowledged && (
@@ -165,7 +163,7 @@ function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExpl
         <Button slim kind="quiet" more={{ "aria-expanded": open, "aria-label": t`Explain ${title}` }} onClick={onExplain}>
           {t`Explain`}
         </Button>
-      </span>
+      </Cell>
     </div>
   );
 }

@@ -13,7 +13,7 @@ import { ApiError, type DeliveryView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { ListView, useList } from "../list-view";
@@ -104,29 +104,27 @@ function Row({ one, channel, onRetry }: { one: DeliveryView; channel: string; on
   const tries = one.tries.map((attempt) => `${timeOrDate(attempt.at, dayStart.value)} ${attempt.code}`).join(", ");
   return (
     <div role="row">
-      <span role="cell">
+      <Cell>
         <Glyph kind={GLYPHS[one.state]} label={CHIPS.find(({ key }) => key === one.state)?.label ?? one.state} />
-      </span>
-      <span role="rowheader" class="anywhere">
+      </Cell>
+      <Cell head class="anywhere">
         {kindWords(one.kind)}
         {incident && <span class="t3"> {incident.title}</span>}
-      </span>
-      <span role="cell" class="cut t2">
-        {channel}
-      </span>
-      <span role="cell" class={`anywhere ${one.state === "failed" ? "crit" : "t2"}`} title={tries || undefined}>
+      </Cell>
+      <Cell class="cut t2">{channel}</Cell>
+      <Cell class={`anywhere ${one.state === "failed" ? "crit" : "t2"}`} title={tries || undefined}>
         {deliverySentence(one, dayStart.value)}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="t3">
         <Time at={one.at}>{timeOrDate(one.at, dayStart.value)}</Time>
-      </span>
-      <span role="cell" class="right">
+      </Cell>
+      <Cell class="right">
         {waits && mayManageAlerts() && (
           <Button slim onClick={onRetry}>
             {t`Try now`}
           </Button>
         )}
-      </span>
+      </Cell>
     </div>
   );
 }

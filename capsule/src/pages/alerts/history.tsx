@@ -8,7 +8,7 @@ import { dayStart } from "../../state/clock";
 import { endedIncidents } from "../../state/incidents";
 import type { IncidentView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { Empty } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
@@ -46,11 +46,11 @@ export function HistoryTab(): VNode {
             />,
             open === incident.id && (
               <div key={`${incident.id}-alerts`} role="row" class="opened">
-                <span role="cell">
+                <Cell>
                   <AlertTable alerts={incident.alerts} several={incident.nodes.length > 1} />
                   <AlertsCut incident={incident} />
                   <TimelineFold incident={incident} />
-                </span>
+                </Cell>
               </div>
             ),
           ])}
@@ -65,32 +65,30 @@ function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean
   const retro = incident.alerts.length > 0 && incident.alerts.every((alert) => alert.retro);
   return (
     <div role="row" class={retro ? "retro" : ""} {...rowOpening(onOpen)}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={incident.level === "critical" ? "crit" : "warn"} />
-      </span>
-      <span role="rowheader" class="row wrap">
+      </Cell>
+      <Cell head class="row wrap">
         <span class="medium anywhere">{incident.title}</span>
         {retro && (
           <span class="pill small" title={t`It began and ended while Ground Control could not see it. Nobody was notified.`}>
             {t`seen afterwards`}
           </span>
         )}
-      </span>
-      <span role="cell" class="t2 cut">
+      </Cell>
+      <Cell class="t2 cut">
         <NodeLinks nodes={incident.nodes} />
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="t3">
         <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
-      </span>
-      <span role="cell" class="t3">
-        {incident.resolved_at === null ? "—" : duration(incident.resolved_at - incident.since_at)}
-      </span>
-      <span role="cell" class="right">
+      </Cell>
+      <Cell class="t3">{incident.resolved_at === null ? "—" : duration(incident.resolved_at - incident.since_at)}</Cell>
+      <Cell class="right">
         <button type="button" class="button quiet slim" aria-expanded={open} aria-label={t`${count} of ${incident.title}`} onClick={onOpen}>
           <span>{count}</span>
           <Icon name="chevron-down" size="small" />
         </button>
-      </span>
+      </Cell>
     </div>
   );
 }

@@ -15,7 +15,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type MaintenanceView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { ListView } from "../list-view";
 import { MaintenanceDialog } from "./maintenance-dialog";
@@ -89,29 +89,23 @@ function Row({ one, onEnd }: { one: MaintenanceView; onEnd: () => void }): VNode
   const over = isOver(one);
   return (
     <div role="row" class={over ? "dimmed" : ""}>
-      <span role="cell" class="row">
+      <Cell class="row">
         <Glyph kind={glyph} label="" />
         <span class="cut">{text}</span>
-      </span>
-      <span role="rowheader" class="cut medium">
+      </Cell>
+      <Cell head class="cut medium">
         {selectWords(one.select, nodeLabel)}
-      </span>
-      <span role="cell" class="t2 anywhere">
-        {windowWords(one, dayStart.value)}
-      </span>
-      <span role="cell" class="t2 anywhere">
-        {one.reason}
-      </span>
-      <span role="cell" class="t3 cut">
-        {one.origin === "user" ? one.created_by : ORIGINS[one.origin]}
-      </span>
-      <span role="cell" class="right">
+      </Cell>
+      <Cell class="t2 anywhere">{windowWords(one, dayStart.value)}</Cell>
+      <Cell class="t2 anywhere">{one.reason}</Cell>
+      <Cell class="t3 cut">{one.origin === "user" ? one.created_by : ORIGINS[one.origin]}</Cell>
+      <Cell class="right">
         {mayAct.value && !over && one.origin === "user" && (
           <Button slim onClick={onEnd}>
             {one.active ? t`End now` : t`Cancel`}
           </Button>
         )}
-      </span>
+      </Cell>
     </div>
   );
 }

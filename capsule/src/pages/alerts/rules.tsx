@@ -13,7 +13,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type RuleView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { downloadText } from "../../ui/download";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
@@ -156,7 +156,7 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
   const { origin, changed } = rule;
   return (
     <div role="row" class={rule.enabled ? "" : "dimmed"}>
-      <span role="cell">
+      <Cell>
         {manages ? (
           <button
             type="button"
@@ -169,8 +169,8 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
         ) : (
           <span class="pill small">{rule.enabled ? t`on` : t`off`}</span>
         )}
-      </span>
-      <span role="rowheader">
+      </Cell>
+      <Cell head>
         <span class="row wrap">
           <span class="medium anywhere">{rule.name}</span>
           {changed && <span class="pill small accent">{t`changed`}</span>}
@@ -182,11 +182,9 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
           {rule.overrides.length > 0 && <span class="pill small">{plural(rule.overrides.length, "exception")}</span>}
         </span>
         <span class="t2 meta anywhere sentence">{ruleSentence(rule)}</span>
-      </span>
-      <span role="cell" class="t3 cut">
-        {ruleGroup(rule) === "hub" ? t`Ground Control` : selectWords(rule.select, nodeLabel)}
-      </span>
-      <span role="cell" class="right row">
+      </Cell>
+      <Cell class="t3 cut">{ruleGroup(rule) === "hub" ? t`Ground Control` : selectWords(rule.select, nodeLabel)}</Cell>
+      <Cell class="right row">
         {manages && (
           <MenuButton
             label={t`Actions for ${rule.name}`}
@@ -203,7 +201,7 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
             <Icon name="ellipsis" size="small" />
           </MenuButton>
         )}
-      </span>
+      </Cell>
     </div>
   );
 }

@@ -28,7 +28,7 @@ import type { ApiError, BatchJobView, BatchView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { StaleNotice } from "../../ui/stale-notice";
@@ -202,26 +202,18 @@ function Row({ job, name, action, due, chosen, onOpen }: RowProps): VNode {
   const statusText = jobResult(job, action, due);
   return (
     <div role="row" data-job={job.id} data-state={job.state} aria-current={chosen ? "true" : undefined} {...rowOpening(onOpen)}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={outcomeGlyph(job)} label={stateLabel(job.state)} />
-      </span>
-      <span role="rowheader" class="cut medium">
+      </Cell>
+      <Cell head class="cut medium">
         <a href={`/jobs/${job.id}`} tabIndex={-1}>
           {name}
         </a>
-      </span>
-      <span role="cell" class={`anywhere ${job.state === "failed" ? "crit" : "t2"}`}>
-        {statusText}
-      </span>
-      <span role="cell" class="t3">
-        {job.changes || (ended ? t`none` : "")}
-      </span>
-      <span role="cell" class="t3">
-        {job.started_at !== null && <Time at={job.started_at}>{timeOrDate(job.started_at, dayStart.value)}</Time>}
-      </span>
-      <span role="cell" class="t3">
-        {job.started_at === null ? "—" : elapsed(job.started_at, job.ended_at, now.value)}
-      </span>
+      </Cell>
+      <Cell class={`anywhere ${job.state === "failed" ? "crit" : "t2"}`}>{statusText}</Cell>
+      <Cell class="t3">{job.changes || (ended ? t`none` : "")}</Cell>
+      <Cell class="t3">{job.started_at !== null && <Time at={job.started_at}>{timeOrDate(job.started_at, dayStart.value)}</Time>}</Cell>
+      <Cell class="t3">{job.started_at === null ? "—" : elapsed(job.started_at, job.ended_at, now.value)}</Cell>
     </div>
   );
 }

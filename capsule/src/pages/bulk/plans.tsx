@@ -13,6 +13,7 @@ import { ApiError, type BatchJobView, type BatchView, type PlanView } from "../.
 import { Banner } from "../../ui/banner";
 import { Glyph } from "../../ui/glyph";
 import { PlanChips } from "../job/plan-table";
+import { Cell } from "../../ui/grid-head";
 
 const EVERY_MS = 1000;
 const AT_ONCE = 4;
@@ -159,7 +160,7 @@ export function PlansTable({ plans, leftOut, without, locked, onWithout }: Table
         </div>
         {shown.map(({ job, name }) => (
           <div role="row" key={job.id}>
-            <span role="cell">
+            <Cell>
               {(byNode.get(job.node_id)?.steps.length ?? 0) > 0 && (
                 <input
                   type="checkbox"
@@ -169,16 +170,16 @@ export function PlansTable({ plans, leftOut, without, locked, onWithout }: Table
                   onChange={(event) => onWithout(job.node_id, !event.currentTarget.checked)}
                 />
               )}
-            </span>
-            <span role="cell">
+            </Cell>
+            <Cell>
               <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
-            </span>
-            <span role="rowheader" class="cut medium">
+            </Cell>
+            <Cell head class="cut medium">
               <a href={`/jobs/${job.id}`} target="_blank" rel="noreferrer">
                 {name}
               </a>
-            </span>
-            <span role="cell" class={job.state === "failed" ? "crit" : "t2"}>
+            </Cell>
+            <Cell class={job.state === "failed" ? "crit" : "t2"}>
               <PlanStatus job={job} plan={byNode.get(job.node_id)} />
               {job.error?.code === "job.packages_broken" && (
                 // A new tab, so that the other plans are not lost.
@@ -189,21 +190,19 @@ export function PlansTable({ plans, leftOut, without, locked, onWithout }: Table
                   </a>
                 </>
               )}
-            </span>
+            </Cell>
           </div>
         ))}
         {[...leftOut].map(([why, names]) => (
           <div role="row" key={why}>
-            <span role="cell" />
-            <span role="cell">
+            <Cell />
+            <Cell>
               <Glyph kind="ended" label={t`left out`} />
-            </span>
-            <span role="rowheader" class="medium anywhere">
+            </Cell>
+            <Cell head class="medium anywhere">
               {listSome(names, 8)}
-            </span>
-            <span role="cell" class="t2">
-              {t`Left out. ${why}`}
-            </span>
+            </Cell>
+            <Cell class="t2">{t`Left out. ${why}`}</Cell>
           </div>
         ))}
       </div>

@@ -16,6 +16,7 @@ import { Check, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { useNodes } from "./use-nodes";
 import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
+import { Form } from "../../ui/field";
 
 const AT_ONCE = 4;
 const MOST_TAGS = 40;
@@ -90,13 +91,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
   };
   return (
     <Dialog title={t`Tag ${plural(views.length, "node")}`} icon="tag" size="narrow" onClose={busy ? run.stop : closeDialog}>
-      <form
-        class="sheet"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (changes && !busy) void write();
-        }}
-      >
+      <Form class="sheet" onSubmit={() => void (changes && !busy && write())}>
         <div class="body">
           {missed && (
             <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -128,7 +123,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
             {changes ? t`Change ${plural(changes, "node")}` : t`Change`}
           </Button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -15,7 +15,7 @@ import { nodeLabel } from "../../state/node-label";
 import type { EventView, OrderView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
@@ -125,22 +125,18 @@ const GLYPHS: Readonly<Record<string, GlyphKind>> = { error: "fail", warning: "w
 function Row({ event }: { event: EventView }): VNode {
   return (
     <div role="row">
-      <span role="cell">
+      <Cell>
         <Glyph kind={GLYPHS[event.severity] ?? "done"} label={event.severity} />
-      </span>
-      <span role="cell">
+      </Cell>
+      <Cell>
         {eventText(event, nodeName)}
         {event.count > 1 && <span class="t3"> ×{event.count}</span>}
-      </span>
-      <span role="cell" class="cut t2">
-        {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeLabel(event.node_id)}</a> : "—"}
-      </span>
-      <span role="cell" class="t3">
-        {event.source}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="cut t2">{event.node_id ? <a href={`/n/${event.node_id}`}>{nodeLabel(event.node_id)}</a> : "—"}</Cell>
+      <Cell class="t3">{event.source}</Cell>
+      <Cell class="t3">
         <Time at={event.at}>{timeOrDate(event.at, dayStart.value)}</Time>
-      </span>
+      </Cell>
     </div>
   );
 }
@@ -167,10 +163,10 @@ function Run({ run, orders }: { run: readonly EventView[]; orders: Orders }): VN
   return (
     <>
       <div role="row">
-        <span role="cell">
+        <Cell>
           <Glyph kind={GLYPHS[severity] ?? "done"} label={severity} />
-        </span>
-        <span role="cell">
+        </Cell>
+        <Cell>
           <button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
             <Icon name="chevron-down" size="small" />
             {order ? orderText(order) : runText(newest, run.length)}
@@ -180,16 +176,12 @@ function Run({ run, orders }: { run: readonly EventView[]; orders: Orders }): VN
               {t`Open`}
             </a>
           )}
-        </span>
-        <span role="cell" class="cut t2">
-          {listSome(names, 3, order ? orderSize(order) : names.length)}
-        </span>
-        <span role="cell" class="t3">
-          {newest.source}
-        </span>
-        <span role="cell" class="t3">
+        </Cell>
+        <Cell class="cut t2">{listSome(names, 3, order ? orderSize(order) : names.length)}</Cell>
+        <Cell class="t3">{newest.source}</Cell>
+        <Cell class="t3">
           <Time at={span[0]}>{from === to ? timeOrDate(span[0], dayStart.value) : `${from}–${to}`}</Time>
-        </span>
+        </Cell>
       </div>
       {open && run.map((event) => <Row key={event.id} event={event} />)}
     </>

@@ -22,7 +22,7 @@ import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { lazy } from "../../ui/lazy";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
@@ -414,15 +414,11 @@ function Changes({ changes }: { changes: readonly ChangeView[] }): VNode {
         <GridHead labels={[t`Package`, t`From`, t`To`]} />
         {changes.map((change) => (
           <div role="row" key={change.package}>
-            <span role="rowheader" class="mono medium cut">
+            <Cell head class="mono medium cut">
               {change.package}
-            </span>
-            <span role="cell" class="mono t3 cut">
-              {change.from || t`new`}
-            </span>
-            <span role="cell" class={`mono cut ${change.to ? "" : "crit"}`}>
-              {change.to || t`removed`}
-            </span>
+            </Cell>
+            <Cell class="mono t3 cut">{change.from || t`new`}</Cell>
+            <Cell class={`mono cut ${change.to ? "" : "crit"}`}>{change.to || t`removed`}</Cell>
           </div>
         ))}
       </div>

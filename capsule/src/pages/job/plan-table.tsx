@@ -4,7 +4,7 @@ import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
 import { decimalSize } from "../../core/text/units";
 import type { PlanView } from "../../state/types";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Icon, type IconName } from "../../ui/icon";
 
 const MOST = 500;
@@ -68,7 +68,7 @@ export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
           <GridHead labels={[t`Package`, t`From`, t`To`]} />
           {steps.slice(0, MOST).map((step) => (
             <div role="row" key={step.package} title={step.repository}>
-              <span role="rowheader" class="mono medium cut">
+              <Cell head class="mono medium cut">
                 {without && onWithout && isUpgrade(step) && (
                   <input
                     type="checkbox"
@@ -85,13 +85,9 @@ export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
                 )}{" "}
                 {step.package}
                 {step.security === "yes" && <span class="hidden-text"> {t`for security`}</span>}
-              </span>
-              <span role="cell" class="mono t3 cut">
-                {step.from || t`new`}
-              </span>
-              <span role="cell" class={`mono cut ${step.to ? "" : "crit"}`}>
-                {step.to || t`removed`}
-              </span>
+              </Cell>
+              <Cell class="mono t3 cut">{step.from || t`new`}</Cell>
+              <Cell class={`mono cut ${step.to ? "" : "crit"}`}>{step.to || t`removed`}</Cell>
             </div>
           ))}
         </div>

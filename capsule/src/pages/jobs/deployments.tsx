@@ -20,7 +20,7 @@ import { findDeployments } from "../../state/queries";
 import { go } from "../../state/router";
 import type { DeploymentView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { StaleNotice } from "../../ui/stale-notice";
@@ -97,29 +97,21 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
   const href = `/deployments/${first.batch_id ?? ""}`;
   return (
     <div role="row" {...rowOpening(() => go(href))}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={SERVER_GROUP_GLYPHS[worst]} label={SERVER_GROUP_LABELS[worst]} />
-      </span>
-      <span role="rowheader" class="cut medium">
+      </Cell>
+      <Cell head class="cut medium">
         <a href={href} tabIndex={-1}>
           {deploymentLabel(first)}
         </a>
-      </span>
-      <span role="cell" class="cut">
-        {cut ? t`${servers} or more` : servers}
-      </span>
-      <span role="cell" class={`anywhere ${worst === "failed" ? "crit" : "t2"}`}>
-        {result}
-      </span>
-      <span role="cell" class="cut t3">
-        {first.created_by}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="cut">{cut ? t`${servers} or more` : servers}</Cell>
+      <Cell class={`anywhere ${worst === "failed" ? "crit" : "t2"}`}>{result}</Cell>
+      <Cell class="cut t3">{first.created_by}</Cell>
+      <Cell class="t3">
         <Time at={first.created_at}>{timeOrDate(first.created_at, dayStart.value)}</Time>
-      </span>
-      <span role="cell" class="t3 num">
-        {elapsed(first.created_at, ended, now.value)}
-      </span>
+      </Cell>
+      <Cell class="t3 num">{elapsed(first.created_at, ended, now.value)}</Cell>
     </div>
   );
 }
@@ -131,29 +123,23 @@ export function DeploymentRow({ deployment }: { deployment: DeploymentView }): V
   const open = (): void => openDeployment(deployment);
   return (
     <div role="row" data-state={deployment.state} {...rowOpening(open)}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={at === "asks" ? SERVER_GROUP_LABELS.asks : stateLabel(deployment.state)} />
-      </span>
-      <span role="rowheader" class="cut medium">
+      </Cell>
+      <Cell head class="cut medium">
         <button type="button" class="fold" tabIndex={-1} onClick={open}>
           {deploymentLabel(deployment)}
         </button>
-      </span>
-      <span role="cell" class="cut" title={addressText(deployment)}>
+      </Cell>
+      <Cell class="cut" title={addressText(deployment)}>
         {deployment.name || addressText(deployment)}
-      </span>
-      <span role="cell" class={`anywhere ${at === "failed" ? "crit" : "t2"}`}>
-        {statusText}
-      </span>
-      <span role="cell" class="cut t3">
-        {deployment.created_by}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class={`anywhere ${at === "failed" ? "crit" : "t2"}`}>{statusText}</Cell>
+      <Cell class="cut t3">{deployment.created_by}</Cell>
+      <Cell class="t3">
         <Time at={deployment.created_at}>{timeOrDate(deployment.created_at, dayStart.value)}</Time>
-      </span>
-      <span role="cell" class="t3 num">
-        {worked === null ? "—" : deployment.ended_at === null ? age(worked) : duration(worked)}
-      </span>
+      </Cell>
+      <Cell class="t3 num">{worked === null ? "—" : deployment.ended_at === null ? age(worked) : duration(worked)}</Cell>
     </div>
   );
 }

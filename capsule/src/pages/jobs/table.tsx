@@ -10,7 +10,7 @@ import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
 import type { BatchSummaryView, DeploymentView, JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { rowOpening } from "../../ui/row-opening";
 import { Time } from "../../ui/time";
 import { DeploymentRow, RequestRow } from "./deployments";
@@ -62,29 +62,21 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
   const result = [groupsText(counts), refused ? t`${refused} left out` : ""].filter(Boolean).join(", ");
   return (
     <div role="row" {...rowOpening(() => go(`/batches/${batch.id}`))}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={mark} label={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : t`Ended`} />
-      </span>
-      <span role="rowheader" class="cut medium">
+      </Cell>
+      <Cell head class="cut medium">
         <a href={`/batches/${batch.id}`} tabIndex={-1}>
           {jobLabel(batch)}
         </a>
-      </span>
-      <span role="cell" class="cut">
-        {nodesOf(total, total + refused)}
-      </span>
-      <span role="cell" class={`anywhere ${!counts.open && counts.failed ? "crit" : "t2"}`}>
-        {result}
-      </span>
-      <span role="cell" class="cut t3">
-        {batch.created_by}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="cut">{nodesOf(total, total + refused)}</Cell>
+      <Cell class={`anywhere ${!counts.open && counts.failed ? "crit" : "t2"}`}>{result}</Cell>
+      <Cell class="cut t3">{batch.created_by}</Cell>
+      <Cell class="t3">
         <Time at={batch.created_at}>{timeOrDate(batch.created_at, dayStart.value)}</Time>
-      </span>
-      <span role="cell" class="t3">
-        {lasted(batch.created_at, batch.ended_at, now.value)}
-      </span>
+      </Cell>
+      <Cell class="t3">{lasted(batch.created_at, batch.ended_at, now.value)}</Cell>
     </div>
   );
 }
@@ -93,29 +85,19 @@ function Row({ job }: { job: JobView }): VNode {
   const node = nodeLabel(job.node_id);
   return (
     <div role="row" {...rowOpening(() => go(`/jobs/${job.id}`))}>
-      <span role="cell">
+      <Cell>
         <Glyph kind={outcomeGlyph(job)} label={stateLabel(job.state)} />
-      </span>
-      <span role="rowheader" class="cut medium">
+      </Cell>
+      <Cell head class="cut medium">
         <a href={`/jobs/${job.id}`} tabIndex={-1}>
           {jobLabel(job)}
         </a>
-      </span>
-      <span role="cell" class="cut">
-        {node}
-      </span>
-      <span role="cell" class={`anywhere ${job.state === "failed" ? "crit" : "t2"}`}>
-        {jobStatusText(job)}
-      </span>
-      <span role="cell" class="cut t3">
-        {job.created_by}
-      </span>
-      <span role="cell" class="t3">
-        {job.started_at !== null && <Time at={job.started_at}>{timeOrDate(job.started_at, dayStart.value)}</Time>}
-      </span>
-      <span role="cell" class="t3">
-        {jobDuration(job, jobEnded(job.state) ? 0 : now.value)}
-      </span>
+      </Cell>
+      <Cell class="cut">{node}</Cell>
+      <Cell class={`anywhere ${job.state === "failed" ? "crit" : "t2"}`}>{jobStatusText(job)}</Cell>
+      <Cell class="cut t3">{job.created_by}</Cell>
+      <Cell class="t3">{job.started_at !== null && <Time at={job.started_at}>{timeOrDate(job.started_at, dayStart.value)}</Time>}</Cell>
+      <Cell class="t3">{jobDuration(job, jobEnded(job.state) ? 0 : now.value)}</Cell>
     </div>
   );
 }

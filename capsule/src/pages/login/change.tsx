@@ -4,7 +4,7 @@ import { t } from "../../core/text/i18n";
 import { changePassword, knowsCurrentPassword, logOut, user } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
-import { SecretField } from "../../ui/field";
+import { SecretField, Form } from "../../ui/field";
 import { Frame } from "./frame";
 import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 
@@ -44,13 +44,7 @@ export function ChangePage(): VNode {
       text={t`The password you signed in with works for this step only. Set your own to continue.`}
       refusal={wrong}
     >
-      <form
-        class="panel"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
+      <Form class="panel" onSubmit={() => void submit()}>
         <input
           class="hidden-text"
           type="text"
@@ -76,7 +70,7 @@ export function ChangePage(): VNode {
         <Button kind="quiet" onClick={() => void logOut()}>
           {t`Sign out`}
         </Button>
-      </form>
+      </Form>
     </Frame>
   );
 }

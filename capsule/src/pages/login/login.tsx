@@ -5,7 +5,7 @@ import { age } from "../../core/text/time";
 import { logIn, notice, phase, resume, resumesAt } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
-import { SecretField, TextField } from "../../ui/field";
+import { SecretField, TextField, Form } from "../../ui/field";
 import { lazy } from "../../ui/lazy";
 import { Frame } from "./frame";
 
@@ -97,13 +97,7 @@ function SignIn(): VNode {
   const refusalText = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
   return (
     <Frame title={t`Sign in to Stardust`} text={location.host} refusal={refusalText} note={notice.value}>
-      <form
-        class="panel"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
+      <Form class="panel" onSubmit={() => void submit()}>
         <TextField
           label={t`User name`}
           value={username}
@@ -130,7 +124,7 @@ function SignIn(): VNode {
           {t`Sign in`}
         </Button>
         <SsoButtons onRefusal={setWrong} />
-      </form>
+      </Form>
     </Frame>
   );
 }

@@ -6,7 +6,7 @@ import { now } from "../../state/clock";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CodeField } from "../../ui/code-field";
-import { TextField } from "../../ui/field";
+import { TextField, Form } from "../../ui/field";
 import { Frame } from "./frame";
 
 interface Props {
@@ -62,13 +62,7 @@ export function SecondStep({ username, onCode, onPasskey, onBack }: Props): VNod
       text={recovery ? t`One of the ten you saved, for ${username}. Each works once.` : t`From your authenticator app, for ${username}.`}
       refusal={refusalText}
     >
-      <form
-        class="panel"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit(code);
-        }}
-      >
+      <Form class="panel" onSubmit={() => void submit(code)}>
         {recovery ? (
           <TextField
             key="recovery"
@@ -112,7 +106,7 @@ export function SecondStep({ username, onCode, onPasskey, onBack }: Props): VNod
             {t`Back`}
           </Button>
         </div>
-      </form>
+      </Form>
     </Frame>
   );
 }

@@ -15,7 +15,7 @@ import type { NodeChangeView, NodeChangesView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
@@ -119,19 +119,17 @@ function List({ changes, ranked }: { changes: readonly NodeChangeView[]; ranked:
       <GridHead labels={[t`Time`, t`Kind`, t`What`, t`By`]} />
       {changes.map((one, index) => (
         <div role="row" key={`${one.at} ${one.kind} ${one.object} ${index}`}>
-          <span role="cell" class="t3">
+          <Cell class="t3">
             <Time at={one.at}>
               {timeOrDate(one.at, dayStart.value) === clock(one.at, false) ? clock(one.at) : timeOrDate(one.at, dayStart.value)}
             </Time>
-          </span>
-          <span role="cell" class="t2">
-            {CHANGE_KINDS[one.kind]}
-          </span>
-          <span role="cell" class="anywhere">
+          </Cell>
+          <Cell class="t2">{CHANGE_KINDS[one.kind]}</Cell>
+          <Cell class="anywhere">
             {changeWords(one)}
             {one.why && <span class="t3"> · {one.why}</span>}
-          </span>
-          <span role="cell" class="cut t3">
+          </Cell>
+          <Cell class="cut t3">
             {one.job_id ? (
               <a href={`/jobs/${one.job_id}`}>{one.source === "event" ? t`job` : one.source}</a>
             ) : one.source === "event" ? (
@@ -139,7 +137,7 @@ function List({ changes, ranked }: { changes: readonly NodeChangeView[]; ranked:
             ) : (
               one.source
             )}
-          </span>
+          </Cell>
         </div>
       ))}
     </div>

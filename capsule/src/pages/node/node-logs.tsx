@@ -11,7 +11,7 @@ import { ApiError, type LogLineView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
@@ -110,26 +110,24 @@ function Line({ line }: { line: LogLineView }): VNode {
   const level = LEVELS[line.priority] ?? String(line.priority);
   return (
     <div role="row">
-      <span role="cell">
+      <Cell>
         <Glyph kind={markOf(line.priority)} label={level} />
-      </span>
-      <span role="cell" class="mono wrap-any">
+      </Cell>
+      <Cell class="mono wrap-any">
         {line.text}
         {line.left_out > 0 && <span class="t3"> {t`(${plural(line.left_out, "line")} before this one dropped: too many at once)`}</span>}
         <small class="only-phone t3">{line.source}</small>
-      </span>
-      <span role="cell" class="cut t2" title={line.source}>
+      </Cell>
+      <Cell class="cut t2" title={line.source}>
         {line.source || "—"}
-      </span>
-      <span role="cell" class="t3">
-        {level}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="t3">{level}</Cell>
+      <Cell class="t3">
         <Time at={line.at}>
           {sameDay(line.at, dayStart.value) ? "" : `${date(line.at, dayStart.value)}, `}
           {clock(line.at)}
         </Time>
-      </span>
+      </Cell>
     </div>
   );
 }

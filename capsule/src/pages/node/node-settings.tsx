@@ -13,7 +13,7 @@ import { mayAct, mayTag } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { TextField, Form } from "../../ui/field";
 import { NodeTexts } from "./node-text";
 import { TagsField } from "../../ui/form";
 import { AgentSettings } from "./agent-settings";
@@ -134,13 +134,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
   return (
     <section class="card" aria-label={mayTag.value ? t`Name and tags` : t`Name`}>
       <h2>{mayTag.value ? t`Name and tags` : t`Name`}</h2>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void save();
-        }}
-      >
+      <Form class="stack" onSubmit={() => void save()}>
         <TextField
           label={t`Name in Stardust`}
           value={name}
@@ -160,7 +154,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
             {t`Save`}
           </Button>
         </div>
-      </form>
+      </Form>
     </section>
   );
 }

@@ -6,7 +6,7 @@ import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
 import type { NodePatch } from "../../wire/schema.gen";
 import { Button } from "../../ui/button";
-import { FieldNote, TextField } from "../../ui/field";
+import { FieldNote, TextField, Form } from "../../ui/field";
 import { useAction } from "../use-action";
 
 interface Props {
@@ -40,13 +40,7 @@ function NodeText({ view, title, label, hint, save, stored: storedOf, patch, lon
   return (
     <section class="card" aria-label={title}>
       <h2>{title}</h2>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!same) void act.run(send);
-        }}
-      >
+      <Form class="stack" onSubmit={() => void (!same && act.run(send))}>
         {long ? (
           <LongField label={label} value={text} onText={setText} wrong={act.refusal} />
         ) : (
@@ -57,7 +51,7 @@ function NodeText({ view, title, label, hint, save, stored: storedOf, patch, lon
             {save(text.trim())}
           </Button>
         </div>
-      </form>
+      </Form>
     </section>
   );
 }

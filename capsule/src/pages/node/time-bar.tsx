@@ -31,7 +31,7 @@ import { pageUrl, setQuery } from "../../state/router";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
+import { TextField, Form } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { Segmented } from "../../ui/segmented";
 
@@ -245,9 +245,8 @@ function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => 
             : "";
   return (
     <Dialog title={t`Custom time range`} subtitle={t`For all charts on this page, in your own time zone.`} size="narrow" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
+      <Form
+        onSubmit={() => {
           if (wrong) return;
           onClose();
           showTimeRange({ ...view, zoom: typedSpan(start, end, hubNow()) });
@@ -277,7 +276,7 @@ function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => 
             {t`Show`}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -33,6 +33,7 @@ import { usePolling } from "../bulk/use-polling";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { ActionError } from "../use-action";
 import { PolicyTexts, PolicyWish } from "./policy-parts";
+import { Form } from "../../ui/field";
 
 const EVERY_MS = 1500;
 /** The most nodes of one request. */
@@ -134,14 +135,7 @@ export function RedeployManyDialog({ nodes, widening: begin = false }: { nodes: 
   const most = views.length > MOST;
   return (
     <Dialog title={title} subtitle={namesOf(views)} size={needs ? "" : "narrow"} onClose={closeDialog}>
-      <form
-        ref={form}
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!most && views.length) deploy();
-        }}
-      >
+      <Form formRef={form} noValidate onSubmit={() => void (!most && views.length && deploy())}>
         <div class={needs ? "deploy-form" : "body"}>
           <ActionError text={refusal} />
           {most && (
@@ -172,7 +166,7 @@ export function RedeployManyDialog({ nodes, widening: begin = false }: { nodes: 
             {widening ? t`Compare the policies and deploy` : title}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

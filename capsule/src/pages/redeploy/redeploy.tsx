@@ -25,6 +25,7 @@ import {
 } from "../add/connection-form";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { PolicyTexts, PolicyWish } from "./policy-parts";
+import { Form } from "../../ui/field";
 
 /** The dialog that deploys to a node's server again. It asks for credentials if none are stored. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
@@ -90,13 +91,7 @@ function Ask({ view }: { view: NodeView }): VNode {
   };
   return (
     <Dialog title={t`Deploy ${view.name} again`} subtitle={view.address} size={needs ? "" : "narrow"} onClose={closeDialog}>
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          deploy();
-        }}
-      >
+      <Form noValidate onSubmit={deploy}>
         <div class={needs ? "deploy-form" : "body"}>
           <ActionError text={refusal} />
           <p class="t2">
@@ -139,7 +134,7 @@ function Ask({ view }: { view: NodeView }): VNode {
             {difference ? t`Write this policy and deploy` : t`Deploy again`}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

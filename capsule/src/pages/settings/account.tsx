@@ -11,7 +11,7 @@ import { toast } from "../../state/toasts";
 import { ApiError, type SessionView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
-import { SecretField } from "../../ui/field";
+import { SecretField, Form } from "../../ui/field";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
@@ -103,12 +103,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
   };
   return (
     <Dialog title={t`Change password`} icon="lock" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
+      <Form onSubmit={() => void submit()}>
         <div class="body">
           <ActionError text={missing || act.refusal} />
           <input
@@ -135,7 +130,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
             {t`Change password`}
           </Button>
         </Foot>
-      </form>
+      </Form>
     </Dialog>
   );
 }

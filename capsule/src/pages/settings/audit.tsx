@@ -31,7 +31,7 @@ import { CopyButton } from "../../ui/copy";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { downloadText } from "../../ui/download";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
@@ -262,26 +262,22 @@ function OrderRow({ row, order, more }: { row: AuditView; order: OrderView; more
   const severity = orderSeverity(order);
   return (
     <div role="row">
-      <span role="cell">
+      <Cell>
         <Glyph kind={ORDER_GLYPHS[severity]} label={severity} />
-      </span>
-      <span role="cell" class="medium wrap-any">
+      </Cell>
+      <Cell class="medium wrap-any">
         {orderTitle(order)} {more}
-      </span>
-      <span role="cell" class="t2">
+      </Cell>
+      <Cell class="t2">
         <a class="accent" href={orderUrl(order)}>
           {orderSummary(order)}
         </a>
-      </span>
-      <span role="cell" class="t2 cut">
-        {order.by}
-      </span>
-      <span role="cell" class="t3 cut">
-        {row.action === "batch.create" ? row.address : ""}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="t2 cut">{order.by}</Cell>
+      <Cell class="t3 cut">{row.action === "batch.create" ? row.address : ""}</Cell>
+      <Cell class="t3">
         <Time at={row.at}>{timeOrDate(row.at, dayStart.value)}</Time>
-      </span>
+      </Cell>
     </div>
   );
 }
@@ -299,35 +295,33 @@ function Row({ row, nameOf, more, by = row.actor }: RowProps): VNode {
   const { glyph, label } = auditOutcome(row);
   return (
     <div role="row">
-      <span role="cell">
+      <Cell>
         <Glyph kind={glyph} label={label} />
-      </span>
-      <span role="cell" class="medium wrap-any">
+      </Cell>
+      <Cell class="medium wrap-any">
         <span title={row.action}>{auditLabel(row.action)}</span>
         {row.result !== DONE && <span class="crit"> {row.result === REFUSED ? t`refused` : row.result}</span>} {more}
-      </span>
-      <span role="cell" class="t2 wrap-any">
+      </Cell>
+      <Cell class="t2 wrap-any">
         <Target text={row.target} action={row.action} nameOf={nameOf} />
         {details && (
           <small class="t3" title={auditDetail(row, (id) => id, dayStart.value)}>
             {details}
           </small>
         )}
-      </span>
-      <span role="cell" class="t2 cut">
+      </Cell>
+      <Cell class="t2 cut">
         <Target text={by} nameOf={(id) => nameOf(id) ?? id} />
         {by !== row.actor && (
           <small class="t3">
             {t`told by`} <Target text={row.actor} nameOf={(id) => nameOf(id) ?? id} />
           </small>
         )}
-      </span>
-      <span role="cell" class="t3 cut">
-        {row.address || "—"}
-      </span>
-      <span role="cell" class="t3">
+      </Cell>
+      <Cell class="t3 cut">{row.address || "—"}</Cell>
+      <Cell class="t3">
         <Time at={row.at}>{timeOrDate(row.at, dayStart.value)}</Time>
-      </span>
+      </Cell>
     </div>
   );
 }

@@ -22,7 +22,7 @@ import { toast } from "../../state/toasts";
 import type { TierView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { TextField, Form } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Failure, Loading } from "../../ui/load-states";
 import { RoleRefusal } from "../list-view";
@@ -37,7 +37,7 @@ export function HistoryPage(): VNode {
   if (failure?.status === 403) return <RoleRefusal what={t`Only admins can see how long samples are kept.`} />;
   if (failure) return <Failure title={t`The settings could not be read`} error={failure} onRetry={load} />;
   if (!tiers) return <Loading rows={3} what={t`the settings`} onRetry={load} />;
-  return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={set} />;
+  return <Retention key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={set} />;
 }
 
 /** Saves only the values that this user changed, because another user may have changed the others. */
@@ -48,7 +48,7 @@ async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted
   return retention;
 }
 
-function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers: readonly TierView[]) => void }): VNode {
+function Retention({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers: readonly TierView[]) => void }): VNode {
   const [texts, setTexts] = useState<readonly string[]>(() => tiers.map(({ kept_s }) => retentionText(kept_s)));
   /** The losses that the user must confirm. */
   const [asking, setAsking] = useState<{ going: readonly TierView[]; wanted: Wanted; at: number } | null>(null);
@@ -72,13 +72,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
   return (
     <div class="settings">
       <section class="card" aria-label={t`Retention`}>
-        <form
-          class="stack"
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (changed && valid) save();
-          }}
-        >
+        <Form class="stack" onSubmit={() => void (changed && valid && save())}>
           <h2>{t`How long samples are kept`}</h2>
           <p class="t2">{t`Charts use the finest samples that reach back far enough. Coarser samples keep the minimum, mean and maximum.`}</p>
           <ActionError text={act.refusal} />
@@ -105,7 +99,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               {shorter.length ? t`Save and delete older samples…` : t`Save`}
             </Button>
           </div>
-        </form>
+        </Form>
       </section>
       {asking && (
         <Typed

@@ -16,7 +16,7 @@ import type { InviteView, NewInviteView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, TagsField } from "../../ui/form";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { SectionHead } from "../../ui/section-head";
 import { Time } from "../../ui/time";
@@ -153,7 +153,7 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
   const state = one.state === "open" && left <= 0 ? "expired" : one.state;
   return (
     <div role="row" data-state={state}>
-      <span role="rowheader" class="row wrap">
+      <Cell head class="row wrap">
         <span class="medium cut">{nameOf(one)}</span>
         {one.kind === "organisation" && !one.approval && <span class="pill small warn">{t`without approval`}</span>}
         {one.tags.map((tag) => (
@@ -161,14 +161,10 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
             {tag}
           </span>
         ))}
-      </span>
-      <span role="cell" class={state === "open" ? "" : "t3"}>
-        {STATES[state]}
-      </span>
-      <span role="cell" class="t2 num">
-        {t`${one.uses} of ${one.most_uses}`}
-      </span>
-      <span role="cell" class="t2">
+      </Cell>
+      <Cell class={state === "open" ? "" : "t3"}>{STATES[state]}</Cell>
+      <Cell class="t2 num">{t`${one.uses} of ${one.most_uses}`}</Cell>
+      <Cell class="t2">
         <Time at={one.expires_at}>
           {left <= 0
             ? t`${age(-left)} ago`
@@ -176,17 +172,15 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
               ? t`in ${shortDuration(left)}`
               : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}
         </Time>
-      </span>
-      <span role="cell" class="t3 cut">
-        {one.created_by}
-      </span>
-      <span role="cell" class="right row">
+      </Cell>
+      <Cell class="t3 cut">{one.created_by}</Cell>
+      <Cell class="right row">
         {state === "open" && (
           <Button slim kind="danger" more={{ "aria-label": t`Revoke ${nameOf(one)}` }} onClick={onRevoke}>
             {t`Revoke…`}
           </Button>
         )}
-      </span>
+      </Cell>
     </div>
   );
 }

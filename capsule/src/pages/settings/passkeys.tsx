@@ -10,7 +10,7 @@ import { user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { PasskeysView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { TextField, Form } from "../../ui/field";
 import { ActionError, useAction } from "../use-action";
 
 export function Passkeys(): VNode {
@@ -66,13 +66,7 @@ export function Passkeys(): VNode {
         </ul>
       )}
       {found && !why && (
-        <form
-          class="row wrap"
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (name.trim()) add();
-          }}
-        >
+        <Form class="row wrap" onSubmit={() => void (name.trim() && add())}>
           <TextField
             label={t`Name of the passkey`}
             value={name}
@@ -82,7 +76,7 @@ export function Passkeys(): VNode {
           <Button type="submit" busy={act.busy} disabled={!name.trim()}>
             {t`Add passkey`}
           </Button>
-        </form>
+        </Form>
       )}
     </section>
   );

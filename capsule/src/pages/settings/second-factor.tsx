@@ -15,6 +15,7 @@ import { downloadText } from "../../ui/download";
 import { FormDialog } from "../form-dialog";
 import { ActionError, useAction } from "../use-action";
 import { StoreFirstNote, useConfirmStored } from "./secret-once";
+import { Form } from "../../ui/field";
 
 /** The new secret as a QR code and as text, and a field for its first code. */
 export function SecretToScan({
@@ -48,13 +49,7 @@ export function SecretToScan({
     }
   };
   return (
-    <form
-      class="stack"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void verify(code);
-      }}
-    >
+    <Form class="stack" onSubmit={() => void verify(code)}>
       <p class="t2">{t`Scan this with an authenticator app, or type the key into it.`}</p>
       <Qr text={secret.uri} label={t`QR code of the key`} />
       <div>
@@ -78,7 +73,7 @@ export function SecretToScan({
       <Button kind="primary" type="submit" busy={busy} disabled={code.length < 6}>
         {submit}
       </Button>
-    </form>
+    </Form>
   );
 }
 

@@ -11,7 +11,7 @@ import type { ApiTokenView, GrantsView, NewTokenView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { SectionHead } from "../../ui/section-head";
 import { Time } from "../../ui/time";
@@ -109,18 +109,14 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
   const mine = one.username === user.value?.username;
   return (
     <div role="row">
-      <span role="rowheader" class="row wrap">
+      <Cell head class="row wrap">
         <span class="medium cut">{one.name}</span>
         {!mine && <span class="t3">{t`of ${one.username}`}</span>}
         {one.sensitive && <span class="pill small warn">{t`sensitive actions`}</span>}
-      </span>
-      <span role="cell" class="t2">
-        {ROLE_LABELS[one.role]}
-      </span>
-      <span role="cell" class="t2 cut">
-        {grantsLabel(one.grants, mine ? t`All your nodes` : t`All their nodes`)}
-      </span>
-      <span role="cell" class={left < SOON_S ? "warn" : "t2"}>
+      </Cell>
+      <Cell class="t2">{ROLE_LABELS[one.role]}</Cell>
+      <Cell class="t2 cut">{grantsLabel(one.grants, mine ? t`All your nodes` : t`All their nodes`)}</Cell>
+      <Cell class={left < SOON_S ? "warn" : "t2"}>
         {left <= 0 ? (
           t`expired`
         ) : (
@@ -128,17 +124,17 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
             {left < SOON_S ? t`in ${shortDuration(left)}` : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}
           </Time>
         )}
-      </span>
-      <span role="cell" class="t3 cut">
+      </Cell>
+      <Cell class="t3 cut">
         {one.last_used_at === null
           ? t`never`
           : t`${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
-      </span>
-      <span role="cell" class="right row">
+      </Cell>
+      <Cell class="right row">
         <Button slim kind="danger" more={{ "aria-label": t`Revoke ${one.name}` }} onClick={onRevoke}>
           {t`Revoke…`}
         </Button>
-      </span>
+      </Cell>
     </div>
   );
 }

@@ -14,7 +14,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { RadioCards } from "../../ui/radio-cards";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { SessionTable } from "./account";
@@ -23,6 +23,7 @@ import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
 import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
+import { Form } from "../../ui/field";
 
 type OpenDialog =
   | { kind: "add" }
@@ -104,7 +105,7 @@ function Row({
   const self = who.username === user.value?.username;
   return (
     <div role="row" class={who.disabled ? "dimmed" : ""}>
-      <span role="rowheader" class="row wrap">
+      <Cell head class="row wrap">
         <span class="medium cut">{who.username}</span>
         {self && <span class="pill small accent">{t`you`}</span>}
         {who.disabled && (
@@ -114,21 +115,15 @@ function Row({
           </span>
         )}
         {who.must_change_password && !who.disabled && <span class="pill small warn">{t`one-time password`}</span>}
-      </span>
-      <span role="cell" class="t2">
-        {ROLE_LABELS[who.role]}
-      </span>
-      <span role="cell" class="t2 cut">
-        {grantsLabel(who.grants)}
-      </span>
-      <span role="cell" class="row t2">
+      </Cell>
+      <Cell class="t2">{ROLE_LABELS[who.role]}</Cell>
+      <Cell class="t2 cut">{grantsLabel(who.grants)}</Cell>
+      <Cell class="row t2">
         <Glyph kind={who.totp_enabled ? "done" : "wait"} label="" />
         {who.totp_enabled ? t`on` : t`off`}
-      </span>
-      <span role="cell" class="t3">
-        {who.last_seen_at === null ? t`never` : t`${age(now.value - who.last_seen_at)} ago`}
-      </span>
-      <span role="cell" class="right row">
+      </Cell>
+      <Cell class="t3">{who.last_seen_at === null ? t`never` : t`${age(now.value - who.last_seen_at)} ago`}</Cell>
+      <Cell class="right row">
         <MenuButton
           label={t`Actions for ${who.username}`}
           class="quiet slim only-icon"
@@ -147,7 +142,7 @@ function Row({
         >
           <Icon name="ellipsis" size="small" />
         </MenuButton>
-      </span>
+      </Cell>
     </div>
   );
 }
@@ -207,13 +202,7 @@ function Rule(): VNode | null {
   };
   return (
     <section class="card rule-card" aria-label={t`Required second factor`}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (changed) void save();
-        }}
-      >
+      <Form class="stack" onSubmit={() => void (changed && save())}>
         <ActionError text={act.refusal} />
         <RadioCards<RuleKey>
           label={t`Who must have a second factor`}
@@ -234,7 +223,7 @@ function Rule(): VNode | null {
             {t`Save`}
           </Button>
         </div>
-      </form>
+      </Form>
     </section>
   );
 }

@@ -12,7 +12,7 @@ import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Empty, Loading } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { VirtualList } from "../../ui/virtual-list";
@@ -67,28 +67,26 @@ export function ByNode({ search, security, old }: { search: string; security: bo
             const why = ineligibleReason(node, action);
             return (
               <div role="row" key={node.id} aria-rowindex={index + 2} {...rowOpening(() => go(`/n/${node.id}/packages`))}>
-                <span role="rowheader" class="row">
+                <Cell head class="row">
                   <Glyph kind={health} />
                   <a class="medium cut" href={`/n/${node.id}/packages`} tabIndex={-1}>
                     {node.name}
                   </a>
                   {why && <span class="t3 cut">{why}</span>}
                   {node.reboot_required === "yes" && <span class="pill small">{t`reboot due`}</span>}
-                </span>
-                <span role="cell" class="row right num">
+                </Cell>
+                <Cell class="row right num">
                   <SecurityPill count={node.updates.security} />
                   {node.updates.total}
-                </span>
-                <span role="cell" class="t3 cut">
-                  {node.updates.checked_at ? t`${age(now.value - node.updates.checked_at)} ago` : t`never`}
-                </span>
-                <span role="cell" class="right">
+                </Cell>
+                <Cell class="t3 cut">{node.updates.checked_at ? t`${age(now.value - node.updates.checked_at)} ago` : t`never`}</Cell>
+                <Cell class="right">
                   {mayAct.value && !why && (
                     <Button slim onClick={() => showDialog({ kind: "job", node: node.id, action })}>
                       {t`Upgrade…`}
                     </Button>
                   )}
-                </span>
+                </Cell>
               </div>
             );
           }}

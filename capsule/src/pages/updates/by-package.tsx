@@ -16,7 +16,7 @@ import { mayAct } from "../../state/session";
 import type { NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView } from "../../state/types";
 import { loadNodesOf, loadUpdates } from "../../state/updates";
 import { Button } from "../../ui/button";
-import { GridHead } from "../../ui/grid-head";
+import { GridHead, Cell } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
@@ -150,7 +150,7 @@ function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: num
         onClick={onOpen}
         onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onOpen()}
       >
-        <span role="rowheader" class="row">
+        <Cell head class="row">
           <button type="button" class="fold row" tabIndex={-1} aria-expanded={open}>
             <Icon name="chevron-down" size="small" />
             <span class="mono medium cut">{one.package}</span>
@@ -162,14 +162,12 @@ function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: num
               <span class="hidden-text"> {t`for security`}</span>
             </span>
           )}
-        </span>
-        <span role="cell" class="mono t2 cut" title={one.candidates.map(({ version, nodes }) => t`${version} on ${nodes}`).join(", ")}>
+        </Cell>
+        <Cell class="mono t2 cut" title={one.candidates.map(({ version, nodes }) => t`${version} on ${nodes}`).join(", ")}>
           {versions.slice(0, VERSIONS).join(", ")}
           {more > 0 && ` ${t`and ${more} more`}`}
-        </span>
-        <span role="cell" class="right num">
-          {one.nodes}
-        </span>
+        </Cell>
+        <Cell class="right num">{one.nodes}</Cell>
       </div>
       {open && <NodesOf name={one.package} />}
     </>
