@@ -1,9 +1,8 @@
 /** The firing alerts, which are live on every page because the sidebar counts them. `incidents.ts` has the data of the alerts' page. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import type { AlertsView, AlertView } from "../wire/schema.gen";
-import { subscribe } from "./live/link";
-import { onSessionEnd, phase } from "./session";
+import { followWhileSignedIn } from "./live/link";
 
 /** So many ended alerts are stored: the page shows them with the firing alerts of their incident. */
 const MOST_ENDED = 200;
@@ -31,25 +30,18 @@ export function noteAlerts(views: readonly AlertView[]): void {
   alerts.value = all;
 }
 
-let end: (() => void) | null = null;
-effect(() => {
-  if (phase.value !== "ready" || end) return;
-  end = subscribe(
-    "alerts",
-    {
-      snapshot: (data) => {
-        const { alerts: views, next } = data as AlertsView;
-        alerts.value = new Map(views.map((one) => [one.id, one]));
-        more.value = next !== null;
-      },
-      change: (data) => noteAlerts([data as AlertView]),
+followWhileSignedIn(
+  "alerts",
+  {
+    snapshot: (data) => {
+      const { alerts: views, next } = data as AlertsView;
+      alerts.value = new Map(views.map((one) => [one.id, one]));
+      more.value = next !== null;
     },
-    { whileHidden: true },
-  );
-});
-onSessionEnd(() => {
-  end?.();
-  end = null;
-  alerts.value = new Map();
-  more.value = false;
-});
+    change: (data) => noteAlerts([data as AlertView]),
+  },
+  () => {
+    alerts.value = new Map();
+    more.value = false;
+  },
+);

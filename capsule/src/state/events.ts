@@ -1,10 +1,9 @@
 /** The newest events, live. */
 
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { prependEvent } from "../core/events/event-list";
 import type { EventView } from "../wire/schema.gen";
-import { subscribe } from "./live/link";
-import { onSessionEnd, phase } from "./session";
+import { followWhileSignedIn } from "./live/link";
 
 export const events = signal<readonly EventView[]>([]);
 export const eventsLoaded = signal(false);
@@ -16,31 +15,24 @@ export function onEvent(listener: (event: EventView) => void): () => void {
   return () => listeners.delete(listener);
 }
 
-let end: (() => void) | null = null;
-effect(() => {
-  if (phase.value !== "ready" || end) return;
-  end = subscribe(
-    "events",
-    {
-      snapshot: (data) => {
-        events.value = (data as { events: EventView[] }).events;
-        eventsLoaded.value = true;
-      },
-      change: (data) => {
-        const event = data as EventView;
-        events.value = prependEvent(events.value, event);
-        for (const listener of listeners) listener(event);
-      },
-      refused: () => {
-        eventsLoaded.value = true;
-      },
+followWhileSignedIn(
+  "events",
+  {
+    snapshot: (data) => {
+      events.value = (data as { events: EventView[] }).events;
+      eventsLoaded.value = true;
     },
-    { whileHidden: true },
-  );
-});
-onSessionEnd(() => {
-  end?.();
-  end = null;
-  events.value = [];
-  eventsLoaded.value = false;
-});
+    change: (data) => {
+      const event = data as EventView;
+      events.value = prependEvent(events.value, event);
+      for (const listener of listeners) listener(event);
+    },
+    refused: () => {
+      eventsLoaded.value = true;
+    },
+  },
+  () => {
+    events.value = [];
+    eventsLoaded.value = false;
+  },
+);

@@ -6,9 +6,8 @@ import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema
 import { healthOf, isCritical, isOld, nodeStatusOf, STALE_S, type Health, type NodeStatus } from "../core/nodes/node-status";
 import { nameCollator } from "../core/nodes/node-groups";
 import { hubNow, now } from "./clock";
-import { lastMessageAt, subscribe } from "./live/link";
+import { followWhileSignedIn, lastMessageAt } from "./live/link";
 import { pageUrl } from "./router";
-import { onSessionEnd, phase } from "./session";
 import { forgetSparks, noteCpu } from "./sparklines";
 
 /**
@@ -151,27 +150,21 @@ function merged(before: NodeView["latest"], after: NodeView["latest"], labels: r
   return next;
 }
 
-let end: (() => void) | null = null;
-effect(() => {
-  if (phase.value !== "ready" || end) return;
-  end = subscribe(
-    "fleet",
-    { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) },
-    { patienceMs: (data) => patienceMs(data as FleetChange) },
-  );
-});
-onSessionEnd(() => {
-  end?.();
-  end = null;
-  map.clear();
-  lastLive.clear();
-  statuses.clear();
-  forgetSparks();
-  trail.value = { cpu: [], network: [] };
-  ids.value = [];
-  loaded.value = false;
-  version.value += 1;
-});
+followWhileSignedIn(
+  "fleet",
+  { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) },
+  () => {
+    map.clear();
+    lastLive.clear();
+    statuses.clear();
+    forgetSparks();
+    trail.value = { cpu: [], network: [] };
+    ids.value = [];
+    loaded.value = false;
+    version.value += 1;
+  },
+  { patienceMs: (data) => patienceMs(data as FleetChange) },
+);
 
 /** Changes the name, tags or note, and shows the hub's answer. If rights depend on a tag, the hub requires the password; `node-edit.ts` asks the user for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {

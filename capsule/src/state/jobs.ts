@@ -1,10 +1,9 @@
 /** The newest jobs and all running jobs of all users, live on every page. `job-detail.ts` has the actions on one job. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import type { JobsChange, JobsData, JobView } from "../wire/schema.gen";
 import { jobEnded } from "../core/jobs/job-labels";
-import { subscribe } from "./live/link";
-import { onSessionEnd, phase } from "./session";
+import { followWhileSignedIn } from "./live/link";
 
 export const jobs = signal<readonly JobView[]>([]);
 export const running = computed(() => jobs.value.filter((job) => !jobEnded(job.state)));
@@ -28,25 +27,16 @@ function take(received: readonly JobView[], removed: readonly string[] = []): vo
 
 export const noteJob = (job: JobView): void => take([job]);
 
-let end: (() => void) | null = null;
-effect(() => {
-  if (phase.value !== "ready" || end) return;
-  end = subscribe(
-    "jobs",
-    {
-      snapshot: (data) => {
-        jobs.value = (data as JobsData).jobs.map(newest);
-      },
-      change: (data) => {
-        const { jobs: received, gone: removed } = data as JobsChange;
-        take(received, removed);
-      },
+followWhileSignedIn(
+  "jobs",
+  {
+    snapshot: (data) => {
+      jobs.value = (data as JobsData).jobs.map(newest);
     },
-    { whileHidden: true },
-  );
-});
-onSessionEnd(() => {
-  end?.();
-  end = null;
-  jobs.value = [];
-});
+    change: (data) => {
+      const { jobs: received, gone: removed } = data as JobsChange;
+      take(received, removed);
+    },
+  },
+  () => (jobs.value = []),
+);

@@ -6,7 +6,7 @@ import { ROOT } from "../../wire/http";
 import { hubNow, now, setHubTime, tick } from "../clock";
 import { onFrame } from "./frame-batch";
 import { chosen, organisations } from "../organisation";
-import { mayOpenSocket, phase, reloadUser, user } from "../session";
+import { mayOpenSocket, onSessionEnd, phase, reloadUser, user } from "../session";
 
 /** The banner appears three seconds after the loss; drawing takes the rest. */
 const BANNER_S = 2.9;
@@ -102,6 +102,24 @@ export function subscribe(name: string, topic: Topic, { whileHidden = false, pat
     end?.();
     end = null;
   };
+}
+
+/** Follows a topic from each sign-in to the end of its session, when `forget` drops what it told. */
+export function followWhileSignedIn(
+  name: string,
+  topic: Topic,
+  forget: () => void,
+  options: SubscribeOptions = { whileHidden: true },
+): void {
+  let end: (() => void) | null = null;
+  phase.subscribe((at) => {
+    if (at === "ready") end ??= subscribe(name, topic, options);
+  });
+  onSessionEnd(() => {
+    end?.();
+    end = null;
+    forget();
+  });
 }
 
 export { hubResponds } from "../../wire/http";
