@@ -51,7 +51,7 @@ const FreezeDialog = dialog(
   () => freezeQuestion.peek()?.cancel(),
 );
 
-export function Dialogs(): VNode {
+export function Dialogs() {
   return (
     <>
       <CurrentDialog />
@@ -62,11 +62,11 @@ export function Dialogs(): VNode {
 }
 
 /** The password question, which the login page needs too. */
-export function StepUp(): VNode | null {
+export function StepUp() {
   return stepUp.value && <StepUpDialog />;
 }
 
-function CurrentDialog(): VNode | null {
+function CurrentDialog() {
   const wanted = openDialog.value;
   switch (wanted?.kind) {
     case "add":

@@ -1,6 +1,5 @@
 /** Small dialogs that are rarely shown: the list of shortcuts, the password question, and why a freeze does not count. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { closeDialog } from "../state/dialogs";
@@ -62,7 +61,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
   ],
 ];
 
-export function ShortcutsDialog(): VNode {
+export function ShortcutsDialog() {
   const on = preferences.value.single_keys;
   return (
     <Dialog title={t`Keyboard shortcuts`} icon="keyboard" size="narrow" onClose={closeDialog}>
@@ -88,7 +87,7 @@ export function ShortcutsDialog(): VNode {
   );
 }
 
-export function FreezeDialog(): VNode {
+export function FreezeDialog() {
   const [reason, setReason] = useState("");
   const request = freezeQuestion.value;
   return (
@@ -112,7 +111,7 @@ export function FreezeDialog(): VNode {
 }
 
 /** The same for a user without a password: the provider asks for the sign-in again, and the page comes back. */
-function StepUpThere(): VNode {
+function StepUpThere() {
   const [links, setLinks] = useState<readonly SsoLinkView[] | null>(null);
   const [wrong, setWrong] = useState("");
   const request = stepUp.value;
@@ -142,7 +141,7 @@ function StepUpThere(): VNode {
   );
 }
 
-export function StepUpDialog(): VNode {
+export function StepUpDialog() {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
   const [recovery, setRecovery] = useState(false);

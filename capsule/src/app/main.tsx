@@ -1,4 +1,4 @@
-import { render, type VNode } from "preact";
+import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { LoginPage } from "../pages/login/login";
@@ -25,7 +25,7 @@ const TITLE_MS = 50;
 /** The interval at which the page checks how long the session lasts. */
 const CHECK_MS = 30_000;
 
-function App(): VNode | null {
+function App() {
   const at = phase.value;
   const wasSignedOut = useRef(false);
   if (pageUrl.value.path === "/a") return <LinkPage />;
@@ -58,7 +58,7 @@ function App(): VNode | null {
 }
 
 /** `loaded`: true if the page was just loaded and starts at its top, false after a sign-in on this page. */
-function SignedIn({ loaded }: { loaded: boolean }): VNode {
+function SignedIn({ loaded }: { loaded: boolean }) {
   const route = routeOf(pageUrl.value.path);
   const first = useRef(loaded);
   useEffect(() => {

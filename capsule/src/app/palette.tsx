@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ineligibleReason } from "../core/jobs/eligibility";
 import { JOB_VERBS } from "../core/jobs/package-actions";
@@ -233,7 +232,7 @@ function entries(text: string): Entry[] {
   ];
 }
 
-export function Palette(): VNode {
+export function Palette() {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const dialog = useRef<HTMLDialogElement>(null);

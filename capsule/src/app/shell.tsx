@@ -39,7 +39,7 @@ const MessengerTrouble = lazy(
 const THEME_ICONS = { auto: "sun-moon", light: "sun", dark: "moon" } as const;
 const THEME_WORDS = { auto: t`auto`, light: t`light`, dark: t`dark` };
 
-export function Shell({ route, children }: { route: Route; children: ComponentChildren }): VNode {
+export function Shell({ route, children }: { route: Route; children: ComponentChildren }) {
   return (
     <>
       <a class="hidden-text skip" href="#main">
@@ -75,11 +75,11 @@ const entries = (sections: typeof SECTIONS, route: Route): VNode[] =>
 /** The sidebar shows so many tags, the most common ones; others are behind a summary. */
 const MOST_TAGS = 12;
 
-function Side({ route }: { route: Route }): VNode {
+function Side({ route }: { route: Route }) {
   const more = tags.value.length - MOST_TAGS;
   const query = pageUrl.value.query.get("q") ?? "";
   const { views } = preferences.value;
-  const tagged = ([tag, count]: readonly [string, number]): VNode => (
+  const tagged = ([tag, count]: readonly [string, number]) => (
     <a
       key={tag}
       class="nav"
@@ -152,7 +152,7 @@ function Side({ route }: { route: Route }): VNode {
   );
 }
 
-function Crumb({ route }: { route: Route }): VNode {
+function Crumb({ route }: { route: Route }) {
   if (route.node) {
     return (
       <div class="crumb cut">
@@ -181,7 +181,7 @@ function deploymentText({ kind, again, name, host }: DeploymentView): string {
   return kind === "update" ? t`Updating ${what}` : t`Removing ${what}`;
 }
 
-function Top({ route }: { route: Route }): VNode {
+function Top({ route }: { route: Route }) {
   const working = activeDeployments.value;
   const first = working[0];
   const work = first && (working.length > 1 ? plural(working.length, "deployment") : deploymentText(first));
@@ -224,7 +224,7 @@ function Top({ route }: { route: Route }): VNode {
 }
 
 /** The state of the live connection. The growing age is hidden from screen readers, which would otherwise read it each second. */
-function Live(): VNode {
+function Live() {
   const old = live.value && silentFor.value;
   return (
     <span class="live only-desk" role="status">
@@ -234,7 +234,7 @@ function Live(): VNode {
   );
 }
 
-function Banners(): VNode | null {
+function Banners() {
   const since = lostSince.value;
   const wait = retryIn.value;
   if (since === null && hubCanStore.value && !messengerTrouble.value && !newerBuild.value) return null;
@@ -275,7 +275,7 @@ function Banners(): VNode | null {
   );
 }
 
-function TabBar({ route }: { route: Route }): VNode {
+function TabBar({ route }: { route: Route }) {
   return (
     <nav class="tabbar" aria-label={t`Main, phone`}>
       {SECTIONS.slice(0, -1).map(({ key, href, icon, label, number, counted }) => {

@@ -1,7 +1,7 @@
 /** A chart that keeps its plot while samples, size and theme change, and that pointer and keys can read. */
 
 import { effect } from "@preact/signals";
-import type { ComponentType, VNode } from "preact";
+import type { ComponentType } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { t } from "../core/text/i18n";
@@ -28,7 +28,7 @@ const shapeOf = ({ shade, data, series, binary }: ChartProps): string =>
 
 /** The chart component that draws with the loaded library. */
 export function chartWith(library: Library): ComponentType<ChartProps> {
-  return function Chart(props: ChartProps): VNode {
+  return function Chart(props: ChartProps) {
     const box = useRef<HTMLDivElement>(null);
     const plot = useRef<uPlot | null>(null);
     const held = useRef<PlotState>({ props, top: 0, topAt: 0, window: "" });

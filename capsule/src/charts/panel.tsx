@@ -1,6 +1,6 @@
 /** A chart in a card: title, legend with the values now or at the cursor, and the same data as a table and as CSV. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { csv } from "../core/text/csv";
 import { marksNear } from "../core/charts/chart-marks";
@@ -45,7 +45,7 @@ export interface PanelProps extends ChartProps {
   more?: readonly MenuItem[];
 }
 
-export function ChartPanel({ title, legend, wide = false, waiting = null, over = null, columns, more = [], ...chart }: PanelProps): VNode {
+export function ChartPanel({ title, legend, wide = false, waiting = null, over = null, columns, more = [], ...chart }: PanelProps) {
   const [table, setTable] = useState(false);
   const phone = useIsPhone();
   const tableToggle: MenuItem = {
@@ -102,7 +102,7 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
 }
 
 /** A separate component, so that a moving pointer redraws the legend and not the card. */
-function Legend({ chart: { series, data, group, words }, legend }: { chart: ChartProps; legend: readonly LegendEntry[] }): VNode {
+function Legend({ chart: { series, data, group, words }, legend }: { chart: ChartProps; legend: readonly LegendEntry[] }) {
   const at = group.cursor.value;
   const { times, values } = data.columns;
   const newest = at === null || at < data.from || at > data.to;
@@ -144,7 +144,7 @@ function csvRows({ data, group, series }: ChartProps, names: readonly string[]):
 }
 
 /** All rows of the window, newest first. A gap is one row. */
-function DataTable({ label, series, data, words, group }: ChartProps): VNode {
+function DataTable({ label, series, data, words, group }: ChartProps) {
   const { columns, band, from, since, to, gapS } = data;
   const { times, values } = columns;
   const rows = tableRows(columns, from, to, gapS, since).map((one) => ({

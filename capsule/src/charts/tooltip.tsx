@@ -1,6 +1,5 @@
 /** The values and marks at a moment of a chart, or how long data is missing. */
 
-import type { VNode } from "preact";
 import { marksNear, type ChartMark } from "../core/charts/chart-marks";
 import type { ValueFormat } from "../core/charts/value-format";
 import { tElements, t } from "../core/text/i18n";
@@ -74,7 +73,7 @@ export function momentSentence({ series, words, data }: ChartProps, moment: Mome
   return [`${timeText(moment.at, data)}: ${values}`, ...moment.marks.map((mark) => mark.text)].join("; ");
 }
 
-export function Tooltip({ props, moment, left, width }: { props: ChartProps; moment: Moment; left: number; width: number }): VNode {
+export function Tooltip({ props, moment, left, width }: { props: ChartProps; moment: Moment; left: number; width: number }) {
   const { series, words, threshold, group, data } = props;
   const there = hostClock(moment.at, group.zone);
   return (

@@ -1,11 +1,10 @@
 /** Two fields for the first and the last day of a range, which the address stores. */
 
-import type { VNode } from "preact";
 import type { DayRange } from "../core/text/day-range";
 import { t } from "../core/text/i18n";
 import { setQuery } from "../state/router";
 
-export function DateRange({ from, to }: DayRange): VNode {
+export function DateRange({ from, to }: DayRange) {
   return (
     <div class="row date-range" role="group" aria-label={t`Dates`}>
       <input

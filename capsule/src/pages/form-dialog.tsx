@@ -1,6 +1,6 @@
 /** A dialog with one form: a refusal above the fields, and one button that sends it. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { toast } from "../state/toasts";
 import { Button } from "../ui/button";
 import { Dialog, Foot } from "../ui/dialog";
@@ -29,7 +29,7 @@ interface Props {
   children: ComponentChildren;
 }
 
-export function FormDialog({ title, submit, ready = true, kind, refused, onSave, done, onClose, children, ...head }: Props): VNode {
+export function FormDialog({ title, submit, ready = true, kind, refused, onSave, done, onClose, children, ...head }: Props) {
   const act = useAction(refused);
   const end = act.dialogProps(onClose);
   const save = async (): Promise<void> => {

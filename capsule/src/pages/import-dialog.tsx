@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { importedItems, type ImportPlan } from "../core/text/import-file";
 import { t } from "../core/text/i18n";
@@ -39,7 +38,7 @@ interface Props {
 }
 
 /** The dialog that applies a file: the hub says first what it would add and change, and then does all of it or nothing. */
-export function ImportDialog({ title, kind, hint, send, onDone, onClose }: Props): VNode {
+export function ImportDialog({ title, kind, hint, send, onDone, onClose }: Props) {
   const [read, setRead] = useState<{ name: string; items: readonly Record<string, unknown>[]; plan: ImportPlan } | null>(null);
   const [wrong, setWrong] = useState("");
   const [faults, setFaults] = useState<readonly Fault[]>([]);

@@ -45,7 +45,7 @@ export const pageOf =
   };
 
 /** A notice that the user's role does not allow something. */
-export function RoleRefusal({ what }: { what: string }): VNode {
+export function RoleRefusal({ what }: { what: string }) {
   const who = user.value;
   return (
     <Empty
@@ -67,7 +67,7 @@ interface Props<T> {
 }
 
 /** A list in any state: refused, failed, loading, empty or filled. */
-export function ListView<T>({ list, what, refused, empty, children }: Props<T>): VNode {
+export function ListView<T>({ list, what, refused, empty, children }: Props<T>) {
   const { items, failure } = list;
   if (failure?.status === 403) return <RoleRefusal what={refused} />;
   if (failure && !items)

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useId } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { rows } from "../state/fleet";
@@ -23,7 +22,7 @@ export function NodesField({
   value: Chosen | null;
   onChange: (chosen: Chosen | null) => void;
   every: string;
-}): VNode {
+}) {
   const id = useId();
   const known = rows.value.map(({ node }) => node).sort((a, b) => NAME_ORDER.compare(a.name, b.name));
   const nameOf = (node: string): string => known.find((one) => one.id === node)?.name ?? t`removed node ${node.slice(0, 8)}`;

@@ -1,8 +1,7 @@
-import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
 import { Empty } from "../ui/load-states";
 
-export function NotFound(): VNode {
+export function NotFound() {
   return (
     <div class="page">
       <h1 class="hidden-text" tabIndex={-1}>

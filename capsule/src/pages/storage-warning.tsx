@@ -1,10 +1,9 @@
-import type { VNode } from "preact";
 import { tElements, t } from "../core/text/i18n";
 import { Banner } from "../ui/banner";
 import { Icon } from "../ui/icon";
 
 /** A banner for a hub that answers but cannot write to its disk. */
-export function StorageWarning(): VNode {
+export function StorageWarning() {
   return (
     <Banner kind="crit" mark={<Icon name="circle-alert" />} alert>
       <b>{t`Ground Control cannot save data.`}</b>{" "}

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { stepUp } from "../state/step-up";
@@ -55,7 +54,7 @@ export function useAction(what = t`Not done`): Action {
   return { busy, refusal, run, dialogProps };
 }
 
-export function ActionError({ text }: { text: string }): VNode | null {
+export function ActionError({ text }: { text: string }) {
   if (!text) return null;
   return (
     <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>

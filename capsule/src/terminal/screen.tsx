@@ -2,7 +2,6 @@
 
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal, type ITheme } from "@xterm/xterm";
-import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { searchRows, type ScreenRow } from "../core/jobs/terminal-search";
 import { AnsiFilter } from "../core/jobs/ansi-filter";
@@ -73,7 +72,7 @@ function colours(): ITheme {
   };
 }
 
-export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps): VNode {
+export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps) {
   const box = useRef<HTMLDivElement>(null);
   const terminal = useRef<Terminal | null>(null);
   useEffect(() => {

@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 
 interface BannerProps {
   kind?: "" | "crit" | "info" | "calm";
@@ -9,7 +9,7 @@ interface BannerProps {
   action?: ComponentChildren;
 }
 
-export function Banner({ kind = "", mark, alert = false, children, action }: BannerProps): VNode {
+export function Banner({ kind = "", mark, alert = false, children, action }: BannerProps) {
   return (
     <div class={`banner ${kind}`} role={alert ? "alert" : "status"}>
       {mark}

@@ -1,4 +1,4 @@
-import type { ComponentChildren, TargetedMouseEvent, VNode } from "preact";
+import type { ComponentChildren, TargetedMouseEvent } from "preact";
 import { Glyph } from "./glyph";
 import { Icon, type IconName } from "./icon";
 
@@ -33,7 +33,7 @@ export function Button({
   more = {},
   children,
   onClick,
-}: Props): VNode {
+}: Props) {
   const classes = ["button", kind, slim ? "slim" : "", name ? "only-icon" : "", extra].filter(Boolean).join(" ");
   return (
     <button

@@ -1,4 +1,4 @@
-import type { Ref, VNode } from "preact";
+import type { Ref } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { codeDigits } from "../core/access/account-labels";
 
@@ -16,7 +16,7 @@ interface Props {
 }
 
 /** A field for a six-digit code: one input for keyboard, paste, autofill and screen readers, and six cells that draw its digits. */
-export function CodeField({ label, value, onText, onFull, wrong = "", autofocus = false, inputRef }: Props): VNode {
+export function CodeField({ label, value, onText, onFull, wrong = "", autofocus = false, inputRef }: Props) {
   const id = useId();
   const input = useRef<HTMLInputElement | null>(null);
   const [focused, setFocused] = useState(false);

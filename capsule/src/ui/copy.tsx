@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
@@ -22,7 +21,7 @@ async function copyText(text: string): Promise<boolean> {
   }
 }
 
-export function CopyButton({ text, name, slim = true }: { text: () => string; name?: string; slim?: boolean }): VNode {
+export function CopyButton({ text, name, slim = true }: { text: () => string; name?: string; slim?: boolean }) {
   const [message, setMessage] = useState("");
   const copy = async (): Promise<void> => {
     setMessage((await copyText(text())) ? t`Copied` : t`Could not copy`);

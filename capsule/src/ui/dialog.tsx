@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
@@ -14,7 +14,7 @@ interface Props {
 }
 
 /** A modal dialog. It focuses the element with `autofocus`, or else its title. When it closes, it focuses the element that had the focus before. */
-export function Dialog({ title, subtitle, icon, size = "", onClose, children }: Props): VNode {
+export function Dialog({ title, subtitle, icon, size = "", onClose, children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const head = useRef<HTMLHeadingElement>(null);
   const id = useId();
@@ -94,7 +94,7 @@ interface FootProps {
 }
 
 /** The footer of a dialog: status, closing button and action. */
-export function Foot({ status, sending = false, out = t`Cancel`, focused = false, onClose, children }: FootProps): VNode {
+export function Foot({ status, sending = false, out = t`Cancel`, focused = false, onClose, children }: FootProps) {
   return (
     <footer>
       {status !== undefined && (

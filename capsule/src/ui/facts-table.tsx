@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { t } from "../core/text/i18n";
 
 interface Props {
@@ -16,7 +16,7 @@ interface Props {
 }
 
 /** A table of facts about a node, which scrolls within its card. Its children are the rows. */
-export function FactsTable({ label, caption, heads, numbers = [], acts = false, sentences = false, children }: Props): VNode {
+export function FactsTable({ label, caption, heads, numbers = [], acts = false, sentences = false, children }: Props) {
   return (
     <div class="facts-scroll" role="region" aria-label={label} tabIndex={0}>
       <table class={`facts-table ${sentences ? "sentences" : ""}`}>

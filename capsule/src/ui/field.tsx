@@ -1,4 +1,4 @@
-import type { ComponentChildren, JSX, Ref, VNode } from "preact";
+import type { ComponentChildren, JSX, Ref } from "preact";
 import { useId, useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
@@ -9,7 +9,7 @@ interface FormProps extends Omit<JSX.IntrinsicElements["form"], "onSubmit" | "re
 }
 
 /** A form that the page sends itself. */
-export function Form({ onSubmit, formRef = null, ...more }: FormProps): VNode {
+export function Form({ onSubmit, formRef = null, ...more }: FormProps) {
   return (
     <form
       {...more}
@@ -46,7 +46,7 @@ interface InputProps extends Pick<TextProps, "hint" | "value" | "onText"> {
   attributes: object;
 }
 
-function Input({ id, hint, wrong, value, onText, inputRef, attributes }: InputProps): VNode {
+function Input({ id, hint, wrong, value, onText, inputRef, attributes }: InputProps) {
   return (
     <input
       {...attributes}
@@ -61,17 +61,7 @@ function Input({ id, hint, wrong, value, onText, inputRef, attributes }: InputPr
   );
 }
 
-export function TextField({
-  label,
-  hint,
-  wrong = "",
-  value,
-  onText,
-  type = "text",
-  inputRef,
-  input = {},
-  class: extra = "",
-}: TextProps): VNode {
+export function TextField({ label, hint, wrong = "", value, onText, type = "text", inputRef, input = {}, class: extra = "" }: TextProps) {
   const id = useId();
   return (
     <div class={`field ${extra}`}>
@@ -82,7 +72,7 @@ export function TextField({
   );
 }
 
-export function SecretField({ label, hint, wrong = "", value, onText, inputRef, input = {}, class: extra = "" }: TextProps): VNode {
+export function SecretField({ label, hint, wrong = "", value, onText, inputRef, input = {}, class: extra = "" }: TextProps) {
   const id = useId();
   const [shown, setShown] = useState(false);
   return (
@@ -100,7 +90,7 @@ export function SecretField({ label, hint, wrong = "", value, onText, inputRef, 
   );
 }
 
-export function FieldNote({ id, hint, wrong }: { id: string; hint: ComponentChildren; wrong: string }): VNode | null {
+export function FieldNote({ id, hint, wrong }: { id: string; hint: ComponentChildren; wrong: string }) {
   if (wrong) {
     return (
       <p class="wrong" id={`${id}-wrong`} role="alert">

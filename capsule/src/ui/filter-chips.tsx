@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 
 interface Chip {
   key: string;
@@ -17,7 +17,7 @@ export function FilterChips({
   chips: readonly Chip[];
   value: string;
   onPick: (key: string) => void;
-}): VNode {
+}) {
   return (
     <div class="row wrap" role="group" aria-label={label}>
       {chips.map((chip) => (

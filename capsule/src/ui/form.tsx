@@ -1,6 +1,6 @@
 /** Fields of dialogs and settings. `field.tsx` has the fields of the sign-in form, which is in the first view. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 import { tagsError } from "../core/nodes/node-name";
 import { t } from "../core/text/i18n";
@@ -12,7 +12,7 @@ export function SelectField({
   value,
   onPick,
   options,
-}: FieldProps & { value: string; onPick: (value: string) => void; options: readonly [string, string][] }): VNode {
+}: FieldProps & { value: string; onPick: (value: string) => void; options: readonly [string, string][] }) {
   const id = useId();
   return (
     <div class="field">
@@ -35,15 +35,7 @@ export function SelectField({
   );
 }
 
-export function Check({
-  checked,
-  onCheck,
-  children,
-}: {
-  checked: boolean;
-  onCheck: (on: boolean) => void;
-  children: ComponentChildren;
-}): VNode {
+export function Check({ checked, onCheck, children }: { checked: boolean; onCheck: (on: boolean) => void; children: ComponentChildren }) {
   return (
     <label class="check">
       <input type="checkbox" checked={checked} onChange={(event) => onCheck(event.currentTarget.checked)} />
@@ -62,7 +54,7 @@ export function Switch({
   hint?: string;
   checked: boolean;
   onCheck: (on: boolean) => void;
-}): VNode {
+}) {
   const id = useId();
   return (
     <div class="switch-row">
@@ -109,7 +101,7 @@ export function TagsField({
   onTags: (tags: string[]) => void;
   /** The error of the entries; empty = none. */
   check?: (tags: readonly string[]) => string;
-}): VNode {
+}) {
   const id = useId();
   const [text, setText] = useState("");
   const fault = check(tags) || wrong;
@@ -160,7 +152,7 @@ export function TagsField({
 }
 
 /** A field for the name of the object to remove; the button stays disabled until it matches. */
-export function ConfirmName({ name, value, onText }: { name: string; value: string; onText: (text: string) => void }): VNode {
+export function ConfirmName({ name, value, onText }: { name: string; value: string; onText: (text: string) => void }) {
   return (
     <TextField
       label={t`Type ${name} to confirm`}

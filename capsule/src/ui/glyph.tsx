@@ -1,6 +1,5 @@
 /** Small symbols for states. They differ in shape and not only in colour. */
 
-import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
 
 export type GlyphKind = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "pause" | "run" | "done" | "wait" | "fail" | "ended";
@@ -21,7 +20,7 @@ export const GLYPH_WORDS: Record<GlyphKind, string> = {
   ended: t`Ended`,
 };
 
-function shape(kind: GlyphKind): VNode {
+function shape(kind: GlyphKind) {
   switch (kind) {
     case "ok":
       return <circle cx="6" cy="6" r="4" fill="var(--ok-f)" />;
@@ -98,15 +97,7 @@ function shape(kind: GlyphKind): VNode {
 }
 
 /** With an empty `label` the glyph is decoration: a text at its side says the same. */
-export function Glyph({
-  kind,
-  size = "",
-  label = GLYPH_WORDS[kind],
-}: {
-  kind: GlyphKind;
-  size?: "" | "tiny" | "large";
-  label?: string;
-}): VNode {
+export function Glyph({ kind, size = "", label = GLYPH_WORDS[kind] }: { kind: GlyphKind; size?: "" | "tiny" | "large"; label?: string }) {
   return (
     <svg class={`glyph ${size}`} viewBox="0 0 12 12" {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" })}>
       {shape(kind)}

@@ -1,4 +1,4 @@
-import type { JSX, VNode } from "preact";
+import type { JSX } from "preact";
 
 interface Props {
   labels: readonly string[];
@@ -9,7 +9,7 @@ interface Props {
 }
 
 /** The header row of a table with a grid layout. */
-export function GridHead({ labels, unseen = [], right = [] }: Props): VNode {
+export function GridHead({ labels, unseen = [], right = [] }: Props) {
   return (
     <div role="row" class="head" aria-rowindex={1}>
       {labels.map((label) => (
@@ -22,6 +22,6 @@ export function GridHead({ labels, unseen = [], right = [] }: Props): VNode {
 }
 
 /** A cell of such a table; `head` = it names its row. */
-export function Cell({ head = false, ...more }: Omit<JSX.IntrinsicElements["span"], "ref"> & { head?: boolean }): VNode {
+export function Cell({ head = false, ...more }: Omit<JSX.IntrinsicElements["span"], "ref"> & { head?: boolean }) {
   return <span role={head ? "rowheader" : "cell"} {...more} />;
 }

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { ICONS } from "./icons.gen";
 import type { LATER_ICONS } from "./later-icons.gen";
 
@@ -11,7 +10,7 @@ export function addIcons(more: Partial<Record<IconName, string>>): void {
   Object.assign(known, more);
 }
 
-export function Icon({ name, size = "" }: { name: IconName; size?: "" | "tiny" | "small" | "large" | "huge" }): VNode {
+export function Icon({ name, size = "" }: { name: IconName; size?: "" | "tiny" | "small" | "large" | "huge" }) {
   return (
     <svg class={`icon ${size}`} viewBox="0 0 24 24" aria-hidden="true">
       <path d={known[name]} />
@@ -19,7 +18,7 @@ export function Icon({ name, size = "" }: { name: IconName; size?: "" | "tiny" |
   );
 }
 
-export function Logo({ size = 26 }: { size?: number }): VNode {
+export function Logo({ size = 26 }: { size?: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 28 28" aria-hidden="true">
       <rect width="28" height="28" rx="8" fill="var(--accent)" />

@@ -29,7 +29,7 @@ export function lazy<P extends object>(
   frame?: string,
 ): (props: P) => VNode | null {
   let cached: ComponentType<P> | null = null;
-  return function Lazy(props: P): VNode | null {
+  return function Lazy(props: P) {
     const [part, setPart] = useState<ComponentType<P> | null>(() => cached);
     const [failed, setFailed] = useState(false);
     useEffect(() => {

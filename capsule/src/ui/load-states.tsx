@@ -1,6 +1,6 @@
 /** Placeholders for content that is empty, failed or still loading. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
 import { Icon, type IconName } from "./icon";
@@ -17,7 +17,7 @@ export function Empty({
   title: string;
   text: ComponentChildren;
   children?: ComponentChildren;
-}): VNode {
+}) {
   return (
     <div class="card empty">
       <Icon name={icon} size="huge" />
@@ -38,7 +38,7 @@ interface FailureLike {
 const OFFLINE_STATUS = [0, 502, 503, 504];
 
 /** The error of one panel; the rest of the page keeps working. */
-export function Failure({ title, error, onRetry }: { title: string; error: FailureLike; onRetry: () => void }): VNode {
+export function Failure({ title, error, onRetry }: { title: string; error: FailureLike; onRetry: () => void }) {
   useOnceBack(OFFLINE_STATUS.includes(error.status), onRetry);
   return (
     <div class="card empty" role="alert">
@@ -56,7 +56,7 @@ export function Failure({ title, error, onRetry }: { title: string; error: Failu
   );
 }
 
-export function Skeletons({ rows }: { rows: number }): VNode {
+export function Skeletons({ rows }: { rows: number }) {
   return (
     <>
       {Array.from({ length: rows }, (_, index) => (
@@ -72,17 +72,7 @@ export function Skeletons({ rows }: { rows: number }): VNode {
 }
 
 /** A placeholder for rows: empty at first, then a skeleton, then a sentence as well. `above` is the class of a placeholder above the rows. */
-export function Loading({
-  rows = 5,
-  what,
-  onRetry,
-  above,
-}: {
-  rows?: number;
-  what: string;
-  onRetry?: () => void;
-  above?: string;
-}): VNode | null {
+export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }) {
   const stage = useLoadingStage();
   if (stage === 0) return null;
   if (isLost()) return <OfflineNotice what={what} />;

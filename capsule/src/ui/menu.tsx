@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "./icon";
 
@@ -22,7 +22,7 @@ interface Props {
 }
 
 /** A button that opens a menu. Arrow keys move in the menu, and Escape closes it. */
-export function MenuButton({ label, groups, note = "", class: extra = "", children }: Props): VNode {
+export function MenuButton({ label, groups, note = "", class: extra = "", children }: Props) {
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const menu = useRef<HTMLDivElement>(null);

@@ -1,9 +1,8 @@
-import type { VNode } from "preact";
 import type { Level } from "../core/nodes/node-status";
 import { Glyph } from "./glyph";
 
 /** A bar for a share in percent; null = empty. It is one element without a transform: a fleet has dozens, and each layer costs time at every value. */
-export function Meter({ value, level = "" }: { value: number | null; level?: Level }): VNode {
+export function Meter({ value, level = "" }: { value: number | null; level?: Level }) {
   return (
     <span
       class={`meter ${level}`}
@@ -14,6 +13,6 @@ export function Meter({ value, level = "" }: { value: number | null; level?: Lev
 }
 
 /** The mark of a value that has crossed a threshold. */
-export function Mark({ level }: { level: Level }): VNode | null {
+export function Mark({ level }: { level: Level }) {
   return level ? <Glyph kind={level} size="tiny" /> : null;
 }

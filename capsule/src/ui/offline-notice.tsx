@@ -1,7 +1,7 @@
 /** A notice in place of data that could not be loaded because the hub is offline, and the repetition of requests when it is back. */
 
 import { signal, type ReadonlySignal } from "@preact/signals";
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
@@ -33,7 +33,7 @@ export function setHub(given: Hub): void {
 export const isLost = (): boolean => hub.lostSince.value !== null;
 export const hubAnswers = (): Promise<boolean> => hub.answers();
 
-export function OfflineNotice({ what, children }: { what: string; children?: ComponentChildren }): VNode {
+export function OfflineNotice({ what, children }: { what: string; children?: ComponentChildren }) {
   const left = hub.retryIn.value;
   return (
     <div class="card empty">

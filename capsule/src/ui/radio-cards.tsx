@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useId } from "preact/hooks";
 
 interface Option<T extends string> {
@@ -19,7 +18,7 @@ export function RadioCards<T extends string>({
   value: T;
   options: readonly Option<T>[];
   onPick: (key: T) => void;
-}): VNode {
+}) {
   const id = useId();
   return (
     <fieldset class="choice">

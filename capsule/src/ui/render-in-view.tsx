@@ -4,7 +4,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { observeVisible } from "./use-in-view";
 
-export function RenderInView({ draw }: { draw: () => VNode }): VNode {
+export function RenderInView({ draw }: { draw: () => VNode }) {
   const box = useRef<HTMLDivElement>(null);
   const drawn = useRef<VNode | null>(null);
   const [near, setNear] = useState(true);

@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { Icon } from "./icon";
 
@@ -14,7 +14,7 @@ interface Props {
 }
 
 /** A search field. It shows the text as typed until `text` changes to another text. Esc clears it, and in an empty field leaves the field. */
-export function SearchField({ label, placeholder, text, onText, error = "", onLeave }: Props): VNode {
+export function SearchField({ label, placeholder, text, onText, error = "", onLeave }: Props) {
   const [, draw] = useState("");
   const { current: state } = useRef({ text, typed: text });
   if (text !== state.text) {

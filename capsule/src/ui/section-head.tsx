@@ -1,7 +1,7 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 
 /** The heading of a section, a sentence about it, and its buttons. */
-export function SectionHead({ title, text, children }: { title: string; text: string; children?: ComponentChildren }): VNode {
+export function SectionHead({ title, text, children }: { title: string; text: string; children?: ComponentChildren }) {
   return (
     <div class="section-head">
       <div>

@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 
 /** Radio buttons in a row. Arrow keys select the next or previous option. */
 export function Segmented<T extends string>({
@@ -11,7 +11,7 @@ export function Segmented<T extends string>({
   value: T;
   options: readonly { key: T; label: string; show?: ComponentChildren }[];
   onPick: (key: T) => void;
-}): VNode {
+}) {
   return (
     <div
       class="segmented"

@@ -1,6 +1,6 @@
 /** The button below a list that has more rows. When it disappears with the last page, the first new row gets the focus. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
@@ -38,7 +38,7 @@ interface Props {
   children?: ComponentChildren;
 }
 
-export function ShowMore({ more, onMore, class: extra, children = t`Show more` }: Props): VNode | null {
+export function ShowMore({ more, onMore, class: extra, children = t`Show more` }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const pressed = useRef<PressedState | null>(null);
   // Reads the focus while the button still exists.

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import type { Level } from "../core/nodes/node-status";
 
 interface SparkProps {
@@ -10,7 +9,7 @@ interface SparkProps {
   kind?: "" | "second" | Level;
 }
 
-export function Spark({ values, width = 72, height = 20, max, kind = "" }: SparkProps): VNode {
+export function Spark({ values, width = 72, height = 20, max, kind = "" }: SparkProps) {
   const top = Math.max(max ?? Math.max(...values.map((value) => value ?? 0)) * 1.15, 1e-9);
   let line = "";
   let drawing = false;

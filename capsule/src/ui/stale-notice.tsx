@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
 import { Banner } from "./banner";
 import { Button } from "./button";
@@ -11,7 +10,7 @@ interface Props {
 }
 
 /** A note above data that could not be refreshed. */
-export function StaleNotice({ failure, onRetry }: Props): VNode | null {
+export function StaleNotice({ failure, onRetry }: Props) {
   if (!failure) return null;
   return (
     <Banner mark={<Glyph kind="stale" label="" />} action={onRetry && <Button slim onClick={onRetry}>{t`Try again`}</Button>}>

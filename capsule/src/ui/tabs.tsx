@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 export interface Tab {
@@ -19,7 +18,7 @@ export function Tabs({
   tabs: readonly Tab[];
   current: string;
   onArrow: (tab: Tab) => void;
-}): VNode {
+}) {
   const list = useRef<HTMLDivElement>(null);
   // On a phone the tabs are wider than the screen. This centres the current tab, and again when the font has loaded and changed the widths.
   useEffect(() => {

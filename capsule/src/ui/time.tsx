@@ -1,6 +1,6 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { clock, iso } from "../core/text/time";
 
-export function Time({ at, children }: { at: number; children?: ComponentChildren }): VNode {
+export function Time({ at, children }: { at: number; children?: ComponentChildren }) {
   return <time dateTime={iso(at)}>{children ?? clock(at)}</time>;
 }

@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** The number of rows that are drawn beyond each edge, so that they are ready while scrolling. Each of them costs time, too. */
@@ -19,7 +19,7 @@ export function VirtualList({
   height: number;
   keep?: number;
   row: (index: number) => ComponentChildren;
-}): VNode {
+}) {
   const box = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<readonly [number, number]>([0, Math.ceil(innerHeight / height) + EXTRA]);
   useLayoutEffect(() => {
@@ -41,9 +41,7 @@ export function VirtualList({
   const last = Math.min(range[1], count);
   const above = keep >= 0 && keep < first;
   const below = keep >= last && keep < count;
-  const space = (name: string, rows: number): VNode => (
-    <div key={name} class="spacer" role="none" style={{ height: `${rows * height}px` }} />
-  );
+  const space = (name: string, rows: number) => <div key={name} class="spacer" role="none" style={{ height: `${rows * height}px` }} />;
   return (
     <div ref={box} role="rowgroup" class="rows">
       {[

@@ -1,5 +1,4 @@
 import type { Signal } from "@preact/signals";
-import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { nameError } from "../../core/nodes/node-name";
 import { t } from "../../core/text/i18n";
@@ -44,7 +43,7 @@ const methodWithDraft = (): MethodKey =>
   !oneDraft.exists() && listDraft.exists() ? "many" : !oneDraft.exists() && commandDraft.exists() ? "command" : "ssh";
 
 /** The dialog that adds servers: form, fingerprint, steps, result. `deployment`: shows this deployment instead of the form. */
-export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }): VNode | null {
+export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }) {
   const { typed: entries, type: setEntries, left: found, settle } = useDraft(deployment ? null : oneDraft, EMPTY_CONNECTION);
   const [left, setLeft] = useState(found);
   /** Grows when the user starts over, so that the form is new and has no errors. */
@@ -143,7 +142,7 @@ const FIELD_OF: Record<string, keyof FormErrors> = {
   "jump.passphrase": "jumpSecret",
 };
 
-function SshForm({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: SshFormProps): VNode {
+function SshForm({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: SshFormProps) {
   const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
   /** The deployment that exists for this server already. */
@@ -286,7 +285,7 @@ interface RunningProps {
   onRetry: (body: RetryBody) => Promise<void>;
 }
 
-function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
+function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps) {
   const update = deployment.kind === "update";
   const where = update ? deployment.host : `${addressText(deployment)}${deployment.jump ? ` ${t`over ${deployment.jump.host}`}` : ""}`;
   // The node may have been removed since the deployment.
@@ -382,7 +381,7 @@ function asideOf(deployment: DeploymentView, entries: ConnectionForm, node: Node
 }
 
 /** A link from a deployment to the page of its batch, where all failed deployments can be retried together. Null without a batch, and on that page. */
-function BatchLink({ deployment }: { deployment: DeploymentView }): VNode | null {
+function BatchLink({ deployment }: { deployment: DeploymentView }) {
   const all = `/deployments/${deployment.batch_id}`;
   return deployment.batch_id && pageUrl.value.path !== all ? (
     <p class="earlier">
@@ -405,7 +404,7 @@ function useCancel(id: string): Cancelling {
   return { busy, refusal, cancel: () => void run(() => cancelDeployment(id)) };
 }
 
-function CancelButton({ busy, cancel }: Cancelling): VNode | null {
+function CancelButton({ busy, cancel }: Cancelling) {
   return mayAct.value ? (
     <Button kind="danger" busy={busy} onClick={cancel}>
       {t`Cancel`}
@@ -420,7 +419,7 @@ const KEY_FILES: Record<string, string> = {
   "rsa-sha2-512": "ssh_host_rsa_key.pub",
 };
 
-function HostKey({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }): VNode {
+function HostKey({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }) {
   const [match, setMatch] = useState(false);
   const [trusted, setTrusted] = useState(false);
   const [wrong, setWrong] = useState("");

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { pluralWord, tElements, t } from "../../core/text/i18n";
 import { addressText, splitRows } from "../../core/deployments/server-list";
@@ -92,7 +91,7 @@ interface Props {
 }
 
 /** The form for a list of servers: the hub parses the pasted list, and one request adds all servers with common credentials. */
-export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
+export function BulkAdd({ onMethod, onStartOver, onClose }: Props) {
   const { typed, type, left, settle } = useDraft(listDraft, EMPTY_LIST);
   const { text, format, entries } = typed;
   const [wrong, setWrong] = useState<FormErrors>({});
@@ -286,7 +285,7 @@ function ListField({
   onText: (text: string) => void;
   onFormat: (format: Format) => void;
   failure: string;
-}): VNode {
+}) {
   const file = useRef<HTMLInputElement>(null);
   const [refused, setRefused] = useState("");
   const wrongText = refused || failure;
@@ -371,7 +370,7 @@ interface ParsedRowsProps {
   onWithout: (on: boolean) => void;
 }
 
-function ParsedRows({ list, refused, bad, without, onWithout }: ParsedRowsProps): VNode {
+function ParsedRows({ list, refused, bad, without, onWithout }: ParsedRowsProps) {
   const total = list.servers.length;
   return (
     <div class="understood">
@@ -406,7 +405,7 @@ function ParsedRows({ list, refused, bad, without, onWithout }: ParsedRowsProps)
   );
 }
 
-function ListRow({ one, refused }: { one: ListedServerView; refused: string }): VNode {
+function ListRow({ one, refused }: { one: ListedServerView; refused: string }) {
   const problems = refused ? [refused] : one.problems.map(({ message }) => message);
   return (
     <div role="row" data-line={one.line} class={problems.length ? "bad" : ""}>

@@ -1,6 +1,6 @@
 /** The fields of a connection (host, user, key, passwords), which several dialogs share. */
 
-import type { RefObject, VNode } from "preact";
+import type { RefObject } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { parseKeyHeader } from "../../core/deployments/private-key";
 import { t } from "../../core/text/i18n";
@@ -42,7 +42,7 @@ export function ServerFields({
   wrong: FormErrors;
   known?: boolean;
   onChange: Change;
-}): VNode {
+}) {
   return (
     <>
       <TextField
@@ -77,7 +77,7 @@ export function KeyField({
   wrong?: string;
   label?: string;
   onKey: (key: string, name: string) => void;
-}): VNode {
+}) {
   const id = useId();
   const [pasting, setPasting] = useState(false);
   const [over, setOver] = useState(false);
@@ -222,7 +222,7 @@ const WAYS: readonly { key: SignInWay; label: string }[] = [
   { key: "hub", label: t`Stardust’s key` },
 ];
 
-export function SignInFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }): VNode {
+export function SignInFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }) {
   const { by } = entries;
   return (
     <>
@@ -263,7 +263,7 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Connection
   );
 }
 
-function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }): VNode {
+function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }) {
   const [certified, setCertified] = useState(entries.certificate !== "");
   return (
     <>
@@ -288,7 +288,7 @@ function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wron
 }
 
 /** A field for the certificate that an authority has signed for the key (`id_ed25519-cert.pub`). It is not secret. */
-function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
+function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }) {
   const id = useId();
   const wrongText =
     wrong ||
@@ -341,7 +341,7 @@ export function JumpFields({
   wrong: FormErrors;
   hint: string;
   onJump: (jump: JumpForm | null) => void;
-}): VNode {
+}) {
   const last = useRef(EMPTY_JUMP); // keeps the input while the switch is off
   if (jump) last.current = jump;
   const change = (part: Partial<JumpForm>): void => onJump({ ...(jump ?? EMPTY_JUMP), ...part });
@@ -424,7 +424,7 @@ interface OneFieldProps {
   onText: (text: string) => void;
 }
 
-export function UserField({ value, hint = "", wrong = "", onText }: OneFieldProps): VNode {
+export function UserField({ value, hint = "", wrong = "", onText }: OneFieldProps) {
   return (
     <TextField
       label={t`SSH user`}
@@ -437,7 +437,7 @@ export function UserField({ value, hint = "", wrong = "", onText }: OneFieldProp
   );
 }
 
-export function ProxyField({ value, wrong = "", onText }: OneFieldProps): VNode {
+export function ProxyField({ value, wrong = "", onText }: OneFieldProps) {
   return (
     <TextField
       label={t`Proxy`}

@@ -1,11 +1,10 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 
 /** A notice that a form has input from an earlier draft. */
-export function DraftBanner({ secrets = true, onStartOver }: { secrets?: boolean; onStartOver: () => void }): VNode {
+export function DraftBanner({ secrets = true, onStartOver }: { secrets?: boolean; onStartOver: () => void }) {
   return (
     <Banner
       kind="info"

@@ -1,6 +1,5 @@
 /** The box about a failed deployment: its cause, what it left on the server, the field that fixes it, and a retry. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { fixFor, leftoverText, type FixField } from "../../core/deployments/deploy-steps";
@@ -28,12 +27,12 @@ interface Props {
 }
 
 /** A note in place of actions that the role does not allow. */
-export function ViewerNote(): VNode {
+export function ViewerNote() {
   return <p class="t2">{t`Your role can view deployments; only operators and admins can act on them.`}</p>;
 }
 
 /** A button to the settings of the node, where the user can remove it in another way or request its update again. Nothing if the node is gone. */
-export function SettingsButton({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }): VNode | null {
+export function SettingsButton({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }) {
   const id = deployment.node_id;
   if (!mayAct.value || !id || nodeName(id) === undefined) return null;
   const open = (): void => {
@@ -46,7 +45,7 @@ export function SettingsButton({ deployment, onClose }: { deployment: Deployment
 /** The number of earlier tries. As the key of the box it gives each try a new form, so that a typed confirmation counts for one try only. */
 export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?? 0;
 
-export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VNode {
+export function FailureBox({ deployment, entries, confirm, onRetry }: Props) {
   const found = deployment.error ? fixFor(deployment.error.code) : null;
   const fix = deployment.use_hub_key && found === "private_key" ? null : found; // the user adds Stardust's key to the server, then retries
   const [value, setValue] = useState(() => firstValueOf(fix, deployment));
@@ -143,7 +142,7 @@ function Fix({
   deployment: DeploymentView;
   value: string;
   onValue: (value: string) => void;
-}): VNode | null {
+}) {
   const off = { autocomplete: "off", spellcheck: false, autocapitalize: "off", autofocus: true };
   switch (fix) {
     case "host":

@@ -1,6 +1,6 @@
 /** Rarely needed parts of the form: folded options, and the settings of the last server. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { loadLastInstall } from "../../state/deployment";
@@ -13,7 +13,7 @@ const FOLDED = ["jump", "keep", "policy", "units", "journal", "events", "proxy"]
 const FOLDED_ERRORS = ["jumpHost", "jumpPort", "jumpUser", "jumpSecret", "proxy"] as const;
 
 /** Options that are folded, unless a value differs from its default or has an error. */
-export function Options({ entries, wrong, children }: { entries: ConnectionForm; wrong: FormErrors; children: ComponentChildren }): VNode {
+export function Options({ entries, wrong, children }: { entries: ConnectionForm; wrong: FormErrors; children: ComponentChildren }) {
   const [open, setOpen] = useState(false);
   const used = FOLDED.some((name) => entries[name] !== EMPTY_CONNECTION[name]) || FOLDED_ERRORS.some((name) => wrong[name]);
   return (
@@ -25,7 +25,7 @@ export function Options({ entries, wrong, children }: { entries: ConnectionForm;
 }
 
 /** A button that fills in the settings of the last server that was added, without secrets. */
-export function LastServer({ onChange }: { onChange: Change }): VNode {
+export function LastServer({ onChange }: { onChange: Change }) {
   const { busy, refusal, run } = useAction();
   const [result, setResult] = useState("");
   const fill = (): void =>

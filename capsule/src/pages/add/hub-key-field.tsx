@@ -12,7 +12,7 @@ import { CopyButton } from "../../ui/copy";
 import { ActionError, useAction } from "../use-action";
 
 /** `actions` are shown below an existing key. */
-export function HubKeyField({ actions }: { actions?: VNode }): VNode {
+export function HubKeyField({ actions }: { actions?: VNode }) {
   /** Undefined = not loaded yet; null = the hub has no key. */
   const [key, setKey] = useState<HubKeyView | null | undefined>(undefined);
   const { busy, refusal, run } = useAction();

@@ -1,5 +1,4 @@
 import { policyLines } from "../../core/deployments/policy-wishes";
-import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nameError } from "../../core/nodes/node-name";
 import { tElements, t } from "../../core/text/i18n";
@@ -41,7 +40,7 @@ interface Props {
 }
 
 /** The dialog for a command that the user pastes into a shell of the server. It follows the server until its node appears. */
-export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode {
+export function InviteCommand({ onMethod, onStartOver, onClose }: Props) {
   const { typed: form, type, left, settle } = useDraft(commandDraft, EMPTY_COMMAND);
   const [made, setMade] = useState<NewInviteView | null>(null);
   const [refusal, setRefusal] = useState("");
@@ -150,7 +149,7 @@ interface MadeProps {
   onClose: () => void;
 }
 
-function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
+function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps) {
   const [seen, setSeen] = useState(made.info);
   const commandRow = useRef<HTMLDivElement>(null);
   const left = made.expires_at - now.value;

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { closeDialog } from "../../state/dialogs";
 import { Button } from "../../ui/button";
@@ -7,7 +6,7 @@ import { Skeletons } from "../../ui/load-states";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
 /** A placeholder for the dialog of a deployment that is loading: nothing at first, then a skeleton, then a sentence as well. */
-export function LoadingDialog({ title, onRetry }: { title: string; onRetry: () => void }): VNode | null {
+export function LoadingDialog({ title, onRetry }: { title: string; onRetry: () => void }) {
   const stage = useLoadingStage();
   return stage ? (
     <Dialog title={title} icon="server" onClose={closeDialog}>

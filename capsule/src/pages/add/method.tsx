@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { user } from "../../state/session";
@@ -10,7 +9,7 @@ export type MethodKey = "ssh" | "many" | "command";
 let justPicked = false;
 
 /** The choice of the method to add a server. `busy`: a request runs, so the method cannot be changed. */
-export function Method({ value, busy, onPick }: { value: MethodKey; busy: boolean; onPick: (key: MethodKey) => void }): VNode {
+export function Method({ value, busy, onPick }: { value: MethodKey; busy: boolean; onPick: (key: MethodKey) => void }) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!justPicked) return;

@@ -1,6 +1,5 @@
 /** What to paste on a NixOS server, where a deployment has changed nothing: the settings of the module, and an invite for them. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { inviteFileLine, nixosSettings } from "../../core/deployments/nixos-settings";
 import { t } from "../../core/text/i18n";
@@ -19,7 +18,7 @@ interface BlockProps {
   text: string;
 }
 
-function Block({ label, copy, text }: BlockProps): VNode {
+function Block({ label, copy, text }: BlockProps) {
   return (
     <div class="code one-line">
       <code class="lines" aria-label={label} tabIndex={0}>
@@ -30,7 +29,7 @@ function Block({ label, copy, text }: BlockProps): VNode {
   );
 }
 
-export function NixosPaste({ deployment }: { deployment: DeploymentView }): VNode {
+export function NixosPaste({ deployment }: { deployment: DeploymentView }) {
   const [made, setMade] = useState<NewInviteView | null>(null);
   const making = useAction();
   const make = async (): Promise<void> => {

@@ -1,6 +1,5 @@
 /** What the policy on the server allows beyond its mode: units that may be restarted, the journal, and accounts that report events. */
 
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
@@ -23,7 +22,7 @@ export function PolicyFields({
   entries: PolicyWishes;
   kept?: boolean;
   onChange: (part: Partial<Omit<PolicyWishes, "policy">>) => void;
-}): VNode {
+}) {
   return (
     <>
       {entries.policy === "managed" && (

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { tElements, t } from "../../core/text/i18n";
 import {
@@ -44,7 +43,7 @@ export const SERVER_GROUP_GLYPHS: Record<ServerGroup, GlyphKind> = {
 const OPEN: readonly ServerGroup[] = ["asks", "open"];
 
 /** The page of a batch of servers: fingerprints to confirm, progress, and a retry for those that failed. */
-export function ServersPage({ id }: { id: string }): VNode {
+export function ServersPage({ id }: { id: string }) {
   const {
     found: rows,
     failure,
@@ -76,7 +75,7 @@ export function ServersPage({ id }: { id: string }): VNode {
   );
 }
 
-function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; failure: ApiError | null; load: () => void }): VNode {
+function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; failure: ApiError | null; load: () => void }) {
   const [only, setOnly] = useState<ServerGroup | null>(null);
   const [asking, setAsking] = useState(false);
   const act = useAction();
@@ -147,7 +146,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
 }
 
 /** All fingerprints that wait, with one confirmation for all. */
-function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; coming: number; load: () => void }): VNode {
+function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; coming: number; load: () => void }) {
   // The user confirms the fingerprints that are shown. If another one arrives, the confirmation is cleared.
   const shown = keys.map((key) => `${key.fingerprint} ${key.ids.join()}`).join("\n");
   const [compared, setCompared] = useState("");
@@ -192,7 +191,7 @@ function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; com
   );
 }
 
-function Row({ deployment, load }: { deployment: DeploymentView; load: () => void }): VNode {
+function Row({ deployment, load }: { deployment: DeploymentView; load: () => void }) {
   const act = useAction();
   const at = serverGroupOf(deployment.state);
   const name = deployment.name || deployment.host;
@@ -242,7 +241,7 @@ function Row({ deployment, load }: { deployment: DeploymentView; load: () => voi
   );
 }
 
-function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; load: () => void; onClose: () => void }): VNode {
+function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; load: () => void; onClose: () => void }) {
   // The number is fixed when the dialog opens, because the user has to type it.
   const [open] = useState(() => rows.filter((one) => OPEN.includes(serverGroupOf(one.state))));
   const stop = async (): Promise<void> => {

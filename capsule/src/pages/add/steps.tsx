@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { earlierText, stepTitle, workedStep } from "../../core/deployments/deploy-steps";
 import { duration, iso } from "../../core/text/time";
@@ -9,7 +8,7 @@ import { Glyph, type GlyphKind } from "../../ui/glyph";
 const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: "run", done: "done", failed: "fail", skipped: "wait" };
 
 /** The steps of a deployment or removal, each with its duration. */
-export function Steps({ deployment, last }: { deployment: DeploymentView; last: string }): VNode {
+export function Steps({ deployment, last }: { deployment: DeploymentView; last: string }) {
   const done = deployment.state === "succeeded";
   return (
     <>
@@ -19,7 +18,7 @@ export function Steps({ deployment, last }: { deployment: DeploymentView; last: 
   );
 }
 
-function List({ deployment, last, done }: { deployment: DeploymentView; last: string; done: boolean }): VNode {
+function List({ deployment, last, done }: { deployment: DeploymentView; last: string; done: boolean }) {
   return (
     <ol class="steps" aria-label={t`Steps`} aria-live="polite" tabIndex={0}>
       {deployment.steps.map((step) => (
@@ -45,7 +44,7 @@ function List({ deployment, last, done }: { deployment: DeploymentView; last: st
   );
 }
 
-function Took({ step, state }: { step: StepView; state: string }): VNode {
+function Took({ step, state }: { step: StepView; state: string }) {
   if (step.started_at === null) return <span />;
   const worked = workedStep(step, state, now.value);
   return <time dateTime={iso(step.started_at)}>{worked === null ? "" : duration(worked)}</time>;
@@ -58,7 +57,7 @@ function progressOf(deployment: DeploymentView): number {
   return Math.round((over / Math.max(1, deployment.steps.length + 1)) * 100);
 }
 
-export function ProgressBar({ deployment, label }: { deployment: DeploymentView; label: string }): VNode {
+export function ProgressBar({ deployment, label }: { deployment: DeploymentView; label: string }) {
   const share = progressOf(deployment);
   return (
     <div class="deploy-bar" role="progressbar" aria-label={label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={share}>

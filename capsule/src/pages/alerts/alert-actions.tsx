@@ -1,6 +1,5 @@
 /** The dialog that acknowledges alerts with a note, and the button that snoozes them. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { tomorrow } from "../../core/alerts/alert-text";
 import { t } from "../../core/text/i18n";
@@ -19,15 +18,7 @@ import { FormDialog } from "../form-dialog";
 const MAX_NOTE = 500;
 const HOUR_S = 3600;
 
-export function AcknowledgeDialog({
-  alerts,
-  onClose,
-  onDone,
-}: {
-  alerts: readonly AlertView[];
-  onClose: () => void;
-  onDone: () => void;
-}): VNode {
+export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonly AlertView[]; onClose: () => void; onDone: () => void }) {
   const [note, setNote] = useState("");
   const [first] = alerts;
   const title = alerts.length === 1 && first ? [first.rule_name, first.object].filter(Boolean).join(" ") : plural(alerts.length, "alert");
@@ -79,15 +70,7 @@ const endSnooze = (alerts: readonly AlertView[]): Promise<boolean> => runEach(al
 const restoreSnooze = (alerts: readonly AlertView[]): Promise<boolean> =>
   runEach(alerts, ({ id, flags }) => snooze(id, flags.snoozed_until), t`Undone`);
 
-export function SnoozeButton({
-  alerts,
-  slim = false,
-  onDone,
-}: {
-  alerts: readonly AlertView[];
-  slim?: boolean;
-  onDone?: () => void;
-}): VNode {
+export function SnoozeButton({ alerts, slim = false, onDone }: { alerts: readonly AlertView[]; slim?: boolean; onDone?: () => void }) {
   const snoozeUntil = async (until: number): Promise<void> => {
     if (
       await runEach(

@@ -1,6 +1,5 @@
 /** What was around an alert: its value half an hour before and after, with the threshold, and the processes of that minute. */
 
-import type { VNode } from "preact";
 import { alertChart, chartTitle } from "../../core/alerts/firing-thresholds";
 import { alertValue } from "../../core/alerts/alert-values";
 import { linePath } from "../../core/jobs/job-load";
@@ -42,7 +41,7 @@ async function read(alert: AlertView, node: string) {
 }
 
 /** `alert` is about a node. */
-function AlertContext({ alert, node }: { alert: AlertView; node: string }): VNode | null {
+function AlertContext({ alert, node }: { alert: AlertView; node: string }) {
   const grows = now.value < alert.since_at + AROUND_S ? Math.floor(now.value / EVERY_S) : 0;
   const { found, failure, load } = useAnswer(() => read(alert, node), [alert.id, node, rules.value?.length, grows]);
   if (failure) return <Failure title={t`What was around this alert could not be read`} error={failure} onRetry={load} />;
@@ -65,7 +64,7 @@ function AlertContext({ alert, node }: { alert: AlertView; node: string }): VNod
 }
 
 /** The surroundings of the first alerts of an incident that are about a node. */
-export function IncidentContext({ alerts }: { alerts: readonly AlertView[] }): VNode {
+export function IncidentContext({ alerts }: { alerts: readonly AlertView[] }) {
   return (
     <>
       {alerts
@@ -82,7 +81,7 @@ function ValueChart({
   past,
   window,
   alert,
-}: Pick<Found, "window"> & { chart: NonNullable<Found["chart"]>; past: NonNullable<Found["past"]>; alert: AlertView }): VNode {
+}: Pick<Found, "window"> & { chart: NonNullable<Found["chart"]>; past: NonNullable<Found["past"]>; alert: AlertView }) {
   const unit = metricUnits().get(chart.metric) ?? "";
   const values = past.series[chart.series]?.avg ?? [];
   const measured = values.filter((value) => value !== null);
@@ -124,7 +123,7 @@ function ValueChart({
   );
 }
 
-function Processes({ reading }: { reading: NonNullable<Found["processes"]> }): VNode {
+function Processes({ reading }: { reading: NonNullable<Found["processes"]> }) {
   return (
     <table class="facts-table">
       <caption class="t3 meta">{t`Processes at ${timeOrDate(reading.taken_at, dayStart.value)}`}</caption>

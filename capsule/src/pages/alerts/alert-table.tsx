@@ -1,6 +1,5 @@
 /** The alerts of an incident. Users with the right to act can acknowledge, snooze and select firing alerts. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { endWords, flagWords } from "../../core/alerts/alert-text";
 import { readingText } from "../../core/alerts/alert-values";
@@ -47,7 +46,7 @@ interface Props {
   onAcknowledge?: (alert: AlertView) => void;
 }
 
-export function AlertTable({ alerts, several, link = false, picked, onPick, onAcknowledge }: Props): VNode {
+export function AlertTable({ alerts, several, link = false, picked, onPick, onAcknowledge }: Props) {
   const [open, setOpen] = useState("");
   const [most, setMost] = useState(FIRST);
   return (
@@ -84,7 +83,7 @@ export function AlertTable({ alerts, several, link = false, picked, onPick, onAc
 }
 
 /** A note that an incident has more alerts than the hub sends. */
-export function AlertsCut({ incident }: { incident: IncidentView }): VNode | null {
+export function AlertsCut({ incident }: { incident: IncidentView }) {
   return incident.alerts_cut ? (
     <p class="t3 incident-nodes">{t`Only its newest ${plural(incident.alerts.length, "alert")} are listed.`}</p>
   ) : null;
@@ -103,7 +102,7 @@ interface RowProps extends Pick<Props, "several" | "link" | "onPick" | "onAcknow
   onExplain: () => void;
 }
 
-function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExplain }: RowProps): VNode {
+function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExplain }: RowProps) {
   const title = alert.object ? `${alert.rule_name}: ${alert.object}` : alert.rule_name;
   const unit = rules.value?.find((one) => one.id === alert.rule_id)?.unit ?? "";
   const firing = alert.state === "firing";
@@ -169,7 +168,7 @@ function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExpl
 }
 
 /** The link to the list that shows the fault of the alert; nothing if there is none. */
-function PlaceLink({ alert }: { alert: AlertView }): VNode | null {
+function PlaceLink({ alert }: { alert: AlertView }) {
   const place = PLACES[rules.value?.find(({ id }) => id === alert.rule_id)?.expr ?? ""];
   if (!place || alert.node_id === null) return null;
   return (
@@ -180,13 +179,13 @@ function PlaceLink({ alert }: { alert: AlertView }): VNode | null {
 }
 
 /** The button of the action that helps against the alert, as on the node's page; nothing if there is none. */
-function HelpButton({ alert }: { alert: AlertView }): VNode | null {
+function HelpButton({ alert }: { alert: AlertView }) {
   const view = alert.node_id === null ? undefined : nodeSignal(alert.node_id)?.value;
   const action = view?.health.findings.find(({ alert_id }) => alert_id === alert.id)?.action;
   return view && action ? <VerbButton view={view} verb={action} /> : null;
 }
 
-function Flags({ alert }: { alert: AlertView }): VNode | null {
+function Flags({ alert }: { alert: AlertView }) {
   const flags = flagWords(alert, alert.flags.snoozed_until === null ? 0 : now.value, ruleName);
   if (!flags.length && !alert.retro) return null;
   return (

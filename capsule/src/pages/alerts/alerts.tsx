@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { loadRules } from "../../state/alert-calls";
@@ -45,7 +44,7 @@ async function readRules(): Promise<void> {
 }
 
 /** `tab` is the last part of the address: the key of a tab, the id of an incident, or "" for the first tab. */
-export function AlertsPage({ tab }: { tab: string }): VNode {
+export function AlertsPage({ tab }: { tab: string }) {
   useEffect(() => {
     void readRules();
     return followIncidents();
@@ -65,7 +64,7 @@ export function AlertsPage({ tab }: { tab: string }): VNode {
   );
 }
 
-function Panel({ tab }: { tab: AlertTab }): VNode {
+function Panel({ tab }: { tab: AlertTab }) {
   switch (tab) {
     case "firing":
       return <FiringTab />;

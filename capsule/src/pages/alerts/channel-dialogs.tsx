@@ -1,6 +1,5 @@
 /** Dialogs that add or change a channel. The hub never sends the target of a channel back. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { targetComplete, targetError, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
 import { t } from "../../core/text/i18n";
@@ -39,7 +38,7 @@ function TargetFields({
   fields: readonly TargetField[];
   typed: Readonly<Record<string, string>>;
   onType: (path: string, text: string) => void;
-}): VNode {
+}) {
   return (
     <>
       {fields.map((field) => {
@@ -89,7 +88,7 @@ interface WhenProps {
 }
 
 /** The fields for which alerts are sent, and at what times. */
-function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode {
+function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps) {
   return (
     <>
       <SelectField label={t`What is sent`} value={severity} onPick={(next) => onSeverity(next as Severity)} options={SEVERITIES} />
@@ -133,7 +132,7 @@ function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode 
 }
 
 /** Shown until the kinds of channels are loaded, which say what fields a target has. */
-function KindsPending({ failure, onRetry }: { failure: ApiError | null; onRetry: () => void }): VNode {
+function KindsPending({ failure, onRetry }: { failure: ApiError | null; onRetry: () => void }) {
   return failure ? (
     <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={onRetry} />
   ) : (
@@ -141,7 +140,7 @@ function KindsPending({ failure, onRetry }: { failure: ApiError | null; onRetry:
   );
 }
 
-export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (channel: ChannelView) => void }): VNode {
+export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (channel: ChannelView) => void }) {
   const { found: kinds, failure, load } = useAnswer(loadKinds);
   const [kind, setKind] = useState<ChannelBody["kind"]>("email");
   const [name, setName] = useState("");
@@ -198,7 +197,7 @@ export function EditChannel({
   channel: ChannelView;
   onClose: () => void;
   onChanged: (channel: ChannelView) => void;
-}): VNode {
+}) {
   const { found: kinds, failure, load } = useAnswer(loadKinds);
   const [name, setName] = useState(channel.name);
   const [retarget, setRetarget] = useState(false);

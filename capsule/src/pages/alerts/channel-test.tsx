@@ -1,6 +1,5 @@
 /** A button that sends a test message and shows whether it arrived. */
 
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { deliverySentence, isSettled } from "../../core/alerts/delivery-text";
 import { t } from "../../core/text/i18n";
@@ -19,7 +18,7 @@ interface Outcome {
   glyph: "run" | "done" | "fail";
 }
 
-export function ChannelTest({ channel, onSettled }: { channel: ChannelView; onSettled: () => void }): VNode {
+export function ChannelTest({ channel, onSettled }: { channel: ChannelView; onSettled: () => void }) {
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   /** The number of the newest test; the loops of older tests end. */
   const newest = useRef(0);

@@ -1,6 +1,5 @@
 /** The tab of the channels, with their state and last test. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { reasonWords } from "../../core/alerts/delivery-text";
 import { t } from "../../core/text/i18n";
@@ -35,7 +34,7 @@ const SEVERITIES = { info: t`everything`, warning: t`warnings and critical`, cri
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete" | "format"; channel: ChannelView };
 
-export function ChannelsTab(): VNode {
+export function ChannelsTab() {
   const list = useAll(loadChannels);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const act = useAction();
@@ -113,7 +112,7 @@ interface RowProps {
   onTested: () => void;
 }
 
-function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
+function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps) {
   const { text, glyph, pill } = channel.state === "ok" && channel.tested_at === null ? UNTESTED : STATES[channel.state];
   const hours = channel.quiet_hours;
   return (
@@ -163,7 +162,7 @@ function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
   );
 }
 
-function DeleteChannel({ channel, onClose, onDone }: { channel: ChannelView; onClose: () => void; onDone: () => void }): VNode {
+function DeleteChannel({ channel, onClose, onDone }: { channel: ChannelView; onClose: () => void; onDone: () => void }) {
   return (
     <FormDialog
       title={t`Delete ${channel.name}`}

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { DAYS, type Day } from "../../core/alerts/schedule-text";
 import { t } from "../../core/text/i18n";
@@ -43,7 +42,7 @@ export function DeadlineDialog({
   deadline?: ExpectationView;
   onClose: () => void;
   onSaved: (saved: ExpectationView) => void;
-}): VNode {
+}) {
   const [draft, setDraft] = useState(() => firstDraft(deadline));
   const change = (part: Partial<typeof draft>): void => setDraft({ ...draft, ...part });
   const { all = false, tags = [], nodes = [] } = draft.select;

@@ -1,6 +1,5 @@
 /** The tab of the deadlines: events that are expected by a time of day, each with a calendar of its days. */
 
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
 import { DAY_STATE_WORDS, dayState, dayWords, deadlineWords, neverReported, nothingYet } from "../../core/alerts/schedule-text";
@@ -36,7 +35,7 @@ const NODE_WORDS = {
   not_judged: t`not judged`,
 } as const;
 
-export function DeadlinesTab(): VNode {
+export function DeadlinesTab() {
   const list = useAll(loadExpectations);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const close = (): void => setOpenDialog(null);
@@ -88,7 +87,7 @@ export function DeadlinesTab(): VNode {
   );
 }
 
-function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: boolean; onAsk: (kind: "edit" | "delete") => void }): VNode {
+function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: boolean; onAsk: (kind: "edit" | "delete") => void }) {
   return (
     <section class="card deadline" aria-label={one.name}>
       <header>
@@ -118,7 +117,7 @@ function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: bool
   );
 }
 
-function Calendar({ one }: { one: ExpectationView }): VNode {
+function Calendar({ one }: { one: ExpectationView }) {
   const [days, setDays] = useState<readonly DayView[] | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [open, setOpen] = useState("");
@@ -204,7 +203,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
   );
 }
 
-function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClose: () => void; onDone: () => void }): VNode {
+function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClose: () => void; onDone: () => void }) {
   return (
     <FormDialog
       title={t`Delete ${one.name}`}

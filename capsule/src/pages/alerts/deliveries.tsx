@@ -1,6 +1,5 @@
 /** The delivery log: what the hub decided about each message, the newest first. */
 
-import type { VNode } from "preact";
 import { deliverySentence, kindWords } from "../../core/alerts/delivery-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
@@ -36,7 +35,7 @@ const CHIPS = [
   { key: "due", label: t`Waiting` },
 ];
 
-export function DeliveriesTab(): VNode {
+export function DeliveriesTab() {
   const state = pageUrl.value.query.get("state") ?? "";
   const known = CHIPS.some(({ key }) => key === state) ? state : "";
   const channels = useAll(loadChannels);
@@ -98,7 +97,7 @@ export function DeliveriesTab(): VNode {
   );
 }
 
-function Row({ one, channel, onRetry }: { one: DeliveryView; channel: string; onRetry: () => void }): VNode {
+function Row({ one, channel, onRetry }: { one: DeliveryView; channel: string; onRetry: () => void }) {
   const incident = incidents.value.incidents?.find(({ id }) => id === one.incident_id);
   const waits = one.state === "failed" || (one.state === "due" && one.attempts > 0);
   const tries = one.tries.map((attempt) => `${timeOrDate(attempt.at, dayStart.value)} ${attempt.code}`).join(", ");

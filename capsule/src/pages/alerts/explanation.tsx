@@ -1,6 +1,5 @@
 /** One sentence for each channel: when it was notified of an alert, or why not. */
 
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { clock, timeOrDate } from "../../core/text/time";
 import { explain } from "../../state/alert-calls";
@@ -18,7 +17,7 @@ const MARKS = { send: "done", defer: "wait", skip: "ended" } as const;
 const NEAR_S = 600;
 const timeText = (at: number): string => (at > hubNow() && at - hubNow() < NEAR_S ? clock(at) : timeOrDate(at, dayStart.value));
 
-export function Explanation({ alert }: { alert: AlertView }): VNode {
+export function Explanation({ alert }: { alert: AlertView }) {
   // The decisions may change with the state and the flags of the alert.
   const { found, failure, load } = useAnswer(() => explain(alert.id), [alert.id, alert.state, alert.level, JSON.stringify(alert.flags)]);
   if (failure) return <Failure title={t`It could not be explained`} error={failure} onRetry={load} />;
@@ -55,7 +54,7 @@ export function Explanation({ alert }: { alert: AlertView }): VNode {
 const MOST_TOLD = 3;
 
 /** Who was told of the first alerts of an incident: each channel with its time, or why not. */
-export function WhoWasTold({ alerts }: { alerts: readonly AlertView[] }): VNode | null {
+export function WhoWasTold({ alerts }: { alerts: readonly AlertView[] }) {
   if (!alerts.length) return null;
   return (
     <section class="incident-part" aria-label={t`Who was told`}>

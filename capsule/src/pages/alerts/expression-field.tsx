@@ -1,6 +1,5 @@
 /** The fields for the expression of a rule: a metric with its window, or the expression as text. */
 
-import type { VNode } from "preact";
 import { useId, useState } from "preact/hooks";
 import { expressionParts, metricExpression, type MetricWindow } from "../../core/alerts/expression";
 import { t } from "../../core/text/i18n";
@@ -32,7 +31,7 @@ interface Props {
   onExpr: (expr: string) => void;
 }
 
-export function ExpressionField({ expr, metrics, onExpr }: Props): VNode {
+export function ExpressionField({ expr, metrics, onExpr }: Props) {
   const parts = expressionParts(expr);
   const [asText, setAsText] = useState(parts.kind !== "metric");
   if (asText || parts.kind !== "metric") {
@@ -67,7 +66,7 @@ function MetricFields({
   metrics: readonly MetricView[];
   onExpr: (expr: string) => void;
   onText: () => void;
-}): VNode {
+}) {
   const id = useId();
   const metric = metrics.find(({ name }) => name === parts.metric);
   const [labelName = ""] = metric?.labels ?? [];

@@ -1,6 +1,5 @@
 /** The tab of the open incidents: their alerts, and the actions on selected alerts. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { isNotice, openIncidents, type IncidentGroup } from "../../core/alerts/alert-text";
 import { t } from "../../core/text/i18n";
@@ -31,7 +30,7 @@ import { usePolling } from "../bulk/use-polling";
 const retry = (): void => location.reload();
 const VALUES_EVERY_MS = 10_000;
 
-function Quiet(): VNode {
+function Quiet() {
   const watching = rules.value?.filter(({ enabled }) => enabled).length;
   const text =
     watching === undefined
@@ -41,7 +40,7 @@ function Quiet(): VNode {
 }
 
 /** `only`: the id of the only incident to show; empty: all incidents. */
-export function FiringTab({ only = "" }: { only?: string }): VNode {
+export function FiringTab({ only = "" }: { only?: string }) {
   const { incidents: open, more, failure } = incidents.value;
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [acknowledging, setAcknowledging] = useState<readonly AlertView[] | null>(null);
@@ -65,7 +64,7 @@ export function FiringTab({ only = "" }: { only?: string }): VNode {
   };
   const clear = (): void => setPicked(new Set());
   const notices = groups.filter(isNotice);
-  const incident = (group: IncidentGroup<IncidentView, AlertView>): VNode => (
+  const incident = (group: IncidentGroup<IncidentView, AlertView>) => (
     <Incident
       key={group.incident.id}
       group={group}
@@ -131,7 +130,7 @@ interface IncidentProps {
   onAcknowledge: (alert: AlertView) => void;
 }
 
-function Incident({ group: { incident, firing, ended }, whole, picked, onPick, onAcknowledge }: IncidentProps): VNode {
+function Incident({ group: { incident, firing, ended }, whole, picked, onPick, onAcknowledge }: IncidentProps) {
   if (!whole && firing.length === 1 && !ended) {
     return (
       <section class="card incident" aria-label={incident.title}>

@@ -1,6 +1,5 @@
 /** A dialog with an example message in the format of a channel. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { kindWords } from "../../core/alerts/delivery-text";
 import { t } from "../../core/text/i18n";
@@ -14,7 +13,7 @@ import { useAnswer } from "../use-answer";
 type Kind = NonNullable<FormatPreviewBody["message"]>;
 const KINDS: readonly Kind[] = ["firing", "changed", "repeat", "resolved", "event", "test", "digest"];
 
-export function FormatPreview({ channel, onClose }: { channel: ChannelView; onClose: () => void }): VNode {
+export function FormatPreview({ channel, onClose }: { channel: ChannelView; onClose: () => void }) {
   const [kind, setKind] = useState<Kind>("firing");
   const { found: payload, failure, load } = useAnswer(() => previewFormat({ kind: channel.kind, message: kind }), [kind]);
   return (

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { duration, timeOrDate } from "../../core/text/time";
@@ -18,7 +17,7 @@ import { AlertsCut, AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
 
-export function HistoryTab(): VNode {
+export function HistoryTab() {
   const list = useList<IncidentView>(pageOf(findResolvedIncidents, "incidents"), (one) => one.id);
   const [open, setOpen] = useState("");
   const ended = endedIncidents.value;
@@ -60,7 +59,7 @@ export function HistoryTab(): VNode {
   );
 }
 
-function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean; onOpen: () => void }): VNode {
+function Row({ incident, open, onOpen }: { incident: IncidentView; open: boolean; onOpen: () => void }) {
   const count = incident.alerts_cut ? t`more than ${plural(incident.alerts.length, "alert")}` : plural(incident.alerts.length, "alert");
   const retro = incident.alerts.length > 0 && incident.alerts.every((alert) => alert.retro);
   return (

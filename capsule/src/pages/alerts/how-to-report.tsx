@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t, tElements } from "../../core/text/i18n";
 import { mayAct } from "../../state/session";
 import { CopyButton } from "../../ui/copy";
@@ -7,7 +6,7 @@ import { CopyButton } from "../../ui/copy";
 const NAME = /^[a-z0-9_.-]{1,64}$/;
 
 /** How a server reports the event: its owner admits the account, and the job calls the agent at its end. */
-export function HowToReport({ event: typed = "", open = typed === "" }: { event?: string; open?: boolean }): VNode {
+export function HowToReport({ event: typed = "", open = typed === "" }: { event?: string; open?: boolean }) {
   const event = NAME.test(typed) ? typed : "backup_completed";
   const line = ["sudo", "/opt/stardust/stardust-spider", "event", event].join(" ");
   const policy = "events = backup";

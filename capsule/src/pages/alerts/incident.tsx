@@ -1,6 +1,5 @@
 /** The page of one incident. Messages about the incident link to it. */
 
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { duration, timeOrDate } from "../../core/text/time";
 import { findIncident } from "../../state/alert-calls";
@@ -17,7 +16,7 @@ import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
 import { useAnswer } from "../use-answer";
 
-export function IncidentPanel({ id }: { id: string }): VNode {
+export function IncidentPanel({ id }: { id: string }) {
   const { incidents: open, failure } = incidents.value;
   return (
     <div class="stack">
@@ -35,7 +34,7 @@ export function IncidentPanel({ id }: { id: string }): VNode {
   );
 }
 
-function EndedIncident({ id }: { id: string }): VNode {
+function EndedIncident({ id }: { id: string }) {
   const { found, failure, load } = useAnswer(() => findIncident(id), [id, endedIncidents.value]);
   if (failure && failure.status >= 400 && failure.status < 500)
     return (

@@ -1,6 +1,5 @@
 /** The page that a link in a message opens. It acknowledges or snoozes one alert without a sign-in, but only after a press of a button. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LEVEL_WORDS } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
@@ -26,7 +25,7 @@ function done({ verb, alert }: LinkView): string {
   return t`Acknowledged. It is not repeated any more.`;
 }
 
-export function LinkPage(): VNode {
+export function LinkPage() {
   const [token] = useState(takeToken);
   const [busy, setBusy] = useState<"" | "acknowledge" | "snooze">("");
   const [found, setFound] = useState<LinkView | null>(null);

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { DAYS, type Day } from "../../core/alerts/schedule-text";
 import { t } from "../../core/text/i18n";
@@ -34,7 +33,7 @@ export function MaintenanceDialog({
   nodes?: readonly string[];
   onClose: () => void;
   onMade?: () => void;
-}): VNode {
+}) {
   const [select, setSelect] = useState<{ nodes: string[]; tags: string[] } | null>({ nodes: [...nodes], tags: [] });
   const [kind, setKind] = useState<Kind>("for");
   const [lengthS, setLengthS] = useState("3600");

@@ -1,6 +1,5 @@
 /** The tab of the maintenance windows, in which alerts are shown but not sent. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
 import { windowWords } from "../../core/alerts/schedule-text";
@@ -35,7 +34,7 @@ function stateOf(one: MaintenanceView): { text: string; glyph: GlyphKind } {
   return { text: t`next ${timeOrDate(one.next_from_at, dayStart.value)}`, glyph: "wait" };
 }
 
-export function MaintenanceTab(): VNode {
+export function MaintenanceTab() {
   const list = useAll(loadMaintenance);
   const [openDialog, setOpenDialog] = useState(false);
   const end = async (one: MaintenanceView): Promise<void> => {
@@ -84,7 +83,7 @@ export function MaintenanceTab(): VNode {
   );
 }
 
-function Row({ one, onEnd }: { one: MaintenanceView; onEnd: () => void }): VNode {
+function Row({ one, onEnd }: { one: MaintenanceView; onEnd: () => void }) {
   const { text, glyph } = stateOf(one);
   const over = isOver(one);
   return (

@@ -1,6 +1,5 @@
 /** A banner on every page while notifications are not sent. */
 
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
 import { now } from "../../state/clock";
@@ -13,7 +12,7 @@ import { Icon } from "../../ui/icon";
 /** Where it says that nobody is notified: the fleet, the firing alerts, and the page of each incident. */
 const TOLD_OF = /^\/(?:alerts(?:\/[0-9a-z]{26})?)?$/;
 
-export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldest, nobody_told: untold }: NotificationsView): VNode | null {
+export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldest, nobody_told: untold }: NotificationsView) {
   const [first = ""] = broken;
   if (untold && !broken.length) {
     if (!TOLD_OF.test(pageUrl.value.path)) return null;

@@ -1,11 +1,10 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { nodeLabel } from "../../state/node-label";
 
 const MOST = 5;
 
 /** Links to the nodes of an incident. Without nodes, the incident is about the hub itself. */
-export function NodeLinks({ nodes }: { nodes: readonly string[] }): VNode {
+export function NodeLinks({ nodes }: { nodes: readonly string[] }) {
   if (!nodes.length) return <span>{t`Ground Control`}</span>;
   return (
     <span>

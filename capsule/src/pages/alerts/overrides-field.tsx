@@ -1,6 +1,5 @@
 /** The exceptions of a rule: other thresholds for servers with some tags, or the rule switched off. For each server the last matching exception applies. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { fieldScale } from "../../core/alerts/alert-values";
 import type { OverrideDraft, RuleDraft } from "../../core/alerts/rule-draft";
@@ -17,7 +16,7 @@ export function OverridesField({
   draft: RuleDraft;
   unit: string;
   onChange: (part: Partial<RuleDraft>) => void;
-}): VNode {
+}) {
   const { overrides } = draft;
   // Fields keep unfinished text, so each exception needs a key that stays when another exception is removed.
   const [keys, setKeys] = useState<readonly number[]>(() => overrides.map((_, index) => index));
@@ -69,7 +68,7 @@ interface Props {
   onRemove: () => void;
 }
 
-function Override({ number, one, draft, unit, onChange, onRemove }: Props): VNode {
+function Override({ number, one, draft, unit, onChange, onRemove }: Props) {
   const scale = fieldScale(unit, draft.warn?.trigger ?? draft.crit?.trigger ?? 0);
   return (
     <fieldset class="override stack">

@@ -1,6 +1,5 @@
 /** The dialog that creates or changes a rule. Below the fields it says how often the rule would have fired in the last days. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { expressionParts } from "../../core/alerts/expression";
 import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "../../core/alerts/rule-draft";
@@ -46,7 +45,7 @@ interface Props {
   onLoaded?: (rule: RuleView) => void;
 }
 
-export function RuleDialog({ rule, onClose, onLoaded }: Props): VNode {
+export function RuleDialog({ rule, onClose, onLoaded }: Props) {
   const metrics = useMetrics();
   const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : NEW_DRAFT));
   const [conflict, setConflict] = useState(false);
@@ -106,7 +105,7 @@ export function RuleDialog({ rule, onClose, onLoaded }: Props): VNode {
 }
 
 /** The button that replaces the draft by the rule that somebody else has changed. */
-function LoadAgain({ id, onLoaded }: { id: string; onLoaded: (rule: RuleView) => void }): VNode {
+function LoadAgain({ id, onLoaded }: { id: string; onLoaded: (rule: RuleView) => void }) {
   const act = useAction();
   const load = (): Promise<boolean> =>
     act.run(async () => {

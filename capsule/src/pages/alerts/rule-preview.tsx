@@ -1,6 +1,5 @@
 /** A sentence that says how often the rule would have fired in the last days. It is requested when typing pauses. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { previewSentence } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
@@ -11,7 +10,7 @@ import { ApiError, type RuleBody } from "../../state/types";
 const SETTLE_MS = 600;
 const DAYS = 7;
 
-export function RulePreview({ rule }: { rule: RuleBody }): VNode {
+export function RulePreview({ rule }: { rule: RuleBody }) {
   const [text, setText] = useState("");
   // Another name gives the same result.
   const request = JSON.stringify({ ...rule, name: "" });

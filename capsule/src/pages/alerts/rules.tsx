@@ -1,6 +1,5 @@
 /** The tab of the rules, each as a sentence: rules of users, and default rules. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ruleFits, ruleGroup, ruleSentence, selectWords, type RuleGroup } from "../../core/alerts/rule-text";
 import { fieldChange, rulesFile } from "../../core/text/import-file";
@@ -34,7 +33,7 @@ type OpenDialog = { kind: "new" | "import" } | { kind: "edit" | "reset" | "delet
 /** Whether the user may change rules and channels. They apply to the whole fleet, so a user who sees only some nodes may not. */
 export const mayManageAlerts = (): boolean => isAdmin.value && !user.value?.limited;
 
-export function RulesTab(): VNode {
+export function RulesTab() {
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const [search, setSearch] = useState("");
@@ -113,15 +112,7 @@ export function RulesTab(): VNode {
   );
 }
 
-function Group({
-  title,
-  rules: rows,
-  onAsk,
-}: {
-  title: string;
-  rules: readonly RuleView[];
-  onAsk: (openDialog: OpenDialog) => void;
-}): VNode {
+function Group({ title, rules: rows, onAsk }: { title: string; rules: readonly RuleView[]; onAsk: (openDialog: OpenDialog) => void }) {
   return (
     <section class="stack" aria-label={title}>
       <h2 class="group-title">
@@ -151,7 +142,7 @@ async function toggle(rule: RuleView, again = false): Promise<void> {
   }
 }
 
-function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) => void }): VNode {
+function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) => void }) {
   const manages = mayManageAlerts() && rule.editable;
   const { origin, changed } = rule;
   return (
@@ -206,7 +197,7 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
   );
 }
 
-function RemoveDialog({ rule, onClose }: { rule: RuleView; onClose: () => void }): VNode {
+function RemoveDialog({ rule, onClose }: { rule: RuleView; onClose: () => void }) {
   const own = rule.origin === "user";
   return (
     <FormDialog

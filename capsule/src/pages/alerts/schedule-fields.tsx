@@ -1,6 +1,5 @@
 /** Fields for times, days and zones, which the dialogs of maintenance windows and deadlines share. */
 
-import type { VNode } from "preact";
 import { DAYS, DAY_WORDS, type Day } from "../../core/alerts/schedule-text";
 import { t } from "../../core/text/i18n";
 import { TextField } from "../../ui/field";
@@ -8,7 +7,7 @@ import { Check } from "../../ui/form";
 
 export const ownZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-export function DaysField({ days, onDays }: { days: readonly Day[]; onDays: (days: Day[]) => void }): VNode {
+export function DaysField({ days, onDays }: { days: readonly Day[]; onDays: (days: Day[]) => void }) {
   return (
     <div role="group" aria-label={t`Days`}>
       <p class="label">{t`Days`}</p>
@@ -27,11 +26,11 @@ export function DaysField({ days, onDays }: { days: readonly Day[]; onDays: (day
   );
 }
 
-export const TimeField = ({ label, value, onText }: { label: string; value: string; onText: (text: string) => void }): VNode => (
+export const TimeField = ({ label, value, onText }: { label: string; value: string; onText: (text: string) => void }) => (
   <TextField label={label} type="time" value={value} onText={onText} input={{ required: true }} />
 );
 
-export const ZoneField = ({ value, onText }: { value: string; onText: (text: string) => void }): VNode => (
+export const ZoneField = ({ value, onText }: { value: string; onText: (text: string) => void }) => (
   <TextField
     label={t`Time zone`}
     value={value}

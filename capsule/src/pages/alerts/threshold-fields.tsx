@@ -1,6 +1,5 @@
 /** The fields for the two levels of a rule. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { fieldNumber, fieldScale, fieldText, type FieldScale } from "../../core/alerts/alert-values";
 import type { RuleDraft, ThresholdDraft } from "../../core/alerts/rule-draft";
@@ -21,7 +20,7 @@ export function NumberField({
   scale: FieldScale;
   onValue: (value: number | null) => void;
   hint?: string;
-}): VNode {
+}) {
   const [typed, setTyped] = useState(value === null ? "" : fieldText(value, scale));
   return (
     <TextField
@@ -49,7 +48,7 @@ export function ThresholdFields({
   draft: RuleDraft;
   unit: string;
   onChange: (part: Partial<RuleDraft>) => void;
-}): VNode {
+}) {
   // All fields have the same unit, which does not change while the user types.
   const [scales] = useState(() => new Map<string, FieldScale>());
   if (!scales.has(unit)) scales.set(unit, fieldScale(unit, draft.warn?.trigger ?? draft.crit?.trigger ?? 0));
@@ -88,7 +87,7 @@ interface LevelProps {
   otherwise: ThresholdDraft | null;
 }
 
-export function Level({ name, value, scale, onValue, otherwise }: LevelProps): VNode {
+export function Level({ name, value, scale, onValue, otherwise }: LevelProps) {
   return (
     <div class="level-fields" role="group" aria-label={name}>
       <Check checked={value !== null} onCheck={(on) => onValue(on ? (otherwise ?? { trigger: 0, clear: 0 }) : null)}>

@@ -1,6 +1,5 @@
 /** The timeline of an incident: alerts, events, jobs and messages about its servers, the newest last. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { deliverySentence, kindWords } from "../../core/alerts/delivery-text";
 import { eventText } from "../../core/events/event-text";
@@ -40,7 +39,7 @@ function words(
 }
 
 /** A button that opens the timeline, which is loaded only then. `shown`: it is open at first. */
-export function TimelineFold({ incident, shown = false }: { incident: IncidentView; shown?: boolean }): VNode {
+export function TimelineFold({ incident, shown = false }: { incident: IncidentView; shown?: boolean }) {
   const [open, setOpen] = useState(shown);
   return (
     <div class="incident-part">
@@ -59,7 +58,7 @@ export function TimelineFold({ incident, shown = false }: { incident: IncidentVi
   );
 }
 
-function Timeline({ incident }: { incident: IncidentView }): VNode {
+function Timeline({ incident }: { incident: IncidentView }) {
   // The timeline grows whenever the incident or one of its alerts changes.
   const question = [
     incident.id,

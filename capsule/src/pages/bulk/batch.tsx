@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import {
   batchOutcome,
@@ -46,7 +45,7 @@ const SHOWN = 200;
 const REBOOT = "reboot";
 const MARKS: Record<JobGroup, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "ended" };
 
-export function BatchPage({ id }: { id: string }): VNode {
+export function BatchPage({ id }: { id: string }) {
   const {
     found: batch,
     failure,
@@ -85,7 +84,7 @@ export function BatchPage({ id }: { id: string }): VNode {
 
 const nameOf = (id: string): string => nodeSignal(id)?.peek().name ?? (loaded.value ? unknownNodeLabel() : "…");
 
-function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError | null; onSee: (batch: BatchView) => void }): VNode {
+function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError | null; onSee: (batch: BatchView) => void }) {
   const [only, setOnly] = useState<JobGroup | null>(null);
   const [most, setMost] = useState(SHOWN);
   const [asking, setAsking] = useState(false);
@@ -197,7 +196,7 @@ interface RowProps {
   onOpen: () => void;
 }
 
-function Row({ job, name, action, due, chosen, onOpen }: RowProps): VNode {
+function Row({ job, name, action, due, chosen, onOpen }: RowProps) {
   const ended = jobEnded(job.state);
   const statusText = jobResult(job, action, due);
   return (
@@ -218,7 +217,7 @@ function Row({ job, name, action, due, chosen, onOpen }: RowProps): VNode {
   );
 }
 
-function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }): VNode {
+function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }) {
   const { open } = countJobs(batch.jobs);
   const waiting = batch.jobs.filter(({ state }) => state === "queued").length;
   // The number to type is fixed when the dialog opens.

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { consequence, isDangerous, nodesOf, policyRefusal, listSome } from "../../core/jobs/batch";
 import { withoutName } from "../../core/jobs/left-out";
@@ -50,7 +49,7 @@ export function BulkJobDialog({
   nodes: readonly string[];
   action?: Action;
   packages?: readonly string[];
-}): VNode {
+}) {
   const first = asked ?? "check";
   const live = useNodes(ids, propsOf);
   /** The nodes of a request that the hub may have accepted: a retry is for the same nodes. */

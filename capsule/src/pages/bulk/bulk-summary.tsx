@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { Button } from "../../ui/button";
@@ -18,7 +17,7 @@ interface BulkSummaryProps<G extends string> {
 }
 
 /** The progress of a batch: in one word, as a bar, and as groups by which the user can filter. */
-export function BulkSummary<G extends string>({ mark, words, ended, total, groups, only, onOnly }: BulkSummaryProps<G>): VNode {
+export function BulkSummary<G extends string>({ mark, words, ended, total, groups, only, onOnly }: BulkSummaryProps<G>) {
   return (
     <section class="card job-sum" aria-label={t`State`}>
       <div class="row wrap">
@@ -66,7 +65,7 @@ interface StopProps {
 }
 
 /** The dialog that stops many jobs. The user types their number. */
-export function StopBulkDialog({ title, text, button, count, act: stop, onClose }: StopProps): VNode {
+export function StopBulkDialog({ title, text, button, count, act: stop, onClose }: StopProps) {
   const [typed, setTyped] = useState("");
   const act = useAction();
   return (

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
 import { removalMethod } from "../../core/deployments/removal";
@@ -36,7 +35,7 @@ function removed(nodes: readonly NodeView[], force: boolean): string {
 }
 
 /** The dialog that removes several nodes. The user types their number. Nodes that could not be removed are listed. */
-export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
+export function ForgetDialog({ nodes }: { nodes: readonly string[] }) {
   const there = useNodes(nodes, propsOf);
   /** The nodes of the removal that was started; null = not started. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);

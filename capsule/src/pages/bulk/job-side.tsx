@@ -1,6 +1,5 @@
 /** The output and the load of one job of many, at the side of their table. */
 
-import type { VNode } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
 import { t } from "../../core/text/i18n";
@@ -10,7 +9,7 @@ import { Failure, Loading } from "../../ui/load-states";
 import { JobLoad } from "../job/job-load";
 import { Output } from "../job/output";
 
-export function JobSide({ id, name }: { id: string; name: string }): VNode {
+export function JobSide({ id, name }: { id: string; name: string }) {
   const detail = useMemo(() => new JobDetail(id), [id]);
   useEffect(() => () => detail.close(), [detail]);
   const job = detail.view.value;

@@ -1,6 +1,5 @@
 /** The chosen nodes on which an order has no job: each reason once, with its nodes. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { leftOutReasons } from "../../core/jobs/left-out";
 import { t } from "../../core/text/i18n";
@@ -51,7 +50,7 @@ export function useLeftOut(batch: BatchView, nameOf: (node: string) => string): 
   return leftOutReasons(batch, planned, steps, nameOf);
 }
 
-export function LeftOut({ reasons, total, nameOf }: { reasons: Reasons; total: number; nameOf: (node: string) => string }): VNode | null {
+export function LeftOut({ reasons, total, nameOf }: { reasons: Reasons; total: number; nameOf: (node: string) => string }) {
   const count = reasons.reduce((sum, [, nodes]) => sum + nodes.length, 0);
   if (!count) return null;
   return (

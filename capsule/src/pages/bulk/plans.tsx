@@ -1,6 +1,5 @@
 /** The plans of many nodes. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { listSome, restartsText } from "../../core/jobs/batch";
@@ -99,7 +98,7 @@ function statusText(job: BatchJobView): string {
   return job.state === "running" && job.phase ? phaseLabel(job.phase, "plan") : stateLabel(job.state);
 }
 
-const PlanStatus = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }): VNode =>
+const PlanStatus = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }) =>
   plan ? <PlanChips plan={plan} small /> : <>{statusText(job)}</>;
 
 /** The batch, in which jobs whose plan is not read yet count as running: they have reported one. */
@@ -121,7 +120,7 @@ interface TableProps {
   onWithout: (node: string, out: boolean) => void;
 }
 
-export function PlansTable({ plans, leftOut, without, locked, onWithout }: TableProps): VNode {
+export function PlansTable({ plans, leftOut, without, locked, onWithout }: TableProps) {
   const { batch, byNode } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
   const jobs = batch.jobs

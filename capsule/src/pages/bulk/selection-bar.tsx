@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { MAX_NODES } from "../../core/charts/compare";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -10,7 +9,7 @@ import { mayTag } from "../../state/session";
 import { Button } from "../../ui/button";
 
 /** The bar with actions for the selected nodes. They include nodes that the filter hides, so it shows the number of hidden nodes. */
-export function SelectionBar({ groups }: { groups: readonly { ids: readonly string[] }[] }): VNode | null {
+export function SelectionBar({ groups }: { groups: readonly { ids: readonly string[] }[] }) {
   // Removed nodes do not count.
   const nodes = ids.value.filter((id) => picked.value.has(id));
   const listed = new Set(groups.flatMap((group) => group.ids));

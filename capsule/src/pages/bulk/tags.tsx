@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
 import { rebaseTags, applyTagChange, tagCounts } from "../../core/nodes/tag-diff";
@@ -54,7 +53,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
 }
 
 /** The dialog that adds and removes tags of several nodes. A toast offers to undo the change. */
-export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
+export function TagsDialog({ nodes }: { nodes: readonly string[] }) {
   const there = useNodes(nodes, propsOf);
   /** The nodes as they were at the start, while the change runs. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);

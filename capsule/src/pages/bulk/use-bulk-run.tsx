@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { forEachLimited, concernsUser, type BulkResult } from "../../state/bulk";
@@ -55,7 +54,7 @@ export function BulkRunEnd<T>({
   over: boolean;
   focused?: boolean;
   onClose: () => void;
-}): VNode {
+}) {
   const { through, stopping } = run;
   return (
     <>

@@ -1,6 +1,5 @@
 /** The page that compares one metric of several servers: one chart, and a table of aggregates. The URL stores the choice. */
 
-import type { VNode } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ChartPanel, type ChartData, type ChartSeries, type Colour } from "../../charts/panel";
 import { firingThreshold, worstThreshold } from "../../core/alerts/firing-thresholds";
@@ -46,7 +45,7 @@ interface Compared {
 /** Whether the node is gone or not allowed. After any other refusal the page retries. */
 const isGone = ({ failure }: NodeDetail): boolean => failure.value?.status === 404 || failure.value?.status === 403;
 
-export function ComparePage(): VNode {
+export function ComparePage() {
   const { query } = pageUrl.value;
   const listed = parseNodeIds(query.get("nodes")).join();
   const series = parseSeries(query.get("metric") ?? "") ? (query.get("metric") as string) : FIRST_SERIES;
@@ -294,7 +293,7 @@ interface RowProps {
   chosen: readonly string[];
 }
 
-function AggregateRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
+function AggregateRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps) {
   const view = detail.view.value;
   const { low, mean, high } =
     index < 0 ? aggregate([]) : aggregate(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
@@ -343,7 +342,7 @@ function AggregateRow({ node: { id, name, detail }, line, series, text, data, in
 }
 
 /** A choice of all series of these nodes, by family. */
-function SeriesPick({ series, details }: { series: string; details: readonly NodeDetail[] }): VNode {
+function SeriesPick({ series, details }: { series: string; details: readonly NodeDetail[] }) {
   const known = new Set<string>([series]);
   for (const detail of details) for (const name of Object.keys(detail.view.value?.latest ?? {})) known.add(name);
   const order = [...metricUnits().keys()];
@@ -369,7 +368,7 @@ function SeriesPick({ series, details }: { series: string; details: readonly Nod
   );
 }
 
-function NodePick({ chosen }: { chosen: readonly string[] }): VNode {
+function NodePick({ chosen }: { chosen: readonly string[] }) {
   const left = rows.value.map(({ node }) => node).filter(({ id }) => !chosen.includes(id));
   left.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
   const full = chosen.length >= MAX_NODES;

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { eventsCsv, eventSearch, MAX_SEARCH_LENGTH, parseEventQuery } from "../../core/events/event-text";
 import { EVENT_GROUPS } from "../../core/events/event-types.gen";
@@ -38,7 +37,7 @@ async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
     );
 }
 
-export function EventsPage(): VNode {
+export function EventsPage() {
   const { severity, type, group, search } = parseEventQuery((name) => pageUrl.value.query.get(name));
   const windows = pageUrl.value.query.get("windows") === "shown" ? "shown" : "";
   const days = parseDays((name) => pageUrl.value.query.get(name));

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { eventFits, isOwnWindow, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
 import { byDay, foldEvents, isOrder, latestOfNodes, orderFromEvents, orderOf, type Orders } from "../../core/events/fold-events";
@@ -41,7 +40,7 @@ interface Props {
 }
 
 /** Events of the fleet or of one node: pages from the hub, and live events above them. */
-export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }: Props): VNode {
+export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }: Props) {
   const query = { ...only, node, search: only.search && eventSearch(only.search) };
   const counted = useRef(new Map<string, OrderView>());
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(
@@ -122,7 +121,7 @@ const dayLabel = (at: number): string =>
 
 const GLYPHS: Readonly<Record<string, GlyphKind>> = { error: "fail", warning: "warn" };
 
-function Row({ event }: { event: EventView }): VNode {
+function Row({ event }: { event: EventView }) {
   return (
     <div role="row">
       <Cell>
@@ -150,7 +149,7 @@ function runText(event: EventView, nodes: number): string {
 }
 
 /** The same event on many nodes in one row, which opens. */
-function Run({ run, orders }: { run: readonly EventView[]; orders: Orders }): VNode | null {
+function Run({ run, orders }: { run: readonly EventView[]; orders: Orders }) {
   const [open, setOpen] = useState(false);
   const [newest] = run;
   const oldest = run.at(-1);

@@ -1,6 +1,5 @@
 /** How many nodes need attention, by finding, each with a link to its filter. The rows below have the causes, the worst first. */
 
-import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import { countFindings, kindLabel } from "../../core/nodes/findings";
 import { t } from "../../core/text/i18n";
@@ -20,7 +19,7 @@ const FreezeBanners = lazy(
   () => null,
 );
 
-export function Attention(): VNode | null {
+export function Attention() {
   const at = now.value;
   const { nodes, kinds } = countFindings(rows.value);
   const { counts, nodes: all } = fleetSummary.value;

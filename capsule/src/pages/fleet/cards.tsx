@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
 import { cpuLevel, type Level, levelOf } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
@@ -17,7 +16,7 @@ import { RowBadges, glyphOf, runningJobOn, RowCheckbox, SecurityPill } from "./c
 /** With more cards, a card out of view shows only its name and is not redrawn. */
 const MAX_LIVE_CARDS = 60;
 
-export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
+export function NodeCards({ ids }: { ids: readonly string[] }) {
   const many = ids.length > MAX_LIVE_CARDS;
   return (
     <ul class={many ? "cards many" : "cards"} aria-label={t`Nodes`}>
@@ -28,7 +27,7 @@ export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
   );
 }
 
-function Place({ id, many }: { id: string; many: boolean }): VNode {
+function Place({ id, many }: { id: string; many: boolean }) {
   const box = useRef<HTMLLIElement>(null);
   const near = useInView(box, many);
   return (
@@ -39,7 +38,7 @@ function Place({ id, many }: { id: string; many: boolean }): VNode {
   );
 }
 
-function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
+function NodeCard({ id, still }: { id: string; still: boolean }) {
   const known = nodeSignal(id);
   const node = still ? known?.peek() : known?.value;
   if (!node) return null;
@@ -107,7 +106,7 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
   );
 }
 
-function Third({ name, value, level, live }: { name: string; value: number | null; level: Level; live: SampleAttributes }): VNode {
+function Third({ name, value, level, live }: { name: string; value: number | null; level: Level; live: SampleAttributes }) {
   const shown = value === null ? "" : level;
   return (
     <div>

@@ -32,7 +32,7 @@ const OfflineCause = lazy<{ id: string }>(
 export const runningJobOn = (id: string): JobView | undefined => runningOn.value.get(id);
 
 /** A checkbox that selects nodes for a bulk action. */
-export const RowCheckbox = ({ ids, label, tab = 0 }: { ids: readonly string[]; label: string; tab?: number }): VNode => (
+export const RowCheckbox = ({ ids, label, tab = 0 }: { ids: readonly string[]; label: string; tab?: number }) => (
   <label class="pick" onClick={(event) => event.stopPropagation()}>
     <input
       type="checkbox"
@@ -60,7 +60,7 @@ const FLAGS: readonly (readonly [string, IconName])[] = [
   ["lists_stale", "refresh-cw"],
 ];
 
-function Flags({ findings }: Row["node"]["health"]): VNode {
+function Flags({ findings }: Row["node"]["health"]) {
   return (
     <>
       {FLAGS.map(([kind, icon]) => {
@@ -84,7 +84,7 @@ export const quietText = ({ until, reason }: Quiet): string =>
 const LEVEL_CLASSES = { critical: "crit", warning: "warn", notice: "" } as const;
 
 /** The marks and the text after the name of a node: findings, and the address or the current state. */
-export function RowBadges({ row }: { row: Row }): VNode {
+export function RowBadges({ row }: { row: Row }) {
   const { findings } = row.node.health;
   const quiet = nodeQuiet(row.node);
   return (
@@ -100,7 +100,7 @@ export function RowBadges({ row }: { row: Row }): VNode {
   );
 }
 
-function AlsoText({ node, status, health, old }: Row): VNode {
+function AlsoText({ node, status, health, old }: Row) {
   const job = runningJobOn(node.id);
   if (health === "off") {
     if (node.last_seen_at === null) return <span class="also cut crit">{t`never connected`}</span>;
@@ -148,7 +148,7 @@ export function shareCell(
   live: SampleAttributes,
   title?: string,
   shown: VNode = Meter({ value, level }),
-): VNode {
+) {
   return (
     <span role="cell" class="metered" title={title}>
       {value === null ? <span class="unknown">{UNKNOWN}</span> : shown}
@@ -162,7 +162,7 @@ export function shareCell(
   );
 }
 
-export function SecurityPill({ count }: { count: number | null }): VNode | null {
+export function SecurityPill({ count }: { count: number | null }) {
   if (!count) return null;
   return (
     <span class="pill warn small">

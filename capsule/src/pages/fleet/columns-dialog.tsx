@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { splitColumns } from "../../core/nodes/column-names";
 import { BUILT_IN, chosenColumns, COLUMN_KEYS, COLUMN_LABELS, fleetCsv, storedColumns } from "../../core/nodes/columns";
@@ -17,7 +16,7 @@ import { ActionError } from "../use-action";
 import { columnsOf, parseFilter, parseSort, sortFilter } from "./sort-filter";
 
 /** The dialog that adds columns to the fleet's table and takes others off, for this user, and saves the listed nodes as CSV. */
-export function ColumnsDialog(): VNode {
+export function ColumnsDialog() {
   const [wrong, setWrong] = useState("");
   const { added, off } = splitColumns(preferences.value.columns);
   const chosen = chosenColumns(added);

@@ -1,6 +1,5 @@
 /** The columns that the user has added to the fleet's table. */
 
-import type { VNode } from "preact";
 import { chosenColumns, COLUMN_LABELS, columnText } from "../../core/nodes/columns";
 import type { Row } from "../../state/fleet";
 import { Icon } from "../../ui/icon";
@@ -13,7 +12,7 @@ interface HeadProps {
   onSort: (key: SortKey) => void;
 }
 
-export function ColumnHeads({ keys, sort, down, onSort }: HeadProps): VNode {
+export function ColumnHeads({ keys, sort, down, onSort }: HeadProps) {
   return (
     <>
       {chosenColumns(keys).map((key) => (
@@ -28,7 +27,7 @@ export function ColumnHeads({ keys, sort, down, onSort }: HeadProps): VNode {
   );
 }
 
-export function ColumnCells({ keys, row }: { keys: readonly string[]; row: Row }): VNode {
+export function ColumnCells({ keys, row }: { keys: readonly string[]; row: Row }) {
   const shown = columnsOf(row);
   return (
     <>

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { activeDeployments } from "../../state/deployments";
 import { showDialog } from "../../state/dialogs";
@@ -7,7 +6,7 @@ import { Button } from "../../ui/button";
 import { Empty } from "../../ui/load-states";
 
 /** The page of a fleet without nodes: the next step, or the deployment that is running. */
-export function FirstRun(): VNode {
+export function FirstRun() {
   const [first] = activeDeployments.value;
   if (first) {
     return (

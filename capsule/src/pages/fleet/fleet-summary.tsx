@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import type { Health } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { digits3, networkParts, plural, sizeParts, SIZES, share, UNKNOWN } from "../../core/text/units";
@@ -26,7 +25,7 @@ const countOf = (v: FleetSummary, kind: Health): number => (kind === "crit" ? v.
 /** The sparklines appear when they have this many points, one for each second. */
 const LEAST_POINTS = 10;
 
-export function FleetSummaryStrip(): VNode {
+export function FleetSummaryStrip() {
   const v = fleetSummary.value;
   const { cpu, network } = trail.value;
   const drawn = cpu.length >= LEAST_POINTS;

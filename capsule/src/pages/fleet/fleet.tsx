@@ -1,5 +1,4 @@
 import { effect } from "@preact/signals";
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { tokensOf, withState } from "../../core/nodes/filter";
 import {
@@ -62,7 +61,7 @@ const SortMenu = lazy(
 const PendingApproval = lazy(t`the waiting nodes`, async () => (await import("./pending-approval")).PendingApproval);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../bulk/selection-bar")).SelectionBar);
 
-export function FleetPage(): VNode {
+export function FleetPage() {
   if (!loaded.value) {
     return (
       <div class="page">
@@ -170,7 +169,7 @@ function useOrder(
 
 const groupingOf = (text: string | null): Grouping | null => GROUPINGS.find((one) => one === text) ?? null;
 
-function Nodes(): VNode {
+function Nodes() {
   const phone = useIsPhone();
   const query = pageUrl.value.query;
   const text = query.get("q") ?? "";

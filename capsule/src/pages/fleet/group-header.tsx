@@ -1,6 +1,5 @@
 /** The headers of groups of nodes, above the cards and in the table. */
 
-import type { VNode } from "preact";
 import type { NodeGroup, TableRow } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import { percent } from "../../core/text/units";
@@ -35,7 +34,7 @@ function aggregate(ids: readonly string[]): string {
   return [...(weight ? [t`${percent(weighted / weight)} CPU`] : []), ...counted].join(" · ");
 }
 
-export function CardGroup({ group, closed, onFold }: { group: NodeGroup; closed: boolean; onFold: () => void }): VNode {
+export function CardGroup({ group, closed, onFold }: { group: NodeGroup; closed: boolean; onFold: () => void }) {
   return (
     <h2>
       <button type="button" class="group-head row" aria-expanded={!closed} onClick={onFold}>
@@ -54,7 +53,7 @@ export interface GroupRowProps {
   current: boolean;
 }
 
-export function GroupRow({ line, ids, index, current }: GroupRowProps): VNode {
+export function GroupRow({ line, ids, index, current }: GroupRowProps) {
   return (
     <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index}>
       <span role="rowheader" class="row">

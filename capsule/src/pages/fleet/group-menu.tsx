@@ -1,12 +1,11 @@
 /** The choice of the grouping on phones. */
 
-import type { VNode } from "preact";
 import { GROUPING_LABELS } from "../../core/jobs/job-labels";
 import { GROUPINGS, type Grouping } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import { setQuery } from "../../state/router";
 
-export function GroupMenu({ by }: { by: Grouping | null }): VNode {
+export function GroupMenu({ by }: { by: Grouping | null }) {
   return (
     <select
       class="input only-phone"

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { rows } from "../../state/fleet";
@@ -8,7 +7,7 @@ import { Glyph } from "../../ui/glyph";
 import { ActionError, useAction } from "../use-action";
 
 /** Nodes that joined with an organisation secret and wait for approval. */
-export function PendingApproval(): VNode | null {
+export function PendingApproval() {
   const waiting = rows.value.filter((row) => row.node.waiting).map((row) => row.node);
   if (!waiting.length) return null;
   return (
@@ -20,7 +19,7 @@ export function PendingApproval(): VNode | null {
   );
 }
 
-function One({ id, name, address }: { id: string; name: string; address: string }): VNode {
+function One({ id, name, address }: { id: string; name: string; address: string }) {
   const act = useAction();
   const [sure, setSure] = useState<boolean | null>(null);
   const box = useRef<HTMLDivElement>(null);

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { findView, withoutView, withView } from "../../core/nodes/saved-views";
@@ -26,7 +25,7 @@ async function restoreView(before: readonly SavedViewView[], name: string): Prom
 }
 
 /** The dialog that saves the current filter, order and grouping under a name, and deletes saved views. */
-export function SavedViewsDialog(): VNode {
+export function SavedViewsDialog() {
   const [name, setName] = useState("");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);

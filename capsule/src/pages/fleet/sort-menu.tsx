@@ -1,6 +1,5 @@
 /** The choice of the sort order of cards, which have no table head. */
 
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { setQuery } from "../../state/router";
 import type { SortKey } from "./sort-filter";
@@ -21,7 +20,7 @@ const SORTS: readonly (readonly [string, string])[] = [
 
 const turned = (sort: string): string => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
 
-export function SortMenu({ sort, down }: { sort: SortKey; down: boolean }): VNode {
+export function SortMenu({ sort, down }: { sort: SortKey; down: boolean }) {
   const value = (down ? "-" : "") + sort;
   const known = SORTS.some(([key]) => key === value);
   const words = SORTS.find(([key]) => key === turned(value))?.[1];

@@ -1,5 +1,4 @@
 import { useComputed } from "@preact/signals";
-import type { VNode } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TableRow } from "../../core/nodes/node-groups";
 import { splitColumns } from "../../core/nodes/column-names";
@@ -80,7 +79,7 @@ const keyOf = (line: TableRow | undefined): string => (line === undefined ? "" :
 /** The key of the current row, which is restored when the user returns. */
 let lastRowKey = "";
 
-export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold }: Props): VNode {
+export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold }: Props) {
   // The current row has a key, so that it stays the same when rows above it appear, disappear or fold.
   const [here, setHere] = useState({ key: lastRowKey, index: 0 });
   const place = (key: string): number => lines.findIndex((line) => keyOf(line) === key);
@@ -210,7 +209,7 @@ interface Placed {
 
 const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? shortDuration(at - identity.booted_at) : UNKNOWN);
 
-function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null {
+function NodeRow({ id, index, current }: Placed & { id: string }) {
   // This text changes when health, age or uptime change with time alone. New values of the node redraw the row by themselves.
   const aged = useComputed(() => {
     const known = nodeSignal(id)?.value;
@@ -297,7 +296,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
     ),
     [node.identity, node.health, health, status.temperature, up, columns],
   );
-  const rateCell = (name: "received" | "sent"): VNode => (
+  const rateCell = (name: "received" | "sent") => (
     <span class={name} {...sampleAttributes(`network.${name}`, latest[`network.${name}`])}>
       {network(status[name], inBits(), true)}
     </span>
@@ -343,6 +342,6 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   );
 }
 
-function CpuSpark({ id, level }: { id: string; level: "" | "warn" | "crit" }): VNode {
+function CpuSpark({ id, level }: { id: string; level: "" | "warn" | "crit" }) {
   return <Spark values={useSpark(id)} width={72} max={100} kind={level} />;
 }

@@ -1,6 +1,5 @@
 /** Small charts of the node's CPU, memory, disk and network while a job ran. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { jobWindow, linePath, sumOfSeries } from "../../core/jobs/job-load";
 import { seriesName } from "../../core/metrics/series";
@@ -30,7 +29,7 @@ async function read(job: JobView, known: NodeView | null): Promise<Load> {
   return { node, window, past };
 }
 
-export function JobLoad({ job }: { job: JobView }): VNode | null {
+export function JobLoad({ job }: { job: JobView }) {
   const [node, setNode] = useState<NodeView | null>(null);
   const { found } = usePolling(
     `${job.id} ${job.ended_at ?? ""}`,
@@ -85,7 +84,7 @@ interface CellProps extends Pick<Load, "past" | "window"> {
   colour: number;
 }
 
-function Cell({ job, past, window, title, values, top, words, colour }: CellProps): VNode {
+function Cell({ job, past, window, title, values, top, words, colour }: CellProps) {
   const measured = values.filter((value) => value !== null);
   const most = measured.length ? Math.max(...measured) : null;
   const shown = job.ended_at === null ? (measured.at(-1) ?? null) : most;

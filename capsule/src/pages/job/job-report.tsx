@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { hasFollowUp, isLoss, rebootNeed, type RebootNeed } from "../../core/jobs/follow-up";
 import { codedText } from "../../core/text/coded-text";
@@ -24,7 +24,7 @@ export interface JobReportProps {
 }
 
 /** The plan of a job, and what the user should check after it. */
-export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
+export function JobReport({ job, onNeed, ...rest }: JobReportProps) {
   const read = async (): Promise<[PlanView | null, ReportView | null]> => [
     job.plan_digest ? await loadPlan(job.id) : null,
     job.has_report ? await loadReport(job.id) : null,
@@ -52,7 +52,7 @@ interface ReportProps extends Pick<JobReportProps, "job" | "reboot" | "view"> {
   need: RebootNeed;
 }
 
-function Report({ job, report, need, reboot, view }: ReportProps): VNode {
+function Report({ job, report, need, reboot, view }: ReportProps) {
   const { services, failed_units, config_files, notes } = report;
   const rebooted = view !== undefined && job.ended_at !== null && view.identity.booted_at > job.ended_at;
   const why = codedText(report.reboot_why, report.reboot_why_coded);
@@ -115,7 +115,7 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
 }
 
 /** A link to the newest loaded job that rebooted the node after this job; null if there is none. */
-function RebootLink({ after }: { after: JobView }): VNode | null {
+function RebootLink({ after }: { after: JobView }) {
   const job = jobs.value.find(
     ({ node_id, action, state, created_at }) =>
       node_id === after.node_id && action === "reboot" && state === "succeeded" && created_at > after.created_at,
@@ -129,7 +129,7 @@ function RebootLink({ after }: { after: JobView }): VNode | null {
 }
 
 /** Buttons for units: their page, a restart, and with `lines` the last lines of a single unit. */
-function Units({ view, units, lines = false }: { view: NodeView | undefined; units: readonly string[]; lines?: boolean }): VNode | null {
+function Units({ view, units, lines = false }: { view: NodeView | undefined; units: readonly string[]; lines?: boolean }) {
   if (!view) return null;
   return (
     <span class="row wrap">
@@ -156,7 +156,7 @@ function Line({
   plain?: boolean;
   action?: ComponentChildren;
   children?: ComponentChildren;
-}): VNode {
+}) {
   return (
     <li>
       <Glyph kind={mark} label="" />

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { codedText } from "../../core/text/coded-text";
 import { pluralWord, t } from "../../core/text/i18n";
@@ -52,7 +51,7 @@ const JobReport = lazy<JobReportProps>(t`the report`, async () => (await import(
 
 const QUIET_S = 5;
 
-export function JobPage({ id }: { id: string }): VNode {
+export function JobPage({ id }: { id: string }) {
   const detail = useMemo(() => new JobDetail(id), [id]);
   useEffect(() => () => detail.close(), [detail]);
   const job = detail.view.value;
@@ -84,7 +83,7 @@ export function JobPage({ id }: { id: string }): VNode {
   return <Loaded detail={detail} job={job} />;
 }
 
-function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
+function Loaded({ detail, job }: { detail: JobDetail; job: JobView }) {
   const node = nodeLabel(job.node_id);
   const view = nodeSignal(job.node_id)?.value;
   const [need, setNeed] = useState<RebootNeed>("no");
@@ -196,7 +195,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
 }
 
 /** The packages whose scripts failed, with the script's own words, and what helps where a repair cannot. */
-function FailedScripts({ detail, job, view }: { detail: JobDetail; job: JobView; view: NodeView | undefined }): VNode | null {
+function FailedScripts({ detail, job, view }: { detail: JobDetail; job: JobView; view: NodeView | undefined }) {
   void detail.received.value;
   const found = scriptFailures(detail.tail());
   if (!found.length) return null;
@@ -227,7 +226,7 @@ function FailedScripts({ detail, job, view }: { detail: JobDetail; job: JobView;
 }
 
 /** What a check found, with the next step. */
-function CheckResult({ view }: { view: NodeView }): VNode {
+function CheckResult({ view }: { view: NodeView }) {
   const { total, security } = view.updates;
   return (
     <Banner
@@ -248,7 +247,7 @@ function CheckResult({ view }: { view: NodeView }): VNode {
 }
 
 /** A notice that says why the job gets no updates. */
-function DetailError({ detail }: { detail: JobDetail }): VNode | null {
+function DetailError({ detail }: { detail: JobDetail }) {
   const failure = detail.failure.value;
   if (!failure) return null;
   if (failure.status === 404 || failure.status === 403) {
@@ -263,7 +262,7 @@ function DetailError({ detail }: { detail: JobDetail }): VNode | null {
 }
 
 /** Says how long a job has printed nothing (since its start if it never printed), once that is `QUIET_S`: the job may hang. */
-function SilenceNote({ detail, job }: { detail: JobDetail; job: JobView }): VNode | null {
+function SilenceNote({ detail, job }: { detail: JobDetail; job: JobView }) {
   const seen = useRef({ bytes: job.output_bytes, at: 0 });
   const bytes = Math.max(detail.received.value, job.output_bytes);
   if (bytes > seen.current.bytes) seen.current = { bytes, at: now.value };
@@ -272,12 +271,12 @@ function SilenceNote({ detail, job }: { detail: JobDetail; job: JobView }): VNod
   return quietS >= QUIET_S ? <span class="t3 num">{at ? t`last output ${age(quietS)} ago` : t`no output for ${age(quietS)}`}</span> : null;
 }
 
-function Elapsed({ job }: { job: JobView }): VNode {
+function Elapsed({ job }: { job: JobView }) {
   return <span class="num">{elapsed(job.started_at ?? 0, job.ended_at, now.value)}</span>;
 }
 
 /** The button that cancels a waiting job, or requests the stop of a running job. */
-function StopButton({ job, node }: { job: JobView; node: string }): VNode {
+function StopButton({ job, node }: { job: JobView; node: string }) {
   const [asking, setAsking] = useState(false);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
@@ -331,7 +330,7 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
   );
 }
 
-function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
+function ForceButton({ job, node }: { job: JobView; node: string }) {
   const [asking, setAsking] = useState(false);
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
@@ -388,7 +387,7 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
   );
 }
 
-function RepairButton({ job, node }: { job: JobView; node: string }): VNode {
+function RepairButton({ job, node }: { job: JobView; node: string }) {
   const [busy, setBusy] = useState(false);
   const key = useRef(newIdempotencyKey());
   const repair = async (): Promise<void> => {
@@ -406,7 +405,7 @@ function RepairButton({ job, node }: { job: JobView; node: string }): VNode {
   );
 }
 
-function Changes({ changes }: { changes: readonly ChangeView[] }): VNode {
+function Changes({ changes }: { changes: readonly ChangeView[] }) {
   return (
     <section class="stack" aria-label={t`Changes`}>
       <h2 class="strong">{t`${changes.length} ${pluralWord(changes.length, "package")} changed`}</h2>

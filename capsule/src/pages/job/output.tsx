@@ -1,6 +1,5 @@
 /** The live output of a job, with buttons to pause, search, copy, download, and view it as plain text. */
 
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { OutputThrottle } from "../../core/jobs/output-throttle";
 import { t } from "../../core/text/i18n";
@@ -36,7 +35,7 @@ function waitingText({ state, phase, action }: JobView): string {
   return phase === "plan" ? t`Checking the plan…` : phase ? `${phaseLabel(phase, action)}…` : t`Starting…`;
 }
 
-export function Output({ detail, job, node }: Props): VNode {
+export function Output({ detail, job, node }: Props) {
   const screen = useRef<ScreenHandle | null>(null);
   const throttle = useRef<OutputThrottle | null>(null);
   const [following, setFollowing] = useState(true);
@@ -198,7 +197,7 @@ export function Output({ detail, job, node }: Props): VNode {
 type ScreenRef = { readonly current: ScreenHandle | null };
 
 /** The search in the buffer. It starts at the newest match. Enter steps to older matches. */
-function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number }): VNode {
+function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number }) {
   const [words, setWords] = useState("");
   const [place, setPlace] = useState(0);
   const [found, setFound] = useState(0);
@@ -253,7 +252,7 @@ function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number })
 }
 
 /** The lines of the terminal as text for screen readers, updated at most once a second. */
-function Plain({ label, screen, received }: { label: string; screen: ScreenRef; received: number }): VNode {
+function Plain({ label, screen, received }: { label: string; screen: ScreenRef; received: number }) {
   const [text, setText] = useState(() => screen.current?.text() ?? "");
   const newest = useRef(received);
   newest.current = received;

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { isUpgrade, keptBackLabel, planChips, type PlanChipKind } from "../../core/jobs/package-actions";
 import { codedText } from "../../core/text/coded-text";
 import { t } from "../../core/text/i18n";
@@ -18,7 +17,7 @@ const CHIPS: Record<PlanChipKind, readonly [string, IconName | null]> = {
   kept: ["", "lock"],
 };
 
-export function PlanChips({ plan, small = false }: { plan: PlanView; small?: boolean }): VNode {
+export function PlanChips({ plan, small = false }: { plan: PlanView; small?: boolean }) {
   return (
     <ul class="row wrap chips">
       {planChips(small ? { ...plan, download_bytes: null } : plan).map(([kind, text]) => {
@@ -42,7 +41,7 @@ interface PlanTableProps {
 }
 
 /** The changes of a plan, removals first, and the packages that it keeps back. */
-export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
+export function PlanTable({ plan, without, onWithout }: PlanTableProps) {
   const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
   const { reboot, installed_bytes, restarts } = plan;
   const why = codedText(plan.reboot_why, plan.reboot_why_coded);

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
@@ -57,7 +56,7 @@ export function useDeployments() {
 }
 
 /** The table of deployments, the newest first. Each row opens the dialog of its deployment. */
-export function Deployments(): VNode {
+export function Deployments() {
   const { list, found, failure, load } = useDeployments();
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={8} what={t`the deployments`} onRetry={load} />;
@@ -85,7 +84,7 @@ export function Deployments(): VNode {
 }
 
 /** The row of several deployments of one request. `cut`: more of its deployments may not be loaded yet. */
-export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: boolean }): VNode {
+export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: boolean }) {
   const first = all[0] as DeploymentView;
   const counts = countServers(all);
   const worst = SERVER_GROUPS.find((group) => counts[group] > 0) ?? "other";
@@ -116,7 +115,7 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
   );
 }
 
-export function DeploymentRow({ deployment }: { deployment: DeploymentView }): VNode {
+export function DeploymentRow({ deployment }: { deployment: DeploymentView }) {
   const at = serverGroupOf(deployment.state);
   const statusText = deploymentStatusText(deployment);
   const worked = workedSeconds(deployment, now.value);

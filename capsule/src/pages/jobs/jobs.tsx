@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
@@ -39,7 +38,7 @@ const CHIPS = [
 ];
 
 /** The page of jobs and deployments. */
-export function JobsPage(): VNode {
+export function JobsPage() {
   const of = pageUrl.value.query.get("of") === "deployments" ? "deployments" : "jobs";
   const running = activeDeployments.value.length;
   return (
@@ -87,7 +86,7 @@ function listRows(
   return mergeNewest<ListRow>(timeOf, { items: listed, whole: filtered || jobs?.next == null }, { items: added, whole: filtered || !cut });
 }
 
-function Jobs(): VNode {
+function Jobs() {
   const { query } = pageUrl.value;
   const state = query.get("state") ?? "";
   const action = query.get("action") ?? "";

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { countGroups, groupsText, nodesOf, type JobGroup } from "../../core/jobs/batch";
 import type { JobRow } from "../../core/jobs/job-rows";
 import { pluralWord, t } from "../../core/text/i18n";
@@ -32,7 +31,7 @@ function jobStatusText(job: JobView): string {
 export type ListRow = JobRow<JobView, BatchSummaryView> | { deployments: readonly DeploymentView[]; cut: boolean };
 
 /** `only`: counts only jobs of this group of states. */
-export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: JobGroup | undefined }): VNode {
+export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: JobGroup | undefined }) {
   return (
     <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={rows.length + 1}>
       <GridHead labels={[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
@@ -52,7 +51,7 @@ export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: Job
 }
 
 /** The row of a batch of jobs. */
-function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | undefined }): VNode {
+function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | undefined }) {
   const fitting = countGroups(batch.counts, only);
   // A batch is listed with problems, too, if only a server came back incomplete from its reboot.
   const counts = Object.values(fitting).some(Boolean) ? fitting : countGroups(batch.counts);
@@ -81,7 +80,7 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
   );
 }
 
-function Row({ job }: { job: JobView }): VNode {
+function Row({ job }: { job: JobView }) {
   const node = nodeLabel(job.node_id);
   return (
     <div role="row" {...rowOpening(() => go(`/jobs/${job.id}`))}>

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { changePassword, knowsCurrentPassword, logOut, user } from "../../state/session";
@@ -9,7 +8,7 @@ import { Frame } from "./frame";
 import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 
 /** The page for a user who must choose a new password before the page is shown. */
-export function ChangePage(): VNode {
+export function ChangePage() {
   const username = user.value?.username ?? "";
   const asks = !knowsCurrentPassword();
   const [current, setCurrent] = useState("");

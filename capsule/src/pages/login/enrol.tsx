@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { beginTotp, newRecoveryCodes, switchOnTotp } from "../../state/account";
@@ -10,7 +9,7 @@ import { ActionError, useAction } from "../use-action";
 import { Frame } from "./frame";
 
 /** The page for a user who must set up a second factor before the page is shown. */
-export function EnrolPage(): VNode {
+export function EnrolPage() {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const [failure, setFailure] = useState("");

@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { Banner } from "../../ui/banner";
@@ -18,7 +18,7 @@ interface Props {
 }
 
 /** The card around all steps before the page itself. */
-export function Frame({ title, text, refusal, action, note, children }: Props): VNode {
+export function Frame({ title, text, refusal, action, note, children }: Props) {
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   const words =
     location.protocol === "https:" ? t`Encrypted connection` : local ? t`Local connection` : t`This connection is not encrypted`;

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
@@ -18,7 +17,7 @@ const SsoButtons = lazy(
 );
 const EnrolPage = lazy(t`the next step`, async () => (await import("./enrol")).EnrolPage);
 
-export function LoginPage(): VNode {
+export function LoginPage() {
   switch (phase.value) {
     case "change":
       return <ChangePage />;
@@ -44,7 +43,7 @@ function useCountdown(until: number): number {
   return left;
 }
 
-function SignIn(): VNode {
+function SignIn() {
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
   const [setupCode, setSetupCode] = useState("");
@@ -143,7 +142,7 @@ function words(error: ApiError): string {
   }
 }
 
-function Unreachable(): VNode {
+function Unreachable() {
   const left = useCountdown(resumesAt.value);
   const leaving = phase.value === "leaving";
   return (

@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { passwordRules, strength, wordsThatDoNotCount } from "../../core/access/password";
 import { t } from "../../core/text/i18n";
 import { SecretField } from "../../ui/field";
@@ -45,7 +45,7 @@ interface Props {
 }
 
 /** Fields for a new password and its repetition, and the rules with their state. */
-export function NewPassword({ entries, onChange, username, current, autofocus = false }: Props): VNode {
+export function NewPassword({ entries, onChange, username, current, autofocus = false }: Props) {
   const { password, repeat } = entries;
   const rules = passwordRules(password, repeat, username, current);
   const refused = password !== "" && !(rules.long && rules.ownWords);
@@ -86,7 +86,7 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
   );
 }
 
-function Rule({ met, children }: { met: boolean; children: ComponentChildren }): VNode {
+function Rule({ met, children }: { met: boolean; children: ComponentChildren }) {
   return (
     <li>
       <Glyph kind={met ? "done" : "wait"} label={met ? t`met` : t`not met yet`} />

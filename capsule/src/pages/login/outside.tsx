@@ -1,6 +1,5 @@
 /** The page of a user who works in no organisation: theirs is suspended, or they belong to none. */
 
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { chosen, isHubAdmin, organisations, outside, switchTo } from "../../state/organisation";
 import { logOut } from "../../state/session";
@@ -9,7 +8,7 @@ import { OrganisationsPage } from "../settings/organisations";
 import { Offers } from "../settings/offers";
 import { Frame } from "./frame";
 
-export function OutsidePage(): VNode {
+export function OutsidePage() {
   const suspended = outside.value === "suspended";
   const name = organisations.value.find(({ slug }) => slug === chosen.value)?.name ?? t`This organisation`;
   const open = organisations.value.filter(({ state }) => state === "active");

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
@@ -19,7 +18,7 @@ interface Props {
 }
 
 /** The second step of a sign-in: the current code or a recovery code. */
-export function SecondStep({ username, onCode, onPasskey, onBack }: Props): VNode {
+export function SecondStep({ username, onCode, onPasskey, onBack }: Props) {
   const [recovery, setRecovery] = useState(false);
   const [code, setCode] = useState("");
   const [wrong, setWrong] = useState("");

@@ -1,6 +1,5 @@
 /** Sign-in through a provider: the buttons on the sign-in form, and the pages to which the provider sends the browser back. */
 
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { go } from "../../state/router";
@@ -14,7 +13,7 @@ import { Frame } from "./frame";
 
 const SecondStep = lazy(t`the next step`, async () => (await import("./second")).SecondStep);
 
-export function SsoButtons({ onRefusal }: { onRefusal: (why: string) => void }): VNode | null {
+export function SsoButtons({ onRefusal }: { onRefusal: (why: string) => void }) {
   const [found, setFound] = useState<readonly SsoButtonView[]>([]);
   const [busy, setBusy] = useState("");
   useEffect(() => {
@@ -56,7 +55,7 @@ export async function passkeyLogIn(username: string, password: string, setupCode
 }
 
 /** `/oidc`: takes the provider's answer out of the address and gives it to the hub. */
-export function SsoReturn(): VNode {
+export function SsoReturn() {
   const [returned] = useState(takeReturned);
   const [refusal, setRefusal] = useState("");
   const [state, setState] = useState("");
@@ -113,7 +112,7 @@ export function SsoReturn(): VNode {
 }
 
 /** `/signed-out`: it never signs in by itself, so that the next user of this browser does not find a session. */
-export function SignedOut(): VNode {
+export function SignedOut() {
   return (
     <Frame title={t`You are signed out`} text={location.host}>
       <div class="panel">

@@ -1,6 +1,5 @@
 /** The owner's own actions of a node: the dialog that asks before one runs, and a button that opens it. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { t } from "../../core/text/i18n";
@@ -19,7 +18,7 @@ export interface ConfirmActionProps {
 }
 
 /** The dialog: says what will run. */
-export function ConfirmAction({ view, name, onClose }: ConfirmActionProps): VNode {
+export function ConfirmAction({ view, name, onClose }: ConfirmActionProps) {
   const start = (): void => {
     const key = newIdempotencyKey();
     onClose();
@@ -42,7 +41,7 @@ export function ConfirmAction({ view, name, onClose }: ConfirmActionProps): VNod
 }
 
 /** A button that opens the dialog; nothing if the user may not act, the node is not connected or its policy no longer names the action. */
-export function RunAction({ view, name, label }: { view: NodeView; name: string; label: string }): VNode | null {
+export function RunAction({ view, name, label }: { view: NodeView; name: string; label: string }) {
   const [open, setOpen] = useState(false);
   if (!mayAct.value || view.state !== "online" || !view.policy?.actions.includes(name)) return null;
   return (

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/jobs/batch";
 import { t } from "../../core/text/i18n";
@@ -14,7 +13,7 @@ import { startJob } from "../jobs/submit/start-job";
 import { isUnanswered, submitErrorText } from "../jobs/submit/use-submit";
 
 /** The agent's version and keys. */
-export function AgentSettings({ view }: { view: NodeView }): VNode {
+export function AgentSettings({ view }: { view: NodeView }) {
   const [busy, setBusy] = useState(false);
   const watching = view.policy?.mode === "monitor";
   const keysRefused = policyRefusal(view.policy, "rekey");

@@ -1,6 +1,5 @@
 /** The tab of all metrics: every value of a node, and a chart for each selected metric. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { columnLabel } from "../../core/nodes/node-tables";
 import { isNetworkSeries, valueFormatOf } from "../../core/charts/value-format";
@@ -37,7 +36,7 @@ function toggleMetric(series: string): void {
   setQuery({ chart: next });
 }
 
-export function AllMetrics({ detail, node: view, shown }: { detail: NodeDetail; node: NodeView; shown: TimeRange }): VNode {
+export function AllMetrics({ detail, node: view, shown }: { detail: NodeDetail; node: NodeView; shown: TimeRange }) {
   const [words, setWords] = useState("");
   void detail.version.value;
   const units = metricUnits();
@@ -78,7 +77,7 @@ interface ListProps {
   onWords: (words: string) => void;
 }
 
-function List({ view, drawn, words, onWords }: ListProps): VNode {
+function List({ view, drawn, words, onWords }: ListProps) {
   const groups = metricGroups(view.latest, metricUnits(), words);
   return (
     <section class="card" aria-label={t`Metrics`}>

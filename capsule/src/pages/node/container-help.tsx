@@ -1,6 +1,5 @@
 /** The restart of a container: a button, and a dialog that asks first or shows the lines that the policy lacks. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { RESTART, restartPermission } from "../../core/nodes/containers";
@@ -22,7 +21,7 @@ export interface RestartContainerProps {
 }
 
 /** The button; nothing if the user may not act or the node is not connected. */
-export function RestartContainer({ view, name, label }: RestartContainerProps): VNode | null {
+export function RestartContainer({ view, name, label }: RestartContainerProps) {
   const [open, setOpen] = useState(false);
   if (!mayAct.value || view.state !== "online") return null;
   return (
@@ -34,7 +33,7 @@ export function RestartContainer({ view, name, label }: RestartContainerProps): 
 }
 
 /** The dialog: says what the restart does, or what the policy lacks. */
-export function ConfirmRestart({ view, name, onClose }: { view: NodeView; name: string; onClose: () => void }): VNode {
+export function ConfirmRestart({ view, name, onClose }: { view: NodeView; name: string; onClose: () => void }) {
   const { allowed, lines } = restartPermission(view.policy, name);
   const start = (): void => {
     const key = newIdempotencyKey();

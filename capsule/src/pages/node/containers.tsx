@@ -1,6 +1,5 @@
 /** The table of a node's containers. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { formatValue } from "../../core/metrics/metric-list";
 import {
@@ -31,7 +30,7 @@ export interface ContainersProps {
   table: TableView;
 }
 
-export function Containers({ view, table }: ContainersProps): VNode {
+export function Containers({ view, table }: ContainersProps) {
   const [asked, setAsked] = useState<string | null>(null);
   const rows = containerRows(table, view.latest);
   const acts = mayAct.value && view.state === "online";

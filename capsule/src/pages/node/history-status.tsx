@@ -16,7 +16,7 @@ interface Props {
 }
 
 /** The banner above the charts. Use the time range as its key, so that the wait starts again for each range. */
-export function HistoryStatus({ failure, reading, onRetry }: Props): VNode | null {
+export function HistoryStatus({ failure, reading, onRetry }: Props) {
   const again = (
     <Button slim icon="rotate-cw" onClick={onRetry}>
       {t`Try again`}
@@ -33,7 +33,7 @@ export function HistoryStatus({ failure, reading, onRetry }: Props): VNode | nul
   return reading ? <Slow action={again} /> : null;
 }
 
-function Slow({ action }: { action: VNode }): VNode | null {
+function Slow({ action }: { action: VNode }) {
   return useLoadingStage() === 2 ? (
     <Banner kind="calm" mark={<Glyph kind="wait" label="" />} action={action}>
       {t`Reading the history takes longer than usual.`}
@@ -42,6 +42,6 @@ function Slow({ action }: { action: VNode }): VNode | null {
 }
 
 /** The text over a plot that still shows the data of another window. */
-export function Reading({ failed }: { failed: boolean }): VNode | null {
+export function Reading({ failed }: { failed: boolean }) {
   return useLoadingStage() ? <span class="reading">{failed ? t`could not be read` : t`reading…`}</span> : null;
 }

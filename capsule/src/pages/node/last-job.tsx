@@ -1,6 +1,5 @@
 /** The outcome of the node's last job, in the header of the node's page. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
 import { jobEnded, jobLabel } from "../../core/jobs/job-labels";
@@ -12,7 +11,7 @@ import { findJobs } from "../../state/queries";
 import { ApiError, type JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 
-export function LastJob({ id }: { id: string }): VNode | null {
+export function LastJob({ id }: { id: string }) {
   const [read, setRead] = useState<JobView | null>(null);
   useEffect(() => {
     let unmounted = false;

@@ -1,6 +1,5 @@
 /** What the marks on the time axis of the charts stand for, as words that need no pointer. */
 
-import type { VNode } from "preact";
 import { marksSummary, type ChartMark } from "../../core/charts/chart-marks";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
@@ -9,7 +8,7 @@ import { Time } from "../../ui/time";
 
 const SHOWN = 20;
 
-export function MarksLegend({ marks }: { marks: readonly ChartMark[] }): VNode | null {
+export function MarksLegend({ marks }: { marks: readonly ChartMark[] }) {
   if (!marks.length) return null;
   return (
     <details class="options">

@@ -1,6 +1,5 @@
 /** What changed on a node: of the last day, or of the ten minutes before a moment, the nearest first. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { CHANGE_KINDS, changeWords } from "../../core/nodes/changes";
 import { localDatetime, parseLocalDatetime, repeatedHourOffset } from "../../core/text/local-datetime";
@@ -28,7 +27,7 @@ const METRICS: [string, string][] = [
 ];
 const KINDS: [string, string][] = [["", t`every kind`], ...Object.entries(CHANGE_KINDS)];
 
-export function NodeChanges({ id }: { id: string }): VNode {
+export function NodeChanges({ id }: { id: string }) {
   const at = chosenMoment();
   const asked = pageUrl.value.query.get("metric") ?? "";
   const metric = asked.startsWith("cpu") ? "cpu.total" : asked.startsWith("memory") ? "memory.used" : "";
@@ -94,7 +93,7 @@ export function NodeChanges({ id }: { id: string }): VNode {
   );
 }
 
-function Risen({ found, metric }: { found: NodeChangesView; metric: string }): VNode {
+function Risen({ found, metric }: { found: NodeChangesView; metric: string }) {
   if (!found.risen)
     return <p class="meta">{t`Which processes rose is not known: readings are kept for a day, while the server is connected.`}</p>;
   if (!found.risen.length) return <p class="meta">{t`No process used more than ten minutes before.`}</p>;
@@ -104,7 +103,7 @@ function Risen({ found, metric }: { found: NodeChangesView; metric: string }): V
   return <p class="meta">{t`Rose most: ${words.join(", ")}.`}</p>;
 }
 
-function List({ changes, ranked }: { changes: readonly NodeChangeView[]; ranked: boolean }): VNode {
+function List({ changes, ranked }: { changes: readonly NodeChangeView[]; ranked: boolean }) {
   if (!changes.length) {
     return (
       <Empty

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
@@ -11,7 +10,7 @@ import { ShowMore } from "../../ui/show-more";
 import { JobsTable } from "../jobs/table";
 import { usePaged } from "../use-paged";
 
-export function NodeJobs({ id }: { id: string }): VNode {
+export function NodeJobs({ id }: { id: string }) {
   const { list, found, failure } = usePaged<JobView, Page<JobView>>(
     async (cursor) => {
       const page = await loadJobsOf(id, cursor);

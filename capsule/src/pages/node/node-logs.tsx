@@ -1,6 +1,5 @@
 /** The lines of a node's system log, the newest first. The owner of the node must enable them. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t, tElements } from "../../core/text/i18n";
 import { clock, date, sameDay } from "../../core/text/time";
@@ -24,7 +23,7 @@ const LOGS_CONFIG = "[logs]\njournal = warning\n";
 const markOf = (priority: number): GlyphKind =>
   priority < ERROR ? "crit" : priority === ERROR ? "fail" : priority === WARNING ? "warn" : "wait";
 
-export function NodeLogs({ id }: { id: string }): VNode {
+export function NodeLogs({ id }: { id: string }) {
   const [lines, setLines] = useState<readonly LogLineView[] | null>(null);
   const [next, setNext] = useState<string | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
@@ -106,7 +105,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
   );
 }
 
-function Line({ line }: { line: LogLineView }): VNode {
+function Line({ line }: { line: LogLineView }) {
   const level = LEVELS[line.priority] ?? String(line.priority);
   return (
     <div role="row">

@@ -1,6 +1,5 @@
 /** The ordered reboots of a node: why, and the evidence that it came back as it was. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { rebootEvidence, rebootLosses, rebootNeed, rebootVerdict } from "../../core/nodes/reboots";
 import { t } from "../../core/text/i18n";
@@ -26,7 +25,7 @@ const GLYPHS: Record<RebootView["verdict"], GlyphKind> = {
   unknown: "off",
 };
 
-export function NodeReboots({ id, turn }: { id: string; turn: number }): VNode {
+export function NodeReboots({ id, turn }: { id: string; turn: number }) {
   const { found, failure, load } = useAnswer(() => loadReboots(id), [id, turn]);
   const [all, setAll] = useState(false);
   if (failure && !found) return <Failure title={t`The reboots could not be read`} error={failure} onRetry={load} />;
@@ -53,7 +52,7 @@ export function NodeReboots({ id, turn }: { id: string; turn: number }): VNode {
   );
 }
 
-function Reboot({ one }: { one: RebootView }): VNode {
+function Reboot({ one }: { one: RebootView }) {
   const rest = [rebootNeed(one), rebootEvidence(one)].filter(Boolean);
   return (
     <li>

@@ -1,6 +1,5 @@
 /** The rules that watch a node, with the values that apply to it. */
 
-import type { VNode } from "preact";
 import { ruleSentence, selectWords } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
 import { nodeRules, type NodeRule } from "../../state/firing-rules";
@@ -10,7 +9,7 @@ import { Failure, Loading } from "../../ui/load-states";
 import { FactsTable } from "../../ui/facts-table";
 import { useAnswer } from "../use-answer";
 
-export function NodeRules({ view: { id, tags } }: { view: NodeView }): VNode {
+export function NodeRules({ view: { id, tags } }: { view: NodeView }) {
   const { found: rules, failure, load } = useAnswer(() => nodeRules(id), [id, tags.join()]);
   if (failure) return <Failure title={t`The rules could not be read`} error={failure} onRetry={load} />;
   if (!rules) return <Loading what={t`the rules`} onRetry={load} />;
@@ -25,7 +24,7 @@ export function NodeRules({ view: { id, tags } }: { view: NodeView }): VNode {
   );
 }
 
-function RuleRow({ rule, override }: NodeRule): VNode {
+function RuleRow({ rule, override }: NodeRule) {
   const special = override === null ? undefined : rule.overrides[override];
   const from = special
     ? t`override for ${selectWords(special.select, nodeLabel)}`

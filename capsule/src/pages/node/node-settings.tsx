@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { nameError, tagsError } from "../../core/nodes/node-name";
 import { rebaseTags, rebasePatch } from "../../core/nodes/tag-diff";
@@ -28,7 +27,7 @@ interface UnsavedInput {
 /** Unsaved input, stored while the node's page is open: a change of the tab removes the fields. */
 const unsavedInput = new WeakMap<NodeDetail, UnsavedInput>();
 
-export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
+export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeView }) {
   return (
     <div class="settings wide">
       {mayAct.value && <Names detail={detail} view={view} />}
@@ -76,7 +75,7 @@ export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeV
   );
 }
 
-function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
+function Names({ detail, view }: { detail: NodeDetail; view: NodeView }) {
   const [left] = useState<UnsavedInput>(() => unsavedInput.get(detail) ?? { name: view.name, tags: view.tags, seen: view });
   const [name, setName] = useState(left.name);
   const [tags, setTags] = useState(left.tags);

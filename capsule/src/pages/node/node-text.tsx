@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { patchNode } from "../../state/fleet";
@@ -23,7 +22,7 @@ interface Props {
 }
 
 /** The form for one text of a node. A change by another user is shown, unless this user has changed the text. */
-function NodeText({ view, title, label, hint, save, stored: storedOf, patch, long = false }: Props): VNode {
+function NodeText({ view, title, label, hint, save, stored: storedOf, patch, long = false }: Props) {
   const stored = storedOf(view);
   const [seen, setSeen] = useState(stored);
   const [text, setText] = useState(stored);
@@ -63,7 +62,7 @@ interface LongProps {
   wrong: string;
 }
 
-function LongField({ label, value, onText, wrong }: LongProps): VNode {
+function LongField({ label, value, onText, wrong }: LongProps) {
   const id = useId();
   return (
     <div class="field">
@@ -85,7 +84,7 @@ function LongField({ label, value, onText, wrong }: LongProps): VNode {
 const locationSetHere = (node: NodeView): string => (node.location?.by === "user" ? node.location.location : "");
 
 /** The forms for the texts that people write about a node. */
-export function NodeTexts({ view }: { view: NodeView }): VNode {
+export function NodeTexts({ view }: { view: NodeView }) {
   const found = view.location;
   const mark = view.never_by_schedule;
   return (

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { tagFilter } from "../../core/nodes/filter";
 import { shortRevision } from "../../core/nodes/revision";
@@ -58,7 +57,7 @@ const TIMELESS: ReadonlySet<NodeTab> = new Set(["rules", "settings", "jobs", "lo
 
 const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
 
-export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
+export function NodePage({ id, tab }: { id: string; tab: NodeTab }) {
   // The keys work even while the node loads, so that a user who steps through nodes can select a range immediately.
   useViewKeys(hasCharts(tab));
   const detail = useMemo(() => new NodeDetail(id), [id]);
@@ -111,7 +110,7 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
   return <Loaded detail={detail} view={view} tab={tab} />;
 }
 
-function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab: NodeTab }): VNode {
+function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab: NodeTab }) {
   const shown = shownTimeRange();
   const query = new URLSearchParams(
     Object.entries(timeRangeQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null),
@@ -191,7 +190,7 @@ const counted = (count: number | null | undefined): { count?: number } => (count
 /** The hub reports a clock as wrong above this difference. */
 const WRONG_CLOCK_S = 30;
 
-function Head({ view, health }: { view: NodeView; health: GlyphKind }): VNode {
+function Head({ view, health }: { view: NodeView; health: GlyphKind }) {
   const { identity } = view;
   const skew = view.state === "online" ? (view.latest["clock.skew"]?.value ?? 0) / 1000 : 0;
   const busy = runningOn.value.has(view.id);

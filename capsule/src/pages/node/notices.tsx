@@ -1,6 +1,5 @@
 /** The banners at the top of a node's page: its connection, the hub's findings, and its running job. */
 
-import type { VNode } from "preact";
 import { listsAreOld } from "../../core/nodes/node-status";
 import { jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { reader, sortRows } from "../../core/nodes/node-tables";
@@ -39,7 +38,7 @@ const KINDS = { critical: "crit", warning: "", notice: "calm" } as const;
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 
 /** `whole`: all findings, as on the overview; otherwise only the worst. */
-export function Notices({ detail, view, health, whole }: { detail: NodeDetail; view: NodeView; health: GlyphKind; whole: boolean }): VNode {
+export function Notices({ detail, view, health, whole }: { detail: NodeDetail; view: NodeView; health: GlyphKind; whole: boolean }) {
   // `Connection` shows an offline node with its cause.
   const findings = view.health.findings.filter(({ kind }) => kind !== "offline");
   const most = whole ? MOST : health === "off" ? 0 : 1;
@@ -92,7 +91,7 @@ const failedRepair = (view: NodeView, since: number): JobView | undefined => {
   return last?.state === "failed" ? last : undefined;
 };
 
-function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Finding; culprit: string }): VNode {
+function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Finding; culprit: string }) {
   const { kind, level, cause, since_at, action, alert_id } = finding;
   const incident = alerts.value.get(alert_id)?.incident_id;
   const failed = action === "repair" ? failedRepair(view, since_at) : undefined;
@@ -135,7 +134,7 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
 }
 
 /** The banner about the connection of the node. */
-function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VNode | null {
+function Connection({ view, health }: { view: NodeView; health: GlyphKind }) {
   const at = view.latest["cpu.total"]?.at;
   if (health === "off") {
     const seen = view.last_seen_at;
@@ -180,7 +179,7 @@ function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VN
   return null;
 }
 
-function Maintenance({ view }: { view: NodeView }): VNode | null {
+function Maintenance({ view }: { view: NodeView }) {
   const quiet = nodeQuiet(view);
   if (!quiet) return null;
   return (
@@ -198,7 +197,7 @@ function Maintenance({ view }: { view: NodeView }): VNode | null {
   );
 }
 
-function RunningJob({ view }: { view: NodeView }): VNode | null {
+function RunningJob({ view }: { view: NodeView }) {
   const job = runningOn.value.get(view.id);
   if (!job || view.state !== "online") return null;
   const state = job.state === "running" && job.phase ? phaseLabel(job.phase, job.action) : stateLabel(job.state).toLowerCase();
@@ -217,7 +216,7 @@ function RunningJob({ view }: { view: NodeView }): VNode | null {
   );
 }
 
-function UnknownLists({ view }: { view: NodeView }): VNode | null {
+function UnknownLists({ view }: { view: NodeView }) {
   if (!listsAreOld(view)) return null;
   return (
     <Banner mark={<Glyph kind="warn" label="" />} action={mayAct.value && <VerbButton view={view} verb={REFRESH} />}>

@@ -1,5 +1,4 @@
 import type { Signal } from "@preact/signals";
-import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { eventText } from "../../core/events/event-text";
 import { levelOf, usedShare } from "../../core/nodes/node-status";
@@ -81,7 +80,7 @@ export function usePanels({ detail, node, shown }: Props, names: readonly string
   return { detail, node, shown, until: detail.until.value, group, firing: useFiring([node]).get(node.id) ?? [] };
 }
 
-export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode {
+export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }) {
   const key = timeRangeKey(shown);
   if (key === "live") return <HistoryStatus key={key} failure={detail.fillFailure.value} reading={false} onRetry={() => detail.refill()} />;
   const failure = detail.pastFailure.value;
@@ -95,7 +94,7 @@ export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & {
   );
 }
 
-export function Overview(props: Props): VNode {
+export function Overview(props: Props) {
   const { detail, node, shown } = props;
   const interfaces = interfacesOf(node);
   const devices = devicesOf(node);
@@ -138,11 +137,7 @@ export function Overview(props: Props): VNode {
 }
 
 /** The processes at the moment that the user chose. Without such a moment: in a fixed window those at the last place of the cursor, at first at the end of the window; otherwise the current processes. */
-function ProcessesThen({
-  detail,
-  shown: { zoom },
-  cursor,
-}: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }): VNode | null {
+function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }) {
   const seen = useRef<number | null>(null);
   const chosen = chosenMoment();
   if (!zoom) seen.current = null;
@@ -152,7 +147,7 @@ function ProcessesThen({
 }
 
 /** The mark of cards that show the newest values while the charts show the past. */
-const Now = ({ past }: { past: boolean }): VNode | null => (past ? <span class="tag">{t`now`}</span> : null);
+const Now = ({ past }: { past: boolean }) => (past ? <span class="tag">{t`now`}</span> : null);
 
 /** The card of cores is shown only for more cores than this: with fewer cores it would be nearly empty. */
 const FEW_CORES = 8;
@@ -162,7 +157,7 @@ const COLUMNS = 8;
 const HOT_PERCENT = 85;
 
 /** One cell for each core. Arrow keys or the pointer select a core, whose value is shown below the cells. */
-function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null {
+function Cores({ view, past }: { view: NodeView; past: boolean }) {
   const [looked, setLooked] = useState(-1);
   const cores = [...labelled(view.latest, "cpu.core")].sort((a, b) => Number(a[0]) - Number(b[0]));
   if (!cores.length) return null;
@@ -216,7 +211,7 @@ function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null 
   );
 }
 
-function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past: boolean }): VNode | null {
+function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past: boolean }) {
   const sizes = labelled(view.latest, "filesystem.size");
   const free = labelled(view.latest, "filesystem.free");
   const inodes = labelled(view.latest, "filesystem.inodes_used");
@@ -265,7 +260,7 @@ const TCP_FIRST: readonly (readonly [string, string])[] = [
   ["tcp.close_wait", t`Close-wait`],
 ];
 
-function Tcp({ view, past }: { view: NodeView; past: boolean }): VNode | null {
+function Tcp({ view, past }: { view: NodeView; past: boolean }) {
   const shown = TCP_FIRST.filter(([series]) => view.latest[series]);
   if (!shown.length) return null;
   return (
@@ -288,7 +283,7 @@ function Tcp({ view, past }: { view: NodeView; past: boolean }): VNode | null {
 
 const RECENT = 5;
 
-function RecentEvents({ id }: { id: string }): VNode {
+function RecentEvents({ id }: { id: string }) {
   const own = events.value.filter((event) => event.node_id === id).slice(0, RECENT);
   return (
     <section class="card recent" aria-label={t`Recent events`}>

@@ -1,6 +1,5 @@
 /** The installed packages of a node, by name. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { tElements, t } from "../../core/text/i18n";
@@ -25,7 +24,7 @@ interface Found extends Page<InstalledPackageView> {
   at: number | null;
 }
 
-export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
+export function Packages({ detail }: { detail: NodeDetail }) {
   const [search, setSearch] = useState("");
   const [needle, setNeedle] = useState("");
   useEffect(() => {
@@ -89,7 +88,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
   );
 }
 
-function Rows({ items }: { items: readonly InstalledPackageView[] }): VNode {
+function Rows({ items }: { items: readonly InstalledPackageView[] }) {
   if (!items.length) return <p class="pad t3">{t`No package name contains that.`}</p>;
   return (
     <FactsTable label={t`Packages, table`} heads={[t`Package`, t`Version`]}>

@@ -107,7 +107,7 @@ interface SpecProps extends PanelProps {
   more?: readonly MenuItem[];
 }
 
-function Panel({ label, title, lines, more = [], detail, node, shown, until, group, firing, ...rest }: SpecProps): VNode {
+function Panel({ label, title, lines, more = [], detail, node, shown, until, group, firing, ...rest }: SpecProps) {
   const data = dataOf({ detail, node, shown, until, group, firing }, lines);
   const threshold = firingThreshold(
     lines.map(({ series }) => series),
@@ -204,15 +204,15 @@ function cpuLines(props: PanelProps): readonly Line[] {
   return steal.some((value) => (value ?? 0) > SHOWN_STEAL_PERCENT) ? CPU_LINES : CPU_LINES.filter(({ series }) => series !== STEAL);
 }
 
-export function CpuPanel(props: PanelProps): VNode {
+export function CpuPanel(props: PanelProps) {
   return <Panel {...props} label={t`CPU`} lines={cpuLines(props)} words={PERCENT_FORMAT} wide />;
 }
 
-export function MemoryPanel(props: PanelProps): VNode {
+export function MemoryPanel(props: PanelProps) {
   return <Panel {...props} label={t`Memory`} lines={MEMORY_LINES} words={SIZE_FORMAT} />;
 }
 
-export function LoadPanel(props: PanelProps): VNode {
+export function LoadPanel(props: PanelProps) {
   return <Panel {...props} label={t`Load`} lines={LOAD_LINES} words={PLAIN_FORMAT} />;
 }
 
@@ -233,7 +233,7 @@ interface PickProps {
   onPick: (name: string) => void;
 }
 
-function PickTitle({ what, names, chosen, onPick }: PickProps): VNode {
+function PickTitle({ what, names, chosen, onPick }: PickProps) {
   if (names.length < 2) return <span>{chosen ? `${what}, ${chosen}` : what}</span>;
   return (
     <span class="row">
@@ -277,7 +277,7 @@ export function useChoice(names: readonly string[]): [string, (name: string) => 
   return [chosen, setPicked];
 }
 
-export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
+export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">) {
   const bits = (pageUrl.value.query.get("network") ?? (inBits() ? "bits" : "bytes")) === "bits";
   const other = bits ? "bytes" : "bits";
   return (
@@ -297,7 +297,7 @@ export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & O
   );
 }
 
-export function DiskPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
+export function DiskPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">) {
   return (
     <Panel
       {...props}
@@ -323,11 +323,11 @@ export function sensorLines(view: NodeView): readonly Line[] {
     }));
 }
 
-export function TemperaturePanel(props: PanelProps): VNode {
+export function TemperaturePanel(props: PanelProps) {
   return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_FORMAT} />;
 }
 
 /** A panel for a single series. */
-export function OnePanel({ series, words, wide, ...props }: PanelProps & { series: string; words: ValueFormat; wide: boolean }): VNode {
+export function OnePanel({ series, words, wide, ...props }: PanelProps & { series: string; words: ValueFormat; wide: boolean }) {
   return <Panel {...props} label={seriesLabel(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide={wide} />;
 }

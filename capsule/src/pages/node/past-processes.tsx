@@ -1,6 +1,5 @@
 /** The processes that used most CPU and most memory at a time of the last day. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { localDatetime, parseLocalDatetime, repeatedHourOffset } from "../../core/text/local-datetime";
 import { t } from "../../core/text/i18n";
@@ -28,7 +27,7 @@ export interface PastProps {
   pinned: boolean;
 }
 
-export function PastProcesses({ id, at, wide, pinned }: PastProps): VNode {
+export function PastProcesses({ id, at, wide, pinned }: PastProps) {
   const minute = minuteOf(at);
   const [found, setFound] = useState<{ minute: number; view: PastProcessesView } | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
@@ -97,7 +96,7 @@ function pick(text: string, minute: number, before: string): void {
   if (Number.isFinite(at) && at >= 0) chooseMoment(at);
 }
 
-function Reading({ minute, when, reading }: { minute: number; when: string; reading: ProcessReadingView | null }): VNode {
+function Reading({ minute, when, reading }: { minute: number; when: string; reading: ProcessReadingView | null }) {
   if (!reading) return <p class="pad t3">{t`No reading at ${when}. Readings are kept for a day, while the node is connected.`}</p>;
   // A node sends a reading each minute. Because of delays, a minute may have only the reading of the minute before.
   if (reading.taken_at < minute - MINUTE_S) {

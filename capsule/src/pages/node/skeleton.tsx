@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
@@ -9,12 +8,12 @@ import { useLoadingStage } from "../../ui/use-loading-stage";
 const CARDS = ["two-wide", "", "", "", "", "", "", ""] as const;
 
 /** A placeholder for a plot. */
-export function Skeleton({ what }: { what: string }): VNode | null {
+export function Skeleton({ what }: { what: string }) {
   return useLoadingStage() ? <div class="skeleton plot-skeleton" role="group" aria-busy="true" aria-label={t`Loading ${what}`} /> : null;
 }
 
 /** A placeholder for a node's page, in the shape of its header and cards. */
-export function PageSkeleton({ name, onRetry }: { name: string | undefined; onRetry: () => void }): VNode | null {
+export function PageSkeleton({ name, onRetry }: { name: string | undefined; onRetry: () => void }) {
   const stage = useLoadingStage();
   if (!stage) return null;
   if (isLost()) {

@@ -28,7 +28,7 @@ interface Props {
 }
 
 /** The tables of some subjects, or `nothing` if the node reports none of them. */
-function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subject[]; nothing: VNode }): VNode | null {
+function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subject[]; nothing: VNode }) {
   useEffect(() => void detail.loadTables(), [detail]);
   const tables = detail.tables.value;
   const failure = detail.tablesFailure.value;
@@ -112,13 +112,13 @@ const SERVICES: readonly Subject[] = [
 
 export const PastProcesses = lazy<PastProps>(t`the past processes`, async () => (await import("./past-processes")).PastProcesses);
 
-const PastButton = (): VNode => (
+const PastButton = () => (
   <Button slim icon="clock" onClick={() => chooseMoment(hubNow() - MINUTE_S)}>
     {t`At a past time…`}
   </Button>
 );
 
-export function Processes({ detail }: Props): VNode {
+export function Processes({ detail }: Props) {
   const at = chosenMoment();
   if (at !== null) return <PastProcesses id={detail.id} at={at} wide={false} pinned />;
   const nothing = (
@@ -132,7 +132,7 @@ export function Processes({ detail }: Props): VNode {
 const TOP = 30;
 
 /** The busiest processes, for the overview. */
-export function TopProcesses({ detail }: Props): VNode | null {
+export function TopProcesses({ detail }: Props) {
   useEffect(() => void detail.loadTables(), [detail]);
   const tables = detail.tables.value;
   const table = tables?.processes;
@@ -152,7 +152,7 @@ export function TopProcesses({ detail }: Props): VNode | null {
   return table && table.total !== null ? <FactsTable subject={BUSIEST} table={table} most={TOP} /> : null;
 }
 
-export function Hardware({ detail }: Props): VNode {
+export function Hardware({ detail }: Props) {
   return (
     <Tables
       detail={detail}
@@ -169,7 +169,7 @@ export function Hardware({ detail }: Props): VNode {
 }
 
 /** The tables about updates; nothing if the node has reported none. */
-export function Available({ detail }: Props): VNode {
+export function Available({ detail }: Props) {
   const broken = detail.tables.value?.package_faults?.total;
   return <Tables detail={detail} subjects={broken ? BROKEN_FIRST : AVAILABLE} nothing={<></>} />;
 }
@@ -178,7 +178,7 @@ const ContainerTable = lazy<ContainersProps>(t`the containers`, async () => (awa
 const UnitTable = lazy<UnitsProps>(t`the units`, async () => (await import("./units")).Units);
 
 /** The tab of services: units (all units, or only those that failed or were restarted), containers, and other tables. */
-export function Services({ detail, view }: Props & { view: NodeView }): VNode {
+export function Services({ detail, view }: Props & { view: NodeView }) {
   const { units, containers } = detail.tables.value ?? {};
   return (
     <div class="stack">
@@ -189,7 +189,7 @@ export function Services({ detail, view }: Props & { view: NodeView }): VNode {
   );
 }
 
-function Others({ detail, listed }: Props & { listed: boolean }): VNode {
+function Others({ detail, listed }: Props & { listed: boolean }) {
   return (
     <Tables
       detail={detail}
@@ -213,7 +213,7 @@ interface FactsTableProps {
   changedAt?: number;
 }
 
-function FactsTable({ subject, table, most = Infinity, changedAt = 0 }: FactsTableProps): VNode {
+function FactsTable({ subject, table, most = Infinity, changedAt = 0 }: FactsTableProps) {
   const [order, setOrder] = useState<RowOrder | null>(subject.order ?? null);
   const [words, setWords] = useState("");
   const [frozen, setFrozen] = useState<TableView | null>(null);
@@ -315,7 +315,7 @@ function FactsTable({ subject, table, most = Infinity, changedAt = 0 }: FactsTab
   );
 }
 
-const SecurityMark = (): VNode => (
+const SecurityMark = () => (
   <span class="warn">
     <Icon name="shield" size="tiny" />
     <span class="hidden-text">{t`yes`}</span>

@@ -1,7 +1,7 @@
 /** The common time range of a page's charts: its data, keys and buttons. */
 
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { age, clock, date, sameDay } from "../../core/text/time";
@@ -144,7 +144,7 @@ function toggleLive(view: TimeRange): void {
 }
 
 /** The buttons for the ranges, and for a dialog that sets any window. `mark`: the sign beside "Live" while it runs. */
-export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentChildren }): VNode {
+export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentChildren }) {
   const [asking, setAsking] = useState(false);
   const live = view.range === "live" && !view.zoom;
   return (
@@ -185,7 +185,7 @@ export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentC
 const momentText = (at: number, dated: boolean): string => (dated ? `${date(at, dayStart.value)}, ${clock(at, false)}` : clock(at));
 
 /** The bar of a fixed window: its times, and buttons that move and scale it. Nothing if no window is fixed. */
-export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean }): VNode | null {
+export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean }) {
   const { range, zoom } = view;
   if (!zoom) return null;
   const show = (next: Span): void => showTimeRange({ range, zoom: next });
@@ -228,7 +228,7 @@ export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean
   );
 }
 
-function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => void }): VNode {
+function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => void }) {
   const [opened] = useState(() => spanShown(view));
   const [from, setFrom] = useState(localDatetime(opened.from));
   const [to, setTo] = useState(localDatetime(opened.to));

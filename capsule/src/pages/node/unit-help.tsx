@@ -1,6 +1,5 @@
 /** Jobs for units of systemd: buttons, and a dialog that asks first or shows the lines that the policy lacks. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { splitUnits } from "../../core/nodes/units";
@@ -34,7 +33,7 @@ export interface UnitHelpProps {
 }
 
 /** Buttons for a message about units; nothing if the user may not act or the node is not connected. */
-export function UnitHelp({ view, units, verb = "unit-restart", label, slim = true, lines = false }: UnitHelpProps): VNode | null {
+export function UnitHelp({ view, units, verb = "unit-restart", label, slim = true, lines = false }: UnitHelpProps) {
   const [open, setOpen] = useState<"" | "order" | "lines">("");
   const { allowed, refused } = splitUnits(view.policy, verb, units);
   const close = (): void => setOpen("");
@@ -77,7 +76,7 @@ export function ConfirmUnits({
   units: readonly string[];
   verb: string;
   onClose: () => void;
-}): VNode {
+}) {
   const word = UNIT_WORDS[verb] ?? verb;
   const { allowed, refused, lines } = splitUnits(view.policy, verb, units);
   const start = (): void => {
@@ -109,7 +108,7 @@ export function ConfirmUnits({
 }
 
 /** Says what the owner of the server must change in the policy. */
-export function PolicyLines({ view, refused, lines }: { view: NodeView; refused: readonly string[]; lines: readonly string[] }): VNode {
+export function PolicyLines({ view, refused, lines }: { view: NodeView; refused: readonly string[]; lines: readonly string[] }) {
   return (
     <>
       <p>{t`The policy of ${view.name} does not allow this for ${refused.join(", ")}. Its owner changes that on the server, in policy.conf (in /etc/stardust where the agent was installed):`}</p>

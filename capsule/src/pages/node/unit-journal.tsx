@@ -1,6 +1,5 @@
 /** The dialog with the last lines of a unit's journal. */
 
-import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { clock, date, sameDay } from "../../core/text/time";
@@ -22,7 +21,7 @@ const LEVELS: readonly { key: JournalLevel; label: string }[] = [
 ];
 
 /** The server reads the lines when the dialog opens. The hub does not store them. */
-export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: string; onClose: () => void }): VNode {
+export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: string; onClose: () => void }) {
   const [found, setFound] = useState<UnitJournalView | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);

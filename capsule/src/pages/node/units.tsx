@@ -1,6 +1,5 @@
 /** The table of a node's units of systemd, with a menu of actions for each unit. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { formatValue } from "../../core/metrics/metric-list";
 import { hasFailed, isDown, unitRows, unitVerbs, type UnitRow } from "../../core/nodes/units";
@@ -31,7 +30,7 @@ export interface UnitsProps {
   table: TableView;
 }
 
-export function Units({ detail, view, table }: UnitsProps): VNode {
+export function Units({ detail, view, table }: UnitsProps) {
   const [words, setWords] = useState("");
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const rows = unitRows(table, detail.tables.value?.services, view.latest);
@@ -99,7 +98,7 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
 const markOf = (row: UnitRow): GlyphKind => (hasFailed(row) ? "fail" : isDown(row) ? "ended" : "ok");
 
 /** A hint how the owner allows actions and journals; nothing if both are allowed. */
-function Allowed({ view }: { view: NodeView }): VNode | null {
+function Allowed({ view }: { view: NodeView }) {
   const policy = view.policy;
   if (!policy || (policy.units.length && policy.journal !== "off")) return null;
   return (
@@ -124,7 +123,7 @@ function Actions({
   view: NodeView;
   journal: boolean;
   onAsk: (openDialog: OpenDialog) => void;
-}): VNode | null {
+}) {
   const verbs = unitVerbs(row, view.policy);
   if (!verbs.length && !journal) return null;
   const items = verbs.map((verb) => {

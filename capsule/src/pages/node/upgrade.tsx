@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/jobs/batch";
 import { JOB_VERBS } from "../../core/jobs/package-actions";
@@ -62,7 +61,7 @@ export function startAction({ id, name }: NodeView, action: Action): Promise<voi
 }
 
 /** The button of one action; nothing if the action cannot start on this node. */
-export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VNode | null {
+export function VerbButton({ view, verb }: { view: NodeView; verb: string }) {
   const [openDialog, setOpenDialog] = useState(false);
   const known = VERBS[verb];
   const action = verb as Action;
@@ -84,7 +83,7 @@ export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VN
 const SERVER_VERBS: ReadonlySet<string> = new Set(["reboot", "hold", "unhold", "repair"]);
 
 /** The button that opens the plan of an upgrade, and the menus of all other actions. */
-export function NodeActions({ view }: { view: NodeView }): VNode {
+export function NodeActions({ view }: { view: NodeView }) {
   const [openDialog, setOpenDialog] = useState<Action | null>(null);
   const [named, setNamed] = useState<string | null>(null);
   const { total, security, checked_at } = view.updates;

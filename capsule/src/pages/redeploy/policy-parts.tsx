@@ -1,6 +1,6 @@
 /** What the dialogs that deploy again share: the wish to change the policy, and the difference to the owner's file. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { t } from "../../core/text/i18n";
 import { Check, SelectField } from "../../ui/form";
 import type { Change } from "../add/connection-fields";
@@ -24,7 +24,7 @@ export function PolicyWish({
   onWidening: (on: boolean) => void;
   onMode: (mode: string) => void;
   onChange: Change;
-}): VNode {
+}) {
   return (
     <>
       <Check checked={widening} onCheck={onWidening}>
@@ -42,7 +42,7 @@ export function PolicyWish({
 }
 
 /** The owner's text beside the text that would be written. */
-export function PolicyTexts({ current, wanted, children }: { current: string; wanted: string; children?: ComponentChildren }): VNode {
+export function PolicyTexts({ current, wanted, children }: { current: string; wanted: string; children?: ComponentChildren }) {
   return (
     <section class="stack" aria-label={t`Difference of the policy`}>
       {children}

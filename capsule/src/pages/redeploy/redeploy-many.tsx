@@ -1,5 +1,4 @@
 import { policyLines } from "../../core/deployments/policy-wishes";
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { deploymentStatusText } from "../../core/deployments/deploy-steps";
 import { digestsOf, policyDifferences } from "../../core/deployments/policy-differences";
@@ -58,7 +57,7 @@ const batchOf = ({ deployments }: RedeployedView): string =>
  * The dialog that deploys to the servers of many nodes again, with credentials that are typed once. If it changes policies, it stays open until
  * each server was compared: the differences are shown, and those that were ticked are written with the same credentials.
  */
-export function RedeployManyDialog({ nodes, widening: begin = false }: { nodes: readonly string[]; widening?: boolean }): VNode {
+export function RedeployManyDialog({ nodes, widening: begin = false }: { nodes: readonly string[]; widening?: boolean }) {
   const there = useNodes(nodes, ({ credentials_kept: kept, simulated }) => [kept, simulated]);
   /** The nodes of the first request, also those that were removed since; null = none was sent. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
@@ -191,7 +190,7 @@ interface ProgressProps {
 }
 
 /** What has become of each server, and the differences of policies to confirm. */
-function Progress({ title, names, sent, sending, status, refusal, onWrite }: ProgressProps): VNode {
+function Progress({ title, names, sent, sending, status, refusal, onWrite }: ProgressProps) {
   const [ticked, setTicked] = useState<readonly string[]>([]);
   const batches = sent.map(({ batch }) => batch).filter(Boolean);
   const { found } = usePolling(

@@ -1,5 +1,4 @@
 import { policyLines } from "../../core/deployments/policy-wishes";
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { POLICIES } from "../../core/jobs/job-labels";
 import { t } from "../../core/text/i18n";
@@ -28,7 +27,7 @@ import { PolicyTexts, PolicyWish } from "./policy-parts";
 import { Form } from "../../ui/field";
 
 /** The dialog that deploys to a node's server again. It asks for credentials if none are stored. */
-export function RedeployDialog({ node: id }: { node: string }): VNode | null {
+export function RedeployDialog({ node: id }: { node: string }) {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
   return view ? <Ask view={view} /> : null;
 }
@@ -47,7 +46,7 @@ function differenceOf({ current, wanted, digest }: Readonly<Record<string, unkno
     : null;
 }
 
-function Ask({ view }: { view: NodeView }): VNode {
+function Ask({ view }: { view: NodeView }) {
   const [asked, setNeeds] = useState(!view.credentials_kept);
   /** Whether the policy on the server is to be changed, which needs credentials in this request. */
   const [widening, setWidening] = useState(false);

@@ -1,5 +1,4 @@
 import type { Signal } from "@preact/signals";
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { REMOVAL_TEXTS, removalSince, removalMethod, removalVerified, credentialsReason } from "../../core/deployments/removal";
 import { t } from "../../core/text/i18n";
@@ -34,7 +33,7 @@ import { ProgressBar, Steps } from "../add/steps";
 import { DEPLOYMENTS, isUnanswered, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 
 /** The dialog that removes a node: the user types its name, then follows the steps. `deployment`: shows this removal. */
-export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
+export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }) {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
   const [running, setRunning, refetch] = useDeployment(deployment);
   const name = view?.name ?? running?.peek().name ?? t`the node`;
@@ -58,15 +57,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
 }
 
-function Ask({
-  view,
-  onClose,
-  onStarted,
-}: {
-  view: NodeView;
-  onClose: () => void;
-  onStarted: (one: Signal<DeploymentView>) => void;
-}): VNode {
+function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void; onStarted: (one: Signal<DeploymentView>) => void }) {
   const [typed, setTyped] = useState("");
   const [force, setForce] = useState(false);
   const method = removalMethod(view);
@@ -176,7 +167,7 @@ function Running({
   name: string;
   onClose: () => void;
   onRetry: (body: RetryBody) => Promise<void>;
-}): VNode {
+}) {
   const worked = deployment.ended_at === null ? null : workedSeconds(deployment, deployment.ended_at);
   const ended = worked === null ? "" : ` · ${duration(worked)}`;
   const failed = deployment.state === "failed" || deployment.state === "cancelled";

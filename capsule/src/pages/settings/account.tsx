@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { deviceName, ROLE_HINTS, ROLE_LABELS } from "../../core/access/account-labels";
 import { tElements, t } from "../../core/text/i18n";
@@ -22,7 +21,7 @@ import { LinkedAccounts } from "./linked-accounts";
 import { Passkeys } from "./passkeys";
 import { SecondFactor } from "./second-factor";
 
-export function AccountPage(): VNode {
+export function AccountPage() {
   const who = user.value;
   const sessions = useList<SessionView>(pageOf(loadSessions, "sessions"), (one) => one.id);
   if (!who) return <></>;
@@ -52,7 +51,7 @@ export function AccountPage(): VNode {
   );
 }
 
-function Password({ onChanged }: { onChanged: () => void }): VNode {
+function Password({ onChanged }: { onChanged: () => void }) {
   const [open, setOpen] = useState(false);
   return (
     <section class="card" aria-label={t`Password`}>
@@ -73,7 +72,7 @@ function Password({ onChanged }: { onChanged: () => void }): VNode {
   );
 }
 
-function ChangePassword({ onClose }: { onClose: () => void }): VNode {
+function ChangePassword({ onClose }: { onClose: () => void }) {
   const username = user.value?.username ?? "";
   const [current, setCurrent] = useState("");
   const [entries, setEntries] = useState(NO_PASSWORD);
@@ -135,7 +134,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
   );
 }
 
-function Sessions({ list }: { list: ListState<SessionView> }): VNode {
+function Sessions({ list }: { list: ListState<SessionView> }) {
   const act = useAction();
   const others = (list.items?.length ?? 0) > 1;
   const endAll = (): void =>
@@ -168,7 +167,7 @@ function Sessions({ list }: { list: ListState<SessionView> }): VNode {
 }
 
 /** The sessions of one user. */
-export function SessionTable({ items, onEnded }: { items: readonly SessionView[]; onEnded: (id: string) => void }): VNode {
+export function SessionTable({ items, onEnded }: { items: readonly SessionView[]; onEnded: (id: string) => void }) {
   return (
     <ul class="card rows-card" aria-label={t`Sessions`}>
       {items.map((session) => (
@@ -178,7 +177,7 @@ export function SessionTable({ items, onEnded }: { items: readonly SessionView[]
   );
 }
 
-function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () => void }): VNode {
+function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () => void }) {
   const act = useAction();
   const name = deviceName(session.user_agent);
   return (

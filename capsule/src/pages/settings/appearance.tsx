@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { preferences, savePreferences } from "../../state/preferences";
 import { setTheme, theme, type Theme } from "../../state/theme";
@@ -16,7 +15,7 @@ async function save(patch: PreferencesPatch): Promise<void> {
   }
 }
 
-export function AppearancePage(): VNode {
+export function AppearancePage() {
   return (
     <div class="settings">
       <section class="card" aria-label={t`Theme`}>

@@ -1,4 +1,4 @@
-import type { ComponentChildren, VNode } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import {
   auditCsv,
@@ -48,7 +48,7 @@ const MOST_EXPORTED = 200_000;
 const COUNT = new Intl.NumberFormat("en");
 
 /** The audit log. The URL holds the filter, so that it can be shared. */
-export function AuditPage(): VNode {
+export function AuditPage() {
   const query = pageUrl.value.query;
   const days = parseDays((name) => query.get(name));
   const filter: AuditFilter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "", ...spanOf(days) };
@@ -106,7 +106,7 @@ export function AuditPage(): VNode {
 }
 
 /** Checks the whole log, and shows its head: who keeps that elsewhere can show later that nothing was cut off. */
-function Verify(): VNode {
+function Verify() {
   const [check, setCheck] = useState<AuditCheckView | null>(null);
   const act = useAction();
   const verify = (): void =>
@@ -148,7 +148,7 @@ function Verify(): VNode {
 }
 
 /** Buttons that save all matching rows as a file. The log is read page by page, so that the hub never holds more than one page. */
-function Export({ filter }: { filter: AuditFilter }): VNode {
+function Export({ filter }: { filter: AuditFilter }) {
   const [read, setRead] = useState<number | null>(null);
   const shown = useRef(true);
   const act = useAction();
@@ -208,7 +208,7 @@ interface Known {
 /** Of a log that names no order for many nodes. */
 export const NONE_KNOWN: Known = { orders: new Map(), subjects: new Map() };
 
-export function Rows({ rows, known }: { rows: readonly AuditView[]; known: Known }): VNode {
+export function Rows({ rows, known }: { rows: readonly AuditView[]; known: Known }) {
   const nodes = ids.value;
   const namesInRows = useMemo(() => auditNames(rows, nodeName), [rows, nodes]);
   const nameOf = (id: string): string | undefined => nodeName(id) ?? subjectName(known.subjects.get(id)) ?? namesInRows.get(id);
@@ -235,7 +235,7 @@ interface EntryProps {
 }
 
 /** The rows of one order for many nodes, or of one job, folded into one row; or a single row that is not folded. */
-function Entry({ rows, order, nameOf }: EntryProps): VNode | null {
+function Entry({ rows, order, nameOf }: EntryProps) {
   const [open, setOpen] = useState(false);
   const [newest, ...before] = rows;
   if (!newest) return null;
@@ -258,7 +258,7 @@ function Entry({ rows, order, nameOf }: EntryProps): VNode | null {
 const ORDER_GLYPHS = { error: "fail", warning: "warn", info: "done" } as const;
 
 /** One order for many nodes, as a whole: the hub counts it, whatever rows of it are loaded. */
-function OrderRow({ row, order, more }: { row: AuditView; order: OrderView; more: ComponentChildren }): VNode {
+function OrderRow({ row, order, more }: { row: AuditView; order: OrderView; more: ComponentChildren }) {
   const severity = orderSeverity(order);
   return (
     <div role="row">
@@ -290,7 +290,7 @@ interface RowProps {
   by?: string | undefined;
 }
 
-function Row({ row, nameOf, more, by = row.actor }: RowProps): VNode {
+function Row({ row, nameOf, more, by = row.actor }: RowProps) {
   const details = auditDetail(row, nameOf, dayStart.value);
   const { glyph, label } = auditOutcome(row);
   return (
@@ -327,7 +327,7 @@ function Row({ row, nameOf, more, by = row.actor }: RowProps): VNode {
 }
 
 /** The name of a target, or the end of its id if the name is unknown. Nodes, jobs and batches link to their pages. */
-function Target({ text, action = "", nameOf }: { text: string; action?: string; nameOf: NameOf }): VNode {
+function Target({ text, action = "", nameOf }: { text: string; action?: string; nameOf: NameOf }) {
   const id = bareId(text);
   if (!ID.test(id)) return <>{text || "—"}</>;
   const ofJob = action.startsWith("job.");
@@ -342,7 +342,7 @@ function Target({ text, action = "", nameOf }: { text: string; action?: string; 
 }
 
 /** A field of the filter, which applies when typing pauses. */
-function FilterText({ label, name, value, placeholder }: { label: string; name: string; value: string; placeholder: string }): VNode {
+function FilterText({ label, name, value, placeholder }: { label: string; name: string; value: string; placeholder: string }) {
   const [text, setText] = useSettledText(value, (settled) => setQuery({ [name]: settled }));
   return (
     <TextField

@@ -1,6 +1,5 @@
 /** The settings of how long samples are stored, and the space that they need. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { axisMark } from "../../core/charts/value-format";
 import {
@@ -32,7 +31,7 @@ import { Typed } from "./user-dialogs";
 
 type Wanted = Readonly<Partial<Record<Tier, number>>>;
 
-export function HistoryPage(): VNode {
+export function HistoryPage() {
   const { found: tiers, failure, load, set } = useAnswer<readonly TierView[]>(async () => (await loadSettings()).retention);
   if (failure?.status === 403) return <RoleRefusal what={t`Only admins can see how long samples are kept.`} />;
   if (failure) return <Failure title={t`The settings could not be read`} error={failure} onRetry={load} />;
@@ -48,7 +47,7 @@ async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted
   return retention;
 }
 
-function Retention({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers: readonly TierView[]) => void }): VNode {
+function Retention({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers: readonly TierView[]) => void }) {
   const [texts, setTexts] = useState<readonly string[]>(() => tiers.map(({ kept_s }) => retentionText(kept_s)));
   /** The losses that the user must confirm. */
   const [asking, setAsking] = useState<{ going: readonly TierView[]; wanted: Wanted; at: number } | null>(null);

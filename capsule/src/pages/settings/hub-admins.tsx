@@ -1,6 +1,5 @@
 /** The admins of the hub, and the hub's own audit log: what they did to organisations and to each other. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { auditKey } from "../../core/access/audit";
 import { t } from "../../core/text/i18n";
@@ -17,7 +16,7 @@ import { ListView, useList, pageOf } from "../list-view";
 import { NONE_KNOWN, Rows } from "./audit";
 import { Typed } from "./user-dialogs";
 
-export function HubAdmins({ onChanged }: { onChanged: () => void }): VNode {
+export function HubAdmins({ onChanged }: { onChanged: () => void }) {
   const list = useList<InstanceAdminView>(pageOf(loadHubAdmins, "admins"), (one) => one.username);
   const [open, setOpen] = useState<"" | "add" | InstanceAdminView>("");
   const saved = (text: string): void => {
@@ -83,7 +82,7 @@ export function HubAdmins({ onChanged }: { onChanged: () => void }): VNode {
   );
 }
 
-function Add({ onClose, onSaved }: { onClose: () => void; onSaved: (name: string) => void }): VNode {
+function Add({ onClose, onSaved }: { onClose: () => void; onSaved: (name: string) => void }) {
   const [name, setName] = useState("");
   return (
     <FormDialog
@@ -109,7 +108,7 @@ function Add({ onClose, onSaved }: { onClose: () => void; onSaved: (name: string
   );
 }
 
-export function HubAudit(): VNode {
+export function HubAudit() {
   const list = useList<AuditView>(pageOf(loadHubAudit, "audit"), auditKey);
   return (
     <section class="stack" aria-label={t`Audit of the hub`}>

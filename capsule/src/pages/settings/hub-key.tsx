@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { createHubKey, removeHubKey } from "../../state/hub-key";
@@ -12,7 +11,7 @@ import { Typed } from "./user-dialogs";
 const NAME = "authorized_keys";
 
 /** The section in which admins create, see, replace and remove the hub's own SSH key. */
-export function HubKeySection(): VNode {
+export function HubKeySection() {
   const [openDialog, setOpenDialog] = useState<"replace" | "remove" | null>(null);
   /** Grows with each change, so that the field loads the key again. */
   const [round, setRound] = useState(0);

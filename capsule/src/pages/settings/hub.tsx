@@ -1,6 +1,5 @@
 /** The hub itself: its addresses, its encryption, and its storage. */
 
-import type { VNode } from "preact";
 import { t, tElements } from "../../core/text/i18n";
 import { age, timeOrDate } from "../../core/text/time";
 import { size } from "../../core/text/units";
@@ -26,7 +25,7 @@ const scrapeConfig = (protocol: string, host: string): string =>
 const ADDRESSES = "stardust addresses";
 const COPY = "stardust backup FOLDER";
 
-export function HubPage(): VNode {
+export function HubPage() {
   const { found, failure, load } = useAnswer(loadSettings);
   if (failure?.status === 403) return <RoleRefusal what={t`Only admins can see the hub’s details.`} />;
   if (failure) return <Failure title={t`The hub’s details could not be read`} error={failure} onRetry={load} />;
@@ -100,7 +99,7 @@ export function HubPage(): VNode {
   );
 }
 
-function Command({ text }: { text: string }): VNode {
+function Command({ text }: { text: string }) {
   return (
     <div class="code">
       <code class="lines">{text}</code>

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { nameError } from "../../core/nodes/node-name";
 import { policyLines, type PolicyWishes } from "../../core/deployments/policy-wishes";
@@ -39,7 +38,7 @@ const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`use
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
 
 /** The settings for servers that join by themselves: secrets, and nodes that wait for approval. */
-export function InvitesPage(): VNode {
+export function InvitesPage() {
   const list = useList<InviteView>(pageOf(loadInvites, "invites"), (one) => one.id);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const close = (): void => setOpenDialog(null);
@@ -127,7 +126,7 @@ function howTo(made: NewInviteView): string {
 }
 
 /** The nodes that wait for approval, and their number. */
-function Approval(): VNode {
+function Approval() {
   const count = rows.value.filter((row) => row.node.waiting).length;
   return (
     <section class="stack" aria-label={t`Servers waiting for approval`}>
@@ -148,7 +147,7 @@ function Approval(): VNode {
   );
 }
 
-function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNode {
+function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }) {
   const left = one.expires_at - now.value;
   const state = one.state === "open" && left <= 0 ? "expired" : one.state;
   return (
@@ -185,7 +184,7 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
   );
 }
 
-function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: NewInviteView) => void }): VNode {
+function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: NewInviteView) => void }) {
   const [name, setName] = useState("");
   const [uses, setUses] = useState("100");
   const [days, setDays] = useState("7");

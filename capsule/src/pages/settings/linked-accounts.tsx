@@ -1,6 +1,5 @@
 /** The accounts of providers that belong to the user, on the account page. Nothing shows while there is no provider. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
@@ -11,7 +10,7 @@ import { ApiError, type SsoButtonView, type SsoLinkView } from "../../state/type
 import { Button } from "../../ui/button";
 import { ActionError, useAction } from "../use-action";
 
-export function LinkedAccounts(): VNode | null {
+export function LinkedAccounts() {
   const [links, setLinks] = useState<readonly SsoLinkView[] | null>(null);
   const [providers, setProviders] = useState<readonly SsoButtonView[]>([]);
   const [failure, setFailure] = useState("");

@@ -1,6 +1,5 @@
 /** The members of the organisation, and open offers. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { grantsLabel, grantsNothing, ROLE_LABELS, type Role } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
@@ -25,7 +24,7 @@ import { RoleField, Typed } from "./user-dialogs";
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "remove"; one: MemberView };
 
-export function MembersPage(): VNode {
+export function MembersPage() {
   const [offers, setOffers] = useState<readonly OfferView[]>([]);
   const list = useList<MemberView>(
     async (cursor) => {
@@ -145,7 +144,7 @@ export function MembersPage(): VNode {
 }
 
 /** Offers a membership, or changes one. */
-function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void; onSaved: () => void }): VNode {
+function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void; onSaved: () => void }) {
   const [username, setUsername] = useState("");
   const [provider, setProvider] = useState("");
   const [providers, setProviders] = useState<readonly SsoButtonView[]>([]);

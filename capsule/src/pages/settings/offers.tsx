@@ -1,6 +1,5 @@
 /** Memberships that wait for the user. Nothing shows while there is none. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ROLE_LABELS } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
@@ -9,7 +8,7 @@ import { ApiError, type OwnOfferView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ActionError, useAction } from "../use-action";
 
-export function Offers(): VNode | null {
+export function Offers() {
   const [offers, setOffers] = useState<readonly OwnOfferView[]>([]);
   const [failure, setFailure] = useState("");
   const act = useAction();

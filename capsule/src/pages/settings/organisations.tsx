@@ -1,6 +1,5 @@
 /** All organisations of the hub, for its admins: counts, never content. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -33,7 +32,7 @@ import { SecretOnce } from "./secret-once";
 type One = OrganisationSummaryView;
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete" | "glass"; one: One } | { kind: "password"; first: FirstAdminView };
 
-export function OrganisationsPage(): VNode {
+export function OrganisationsPage() {
   const list = useList<One>(
     async () => ({ items: await loadOrganisations(), next: null }),
     (one) => one.slug,
@@ -180,7 +179,7 @@ function Edit({
   one?: One;
   onClose: () => void;
   onSaved: (name: string, first: FirstAdminView | null) => void;
-}): VNode {
+}) {
   const [name, setName] = useState(one?.name ?? "");
   const [slug, setSlug] = useState(one?.slug ?? "");
   const [quota, setQuota] = useState(one?.node_quota == null ? "" : `${one.node_quota}`);
@@ -246,7 +245,7 @@ function Edit({
   );
 }
 
-function Glass({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }): VNode {
+function Glass({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }) {
   const [reason, setReason] = useState("");
   const [minutes, setMinutes] = useState("60");
   return (
@@ -278,7 +277,7 @@ function Glass({ one, onClose, onDone }: { one: One; onClose: () => void; onDone
   );
 }
 
-function Delete({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }): VNode {
+function Delete({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }) {
   const [typed, setTyped] = useState("");
   const [abandon, setAbandon] = useState(false);
   return (

@@ -1,6 +1,5 @@
 /** The passkeys of the user, on the account page. They need the codes of an app beside them. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
@@ -13,7 +12,7 @@ import { Button } from "../../ui/button";
 import { TextField, Form } from "../../ui/field";
 import { ActionError, useAction } from "../use-action";
 
-export function Passkeys(): VNode {
+export function Passkeys() {
   const [found, setFound] = useState<PasskeysView | null>(null);
   const [name, setName] = useState("");
   const act = useAction();

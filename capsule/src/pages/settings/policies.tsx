@@ -1,6 +1,5 @@
 /** What the owner of each server allows, read from their policies. Only the servers themselves can change them. */
 
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
 import { nameCollator } from "../../core/nodes/node-groups";
@@ -25,7 +24,7 @@ const namesOf = (nodes: readonly NodeView[]): string =>
     NAMED,
   );
 
-export function PoliciesPage(): VNode {
+export function PoliciesPage() {
   const [text, setText] = useState("");
   const [most, setMost] = useState(SHOWN);
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => nameCollator.compare(a.name, b.name));

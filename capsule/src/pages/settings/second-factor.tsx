@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { groupSecret, recoveryText } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
@@ -18,15 +17,7 @@ import { StoreFirstNote, useConfirmStored } from "./secret-once";
 import { Form } from "../../ui/field";
 
 /** The new secret as a QR code and as text, and a field for its first code. */
-export function SecretToScan({
-  secret,
-  submit,
-  onCode,
-}: {
-  secret: TotpView;
-  submit: string;
-  onCode: (code: string) => Promise<void>;
-}): VNode {
+export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; submit: string; onCode: (code: string) => Promise<void> }) {
   const [code, setCode] = useState("");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
@@ -78,7 +69,7 @@ export function SecretToScan({
 }
 
 /** The recovery codes, which are shown only once. The user stores them and confirms that. */
-export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[]; done: string; onDone: () => void }): VNode {
+export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[]; done: string; onDone: () => void }) {
   const [kept, setKept] = useState(false);
   const text = (): string => recoveryText(codes, user.peek()?.username ?? "", location.host);
   return (
@@ -118,7 +109,7 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
 type Step = "setup" | "codes" | "lost" | "stop";
 
 /** The card about the second factor on the account page. */
-export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
+export function SecondFactor({ onChanged }: { onChanged: () => void }) {
   const [step, setStep] = useState<Step | null>(null);
   const on = user.value?.totp_enabled ?? false;
   const close = (): void => {
@@ -158,7 +149,7 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
 }
 
 /** The dialog that sets up a second factor. `onLost`: called if the second factor was switched on but its recovery codes did not arrive. */
-function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void }): VNode {
+function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void }) {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
@@ -207,7 +198,7 @@ function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void })
 }
 
 /** The dialog for new recovery codes. `lost`: the second factor was just switched on, and its first codes did not arrive. */
-function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VNode {
+function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }) {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
   const guard = useConfirmStored(codes !== null, onClose);
@@ -246,7 +237,7 @@ function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VN
   );
 }
 
-function TurnOff({ onClose }: { onClose: () => void }): VNode {
+function TurnOff({ onClose }: { onClose: () => void }) {
   const stop = async (): Promise<void> => {
     await stopTotp();
     await reloadUser();

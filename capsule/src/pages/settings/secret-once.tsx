@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { Banner } from "../../ui/banner";
@@ -14,7 +13,7 @@ export function useConfirmStored(shown: boolean, close: () => void): { warned: b
   return { warned, onClose: () => (shown && !warned ? setWarned(true) : close()) };
 }
 
-export function StoreFirstNote({ warned }: { warned: boolean }): VNode | null {
+export function StoreFirstNote({ warned }: { warned: boolean }) {
   if (!warned) return null;
   return (
     <Banner alert mark={<Glyph kind="warn" label="" />}>
@@ -33,7 +32,7 @@ interface Props {
 }
 
 /** The dialog for a secret that the hub sends only once. */
-export function SecretOnce({ title, label, secret, text, onClose }: Props): VNode {
+export function SecretOnce({ title, label, secret, text, onClose }: Props) {
   const [stored, setStored] = useState(false);
   const guard = useConfirmStored(!stored, onClose);
   return (

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { isHubAdmin, manyOrganisations } from "../../state/organisation";
 import { go } from "../../state/router";
@@ -52,7 +51,7 @@ function mayOpen(who: Audience): boolean {
   }
 }
 
-export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
+export function SettingsPage({ tab }: { tab: SettingsTab }) {
   const tabs = ALL.filter(({ who }) => mayOpen(who));
   const current = ALL.find((one) => one.key === tab);
   const closed = current !== undefined && !tabs.includes(current);
@@ -75,7 +74,7 @@ export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
   );
 }
 
-function Panel({ tab }: { tab: SettingsTab }): VNode {
+function Panel({ tab }: { tab: SettingsTab }) {
   switch (tab) {
     case "account":
       return <AccountPage />;

@@ -1,6 +1,5 @@
 /** The providers of single sign-on: what to enter there, which groups give which rights, and how the last sign-ins ended. */
 
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
@@ -30,7 +29,7 @@ const ROLES: readonly [Role, string][] = [
   ["admin", ROLE_LABELS.admin],
 ];
 
-export function SsoPage(): VNode {
+export function SsoPage() {
   const list = useList<ProviderView>(
     async () => ({ items: await loadProviders(), next: null }),
     (one) => one.name,
@@ -84,7 +83,7 @@ export function SsoPage(): VNode {
 }
 
 /** Whether members of the organisation may still use passwords. */
-function OnlyThere(): VNode | null {
+function OnlyThere() {
   const [rule, setRule] = useState<SsoRuleView | null>(null);
   const act = useAction();
   const load = (): void => void act.run(async () => setRule(await loadRule()));
@@ -114,7 +113,7 @@ function OnlyThere(): VNode | null {
   );
 }
 
-function Provider({ one, onRequest }: { one: ProviderView; onRequest: (kind: "edit" | "delete") => void }): VNode {
+function Provider({ one, onRequest }: { one: ProviderView; onRequest: (kind: "edit" | "delete") => void }) {
   const act = useAction();
   const [found, setFound] = useState("");
   const check = (): void =>
@@ -162,7 +161,7 @@ function Provider({ one, onRequest }: { one: ProviderView; onRequest: (kind: "ed
   );
 }
 
-function Address({ label, text }: { label: string; text: string }): VNode {
+function Address({ label, text }: { label: string; text: string }) {
   return (
     <div>
       <dt class="label">{label}</dt>
@@ -174,7 +173,7 @@ function Address({ label, text }: { label: string; text: string }): VNode {
   );
 }
 
-function Groups({ one }: { one: ProviderView }): VNode {
+function Groups({ one }: { one: ProviderView }) {
   return (
     <div>
       <h4 class="label">{t`Groups`}</h4>
@@ -202,7 +201,7 @@ function Groups({ one }: { one: ProviderView }): VNode {
 }
 
 /** The last sign-ins, with the groups that came: names compare exactly, so this is what to copy into a row. */
-function Attempts({ one }: { one: ProviderView }): VNode {
+function Attempts({ one }: { one: ProviderView }) {
   const { found, failure, load } = useAnswer(() => loadAttempts(one.name), [one.name]);
   return (
     <div>
@@ -251,7 +250,7 @@ const newRow = (): GroupRowBody => ({
   grants: null,
 });
 
-function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => void; onSaved: () => void }): VNode {
+function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => void; onSaved: () => void }) {
   const [name, setName] = useState(one?.name ?? "");
   const [title, setTitle] = useState(one?.title ?? "");
   const [issuer, setIssuer] = useState(one?.issuer ?? "");

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { grantsLabel, grantsNothing, ROLE_LABELS, rolesUpTo, type Role } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
@@ -32,7 +31,7 @@ const LIVES: readonly [string, string][] = [
 
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
-export function TokensPage(): VNode {
+export function TokensPage() {
   const list = useList<ApiTokenView>(pageOf(loadTokens, "tokens"), (one) => one.id);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const close = (): void => setOpenDialog(null);
@@ -104,7 +103,7 @@ export function TokensPage(): VNode {
   );
 }
 
-function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VNode {
+function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }) {
   const left = one.expires_at - now.value;
   const mine = one.username === user.value?.username;
   return (
@@ -139,7 +138,7 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
   );
 }
 
-function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: NewTokenView) => void }): VNode {
+function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: NewTokenView) => void }) {
   const [name, setName] = useState("");
   const [role, setRole] = useState<Role>("viewer");
   const [days, setDays] = useState("90");

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { grantsNothing, ROLE_HINTS, ROLE_LABELS, ROLES, type Role } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
@@ -17,11 +16,11 @@ import { useAnswer } from "../use-answer";
 const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] =>
   roles.map((key) => ({ key, label: ROLE_LABELS[key], hint: ROLE_HINTS[key] }));
 
-export function RoleField({ value, onPick, roles = ROLES }: { value: Role; onPick: (role: Role) => void; roles?: readonly Role[] }): VNode {
+export function RoleField({ value, onPick, roles = ROLES }: { value: Role; onPick: (role: Role) => void; roles?: readonly Role[] }) {
   return <RadioCards label={t`Role`} value={value} onPick={onPick} options={roleOptions(roles)} />;
 }
 
-export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (made: OneTimePasswordView) => void }): VNode {
+export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (made: OneTimePasswordView) => void }) {
   const [username, setUsername] = useState("");
   const [role, setRole] = useState<Role>("viewer");
   const [grants, setGrants] = useState<GrantsView | null>(null);
@@ -50,7 +49,7 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
 }
 
 /** The patch policies that pause if this user may no longer act. */
-function OwnedPolicies({ who }: { who: AccountView }): VNode | null {
+function OwnedPolicies({ who }: { who: AccountView }) {
   const { found, failure } = useAnswer(loadPolicies);
   if (failure) return <p class="wrong">{t`It is not known which patch policies ${who.username} owns: ${failure.detail}`}</p>;
   const owned = found?.filter(({ owner }) => owner === who.username) ?? [];
@@ -65,15 +64,7 @@ function OwnedPolicies({ who }: { who: AccountView }): VNode | null {
   );
 }
 
-export function EditUser({
-  who,
-  onClose,
-  onChanged,
-}: {
-  who: AccountView;
-  onClose: () => void;
-  onChanged: (who: AccountView) => void;
-}): VNode {
+export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }) {
   const [role, setRole] = useState<Role>(who.role);
   const [grants, setGrants] = useState<GrantsView | null>(who.grants);
   const limit = role === "admin" ? null : grants;
@@ -111,7 +102,7 @@ interface TypedProps {
 }
 
 /** The dialog of an irreversible action. The user types the name first. */
-export function Typed({ name, title, text, button, onClose, act }: TypedProps): VNode {
+export function Typed({ name, title, text, button, onClose, act }: TypedProps) {
   const [typed, setTyped] = useState("");
   return (
     <FormDialog title={title} size="narrow" submit={button} ready={typed === name} kind="destroy" onSave={act} onClose={onClose}>
@@ -129,7 +120,7 @@ export function ResetPassword({
   who: AccountView;
   onClose: () => void;
   onMade: (made: OneTimePasswordView) => void;
-}): VNode {
+}) {
   return (
     <Typed
       name={who.username}
@@ -142,15 +133,7 @@ export function ResetPassword({
   );
 }
 
-export function Disable({
-  who,
-  onClose,
-  onChanged,
-}: {
-  who: AccountView;
-  onClose: () => void;
-  onChanged: (who: AccountView) => void;
-}): VNode {
+export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }) {
   return (
     <FormDialog
       title={t`Disable ${who.username}`}

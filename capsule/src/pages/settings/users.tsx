@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
@@ -30,7 +29,7 @@ type OpenDialog =
   | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView }
   | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
 
-export function UsersPage(): VNode {
+export function UsersPage() {
   const list = useList<AccountView>(pageOf(loadUsers, "users"), (who) => who.username);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
   const act = useAction();
@@ -101,7 +100,7 @@ function Row({
   who: AccountView;
   onRequest: (kind: "edit" | "reset" | "disable" | "sessions") => void;
   onEnable: () => void;
-}): VNode {
+}) {
   const self = who.username === user.value?.username;
   return (
     <div role="row" class={who.disabled ? "dimmed" : ""}>
@@ -147,7 +146,7 @@ function Row({
   );
 }
 
-function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void }): VNode {
+function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void }) {
   const list = useList<SessionView>(
     pageOf((cursor) => loadSessions(cursor, who.username), "sessions"),
     (one) => one.id,
@@ -179,7 +178,7 @@ const RULE_HINTS: Record<RuleKey, string> = {
 };
 
 /** The form for the rule who must have a second factor. */
-function Rule(): VNode | null {
+function Rule() {
   const { found: settings, failure, load, set } = useAnswer(loadSettings);
   const [picked, setPicked] = useState<RuleKey | null>(null);
   const act = useAction();

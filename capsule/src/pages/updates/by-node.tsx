@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { ineligibleReason } from "../../core/jobs/eligibility";
 import { listSome } from "../../core/jobs/batch";
 import { nameCollator } from "../../core/nodes/node-groups";
@@ -28,7 +27,7 @@ export function matchingRows(all: readonly Row[], search: string, security: bool
   );
 }
 
-export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
+export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }) {
   if (!loaded.value) return <Loading rows={10} what={t`the fleet`} />;
   const action = security ? "security-upgrade" : "upgrade";
   const found = matchingRows(rows.value, search, security).sort(

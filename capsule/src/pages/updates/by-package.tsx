@@ -1,5 +1,4 @@
 import { computed } from "@preact/signals";
-import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ineligibleReason } from "../../core/jobs/eligibility";
 import type { Page } from "../../core/live/paged-list";
@@ -62,7 +61,7 @@ function useReload(list: { refresh: () => Promise<void> }): void {
 
 type Found = PackageUpdatesView & Page<PackageUpdateView>;
 
-export function ByPackage({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
+export function ByPackage({ search, security, old }: { search: string; security: boolean; old: boolean }) {
   const [open, setOpen] = useState<string | null>(null);
   // The search starts when typing pauses. Until then the last answer stays.
   const [words, setWords] = useState(search.trim());
@@ -138,7 +137,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
   );
 }
 
-function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: number; open: boolean; onOpen: () => void }): VNode {
+function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: number; open: boolean; onOpen: () => void }) {
   const versions = newestFirst(one.candidates.map(({ version }) => version));
   const more = versions.length - VERSIONS;
   return (
@@ -175,7 +174,7 @@ function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: num
 }
 
 /** The nodes with an update of one package. Nodes that cannot install it now show the reason. */
-function NodesOf({ name }: { name: string }): VNode {
+function NodesOf({ name }: { name: string }) {
   const { list, found, failure } = usePaged<NodeUpdateView, NodeUpdatesView & Page<NodeUpdateView>>(
     async (cursor) => {
       const page = await loadNodesOf(name, cursor);

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { listSome } from "../../core/jobs/batch";
 import { listsAreOld } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
@@ -19,7 +18,7 @@ import { ByNode, matchingRows } from "./by-node";
 import { ByPackage } from "./by-package";
 
 /** The page of the fleet's available updates, by package or by node, with actions to install them. */
-export function UpdatesPage(): VNode {
+export function UpdatesPage() {
   const { query } = pageUrl.value;
   const by = query.get("by") === "node" ? "node" : "package";
   const search = query.get("q") ?? "";

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { isDangerous, policyRefusal } from "../../../core/jobs/batch";
 import { canLeaveOut, isPlanned, remainingUpgrades, splitNames, wantsPackages } from "../../../core/jobs/package-actions";
@@ -54,7 +53,7 @@ interface DialogError {
 }
 
 /** The dialog that starts a job on one node. For some actions it shows the plan of the node first. */
-export function JobDialog({ view, action, planned, named = [], onClose }: JobDialogProps): VNode {
+export function JobDialog({ view, action, planned, named = [], onClose }: JobDialogProps) {
   const [names, setNames] = useState(() => named.join(" "));
   /** The job that makes the plan. */
   const [asked, setAsked] = useState<JobView | null>(null);
@@ -320,7 +319,7 @@ export function NodeJobDialog({
   node: string;
   action: JobBody["action"];
   packages?: readonly string[] | undefined;
-}): VNode | null {
+}) {
   const view = nodeSignal(node)?.peek();
   if (!view) return null;
   return <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} named={packages} onClose={closeDialog} />;

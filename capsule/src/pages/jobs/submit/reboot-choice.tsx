@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { t } from "../../../core/text/i18n";
 import { Segmented } from "../../../ui/segmented";
 
@@ -10,7 +9,7 @@ interface Props {
 }
 
 /** The choice whether the server reboots after an upgrade that needs a reboot. */
-export function RebootChoice({ rebooting, expected, onPick }: Props): VNode {
+export function RebootChoice({ rebooting, expected, onPick }: Props) {
   return (
     <div class="row wrap">
       <span class="medium">{t`Reboot afterwards`}</span>

@@ -1,4 +1,3 @@
-import type { VNode } from "preact";
 import { JOB_VERBS, wantsPackages } from "../../../core/jobs/package-actions";
 import { showDialog } from "../../../state/dialogs";
 import { mayAct } from "../../../state/session";
@@ -19,7 +18,7 @@ export function RepeatOrder({
   action: string;
   packages: readonly string[];
   label: string;
-}): VNode | null {
+}) {
   const [node] = nodes;
   if (!node || !mayAct.value || !isOrder(action)) return null;
   const alone = nodes.length === 1 && packages.length === 0 && !wantsPackages(action);
