@@ -10,12 +10,11 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 
+from groundcontrol.adapters.sqlite.control_store import SERVED
 from groundcontrol.adapters.sqlite.json_columns import RECORDS
-from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.slices import TASKS, TOPICS
 from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
 from spider.version import VERSION
@@ -151,7 +150,7 @@ def test_the_hub_provides_just_the_services_that_handlers_ask_for() -> None:
     asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services(?:\.of\([\w.]+\))?\[([A-Z]\w+)\]", path.read_text())}
     asked |= {task.__name__ for task in TASKS}
     provided = {name for path in hub.rglob("*.py") for name in re.findall(r"provide\((\w+)\)", path.read_text())}
-    assert provided == asked - {kind.__name__ for kind in get_type_hints(Store).values()}
+    assert provided == asked - {served.protocol.__name__ for served in SERVED.values()}
 
 
 def test_docstrings_name_only_exceptions_that_exist() -> None:

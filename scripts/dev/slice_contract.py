@@ -1,4 +1,4 @@
-"""The contracts of import-linter about the slices of the hub: their order, and what each opens to others."""
+"""The contracts of import-linter about the slices of the hub: their order, that of their stores, and what each opens to others."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from importlinter.application.contract_utils import AlertLevel, remove_ignored_i
 from importlinter.contracts.layers import LayersContract
 from importlinter.contracts.protected import ProtectedContract
 
+import groundcontrol.adapters.sqlite.stores  # noqa: F401  # completes SERVED
+from groundcontrol.adapters.sqlite.control_store import SERVED
 from groundcontrol.slices import ORDER
 
 SLICES: Final = "<ORDER>"
+STORES: Final = "groundcontrol.adapters.sqlite"
 
 
 class SliceContract(LayersContract):
@@ -24,6 +27,32 @@ class SliceContract(LayersContract):
         position = given.index(SLICES)
         layers = [*given[:position], *reversed(ORDER), *given[position + 1 :]]
         super().__init__(name, session_options, {**contract_options, "layers": layers})
+
+
+class StoreContract(LayersContract):
+    """The contract `layers` for the modules of stores. It replaces the layer `<ORDER>` by a layer for each slice of the hub.
+
+    A module with a store is of the slice that has the store's interface; another one is of the last slice that it imports, or below all.
+    """
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
+        given: Any = self.contract_options["layers"]
+        named = {name.strip() for layer in given for name in layer.split(":")}
+        of_slice: dict[int, list[str]] = {}
+        for module in sorted(graph.find_children(STORES)):
+            name = module.rpartition(".")[2]
+            if name not in named:
+                interfaces = {served.protocol.__module__ for served in SERVED.values() if served.made.__module__ == module}
+                of_slice.setdefault(max(map(_place, interfaces or graph.find_modules_directly_imported_by(module))), []).append(name)
+        position = given.index(SLICES)
+        layers = [*given[:position], *(" : ".join(of_slice[place]) for place in sorted(of_slice, reverse=True)), *given[position + 1 :]]
+        return LayersContract(self.name, self.session_options, {**self.contract_options, "layers": layers}).check(graph, verbose)
+
+
+def _place(module: str) -> int:
+    """The place of a module's slice in the order; -1: it is in none."""
+    parts = module.split(".")
+    return ORDER.index(parts[1]) if parts[0] == "groundcontrol" and parts[1] in ORDER else -1
 
 
 class OpenContract(ProtectedContract):

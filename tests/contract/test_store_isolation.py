@@ -6,15 +6,15 @@ import inspect
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Final, get_type_hints
+from typing import Final
 
 import pytest
 
+from groundcontrol.adapters.sqlite.control_store import SERVED
 from groundcontrol.adapters.sqlite.engine.organisation import OF_ACCOUNTS, acting_for, owned_tables
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import NO_ORG, hub_scope
 from tests.support.factories import SCOPE, STRANGER, a_token, an_invite, connect, new_batch, new_node
@@ -72,7 +72,7 @@ UNOWNED: Final = frozenset(
 
 def test_t5_methods_without_an_organisation_are_a_closed_list() -> None:
     found = dict[str, str]()
-    for name, kind in get_type_hints(Store).items():
+    for name, (kind, _, _) in SERVED.items():
         methods = [
             method
             for method, function in inspect.getmembers(kind, inspect.isfunction)

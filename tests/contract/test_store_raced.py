@@ -10,10 +10,11 @@ import asyncio
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, get_type_hints
+from typing import Final
 
 import pytest
 
+from groundcontrol.adapters.sqlite.control_store import SERVED
 from groundcontrol.adapters.sqlite.stores import Store
 from tests.support.case_files import case_files
 from tests.support.race_cases import CALLERS, Case, Ground, Rows, check_answers, race_rivals
@@ -68,8 +69,8 @@ ELSEWHERE: Final = {
 
 def methods() -> Iterator[str]:
     """All that the protocols of the store promise, by the part of the store that has it."""
-    for part, protocol in get_type_hints(Store).items():
-        for name, value in inspect.getmembers(protocol):
+    for part, served in SERVED.items():
+        for name, value in inspect.getmembers(served.protocol):
             if inspect.isfunction(value) and not name.startswith("_"):
                 yield f"{part}.{name}"
 

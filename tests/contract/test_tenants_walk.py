@@ -36,8 +36,7 @@ _CALLS: Final = calls_of(list(ROUTES))
 async def have_everything(hub: TestHub, tenant: Tenant, org: int, found: Transcript) -> dict[str, str]:
     """Make one of everything, with the same names in each organisation. Returns: kind -> id."""
     own = await world(hub, tenant, org)
-    ids = {kind: own.id_of(kind) for kind in ("node", "job", "deployment", "rollout")}
-    ids |= {"alert": own.alert, "incident": own.incident, "event": own.event.id}
+    ids = {**own.ids, "event": own.event.id}
     for kind in KINDS:
         making = MAKERS[kind](Side(tenant.node, SAME))
         answer = await tenant.client.post(making.path, making.body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import asyncssh
@@ -31,6 +30,7 @@ from majortom.ssh.connect import Limits, describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support.eventually import eventually
+from tests.support.store_backend import replaced
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 LIMITS = ServiceLimits(ssh=Limits(connect_s=5, login_s=5, verify_s=1))
@@ -192,14 +192,14 @@ class Hanging:
 def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
     """Make these commands of a part of the store fail, for services that are made from now on. Clear `commands` to end it."""
     made = Trouble(getattr(desk.store, part), *commands)
-    desk.store = replace(desk.store, **{part: made})  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replaced(desk.store, **{part: made})
     return made
 
 
 def hanging(desk: Desk, part: str, *commands: str, done_first: bool = False) -> Hanging:
     """Make these commands of a part of the store hang, for services that are made from now on."""
     made = Hanging(getattr(desk.store, part), *commands, done_first=done_first)
-    desk.store = replace(desk.store, **{part: made})  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replaced(desk.store, **{part: made})
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from copy import copy
 
 from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.stores import Store
@@ -10,6 +11,13 @@ from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 
 AUDIT_KEY = bytes(range(32))
+
+
+def replaced(store: Store, **parts: object) -> Store:
+    """A copy of the stores with other parts."""
+    made = copy(store)
+    vars(made).update(parts)
+    return made
 
 
 class Backend:

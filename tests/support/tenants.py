@@ -20,6 +20,7 @@ from groundcontrol.core.scope import Actor, Scope, hub_scope
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import JobRequest, JobUpdate, NewBatch, NewJob
 from groundcontrol.nodes.model import NewNode, Session
+from groundcontrol.slices import TOPICS
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT, Route
 from spider.wire.ids import new_random_id, new_time_id
@@ -149,14 +150,9 @@ class World(NamedTuple):
     tenant: Tenant
     session: Session
     job: JobId
-    deployment: str
-    rollout: str
-    alert: str
-    incident: str
     event: Event
-
-    def id_of(self, kind: str) -> str:
-        return {"node": self.tenant.node, "job": self.job, "deployment": self.deployment, "rollout": self.rollout}[kind]
+    ids: dict[str, str]
+    """Kind of object -> the id of one, for each kind that a topic is about."""
 
 
 async def world(hub: TestHub, tenant: Tenant, org: int) -> World:
@@ -173,9 +169,11 @@ async def world(hub: TestHub, tenant: Tenant, org: int) -> World:
     await hub.store.alerts.commit(AlertChange([alert._replace(org=org)], [incident._replace(org=org)]))
     event = Event(EventId(new_time_id()), org, "node_online", "info", "hub", now, node, tenant.tag, {})
     await hub.store.log.add_event(event)
-    await tenant.make("rollout", 0)
-    rollout = tenant.made.get("rollout", [new_random_id()])[0]
-    return World(org, tenant, session, job.id, deployment.id, rollout, alert.id, incident.id, event)
+    ids = {"node": node, "job": job.id, "deployment": deployment.id, "alert": alert.id, "incident": incident.id}
+    for kind in {topic.changes for topic in TOPICS.values()} & MAKERS.keys():
+        await tenant.make(kind, 0)
+        ids[kind] = tenant.made.get(kind, [new_random_id()])[0]
+    return World(org, tenant, session, job.id, event, ids)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -19,7 +20,7 @@ from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.alerts.interfaces import Decisions
 from groundcontrol.alerts.model import RULES, Alert, AlertId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling, alert_text
+from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, RuleStore, alert_text
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
@@ -53,15 +54,13 @@ _SAVE_INCIDENT: Final = (
 WriteDecisions = Callable[[Tx, Decisions], None]
 
 
+@serves("rules", RuleStore)
 class SqliteRules(SqliteRecords[Rule]):
-    """`RuleStore`."""
-
     form = Form(RULES)
 
 
+@serves("alerts", AlertStore)
 class SqliteAlerts:
-    """`AlertStore`."""
-
     def __init__(
         self, writer: Writer, reader: Reader, chain: Chain, write_decisions: WriteDecisions, most_of_node: int = MOST_OF_NODE
     ) -> None:

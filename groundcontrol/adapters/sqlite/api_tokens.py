@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import ApiToken, TokenAuthState
+from groundcontrol.access.store import ApiTokenStore
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
@@ -43,9 +44,8 @@ GROUP_TOKEN_S: Final = 30 * 86400.0
 """The longest life of a token whose owner's rights come from a group: nobody reads the groups when a token is used."""
 
 
+@serves("tokens", ApiTokenStore, urgent=True)
 class SqliteApiTokens(ControlStore):
-    """`ApiTokenStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         super().__init__(writer, reader, chain, clock)
         self._fresh = CommitCache[TokenAuthState](writer, reader, clock, _STANDING, _to_auth_state)

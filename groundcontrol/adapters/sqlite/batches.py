@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
@@ -22,6 +22,7 @@ from groundcontrol.core.ids import BatchId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.jobs.model import TERMINAL, Batch, Job, JobRequest, NewBatch, RefusedNode
+from groundcontrol.jobs.store import BatchStore
 from spider.clock import Clock
 
 _NODE: Final = "SELECT no FROM node "
@@ -31,9 +32,8 @@ _COUNTS: Final = (
 _SOME_JOB: Final = "EXISTS (SELECT 1 FROM job JOIN node ON node.no = job.node WHERE job.batch = batch.no"
 
 
+@serves("batches", BatchStore)
 class SqliteBatches(ControlStore):
-    """`BatchStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock, jobs: SqliteJobs) -> None:
         super().__init__(writer, reader, chain, clock)
         self._jobs = jobs

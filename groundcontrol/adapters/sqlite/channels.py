@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.quiet_summaries import reschedule
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
@@ -9,14 +10,13 @@ from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.notifications.model import CHANNELS, Channel, ChannelId
-from groundcontrol.notifications.store import SEALED_TABLE, TARGET
+from groundcontrol.notifications.store import SEALED_TABLE, TARGET, ChannelStore
 
 FORM = Form(CHANNELS)
 
 
+@serves("channels", ChannelStore)
 class SqliteChannels(SqliteRecords[Channel]):
-    """`ChannelStore`."""
-
     form = FORM
 
     async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:

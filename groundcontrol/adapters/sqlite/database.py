@@ -160,7 +160,7 @@ class Database:
             control.writer, control.reader, control.urgent, samples.writer, samples.reader, Chain(audit_key, chain),
             (audit_key, *earlier_audit_keys), self._clock,
         )  # fmt: skip
-        store = Store.on(connections)
+        store = Store(connections)
         await store.nodes.sweep()
         return store
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery, write_decisions
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, first_id, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -20,7 +21,7 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.model import Event
 from groundcontrol.notifications.model import ChannelId, Delivery, DeliveryId
-from groundcontrol.notifications.store import Attempt, Decided, DeliveryFilter, Missing, Summary
+from groundcontrol.notifications.store import Attempt, Decided, DeliveryFilter, DeliveryStore, Missing, Summary
 
 __all__ = ["SqliteDeliveries", "add_deliveries"]
 
@@ -52,9 +53,8 @@ _LOST_ENDS: Final = (
 )
 
 
+@serves("deliveries", DeliveryStore)
 class SqliteDeliveries(SqliteOutbox):
-    """`DeliveryStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
         super().__init__(writer, reader)
         self._chain = chain

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     digest,
@@ -34,6 +34,7 @@ from groundcontrol.deployments.model import (
     makes_node,
     right_to_order,
 )
+from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import NewJob
 from spider.clock import Clock
 
@@ -55,9 +56,8 @@ _EDITED: Final = (
 )  # fmt: skip
 
 
+@serves("deployments", DeploymentStore)
 class SqliteDeployments(ControlStore):
-    """`DeploymentStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock, opens: OpensWindow) -> None:
         """Args: opens: opens a maintenance window with the start of a deployment."""
         super().__init__(writer, reader, chain, clock)

@@ -8,7 +8,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain, chain_heads, last_at, listed, mark_clock, plain, to_audit_row, verify
 from groundcontrol.adapters.sqlite.audit_archive import next_portion, pack
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
@@ -27,6 +27,7 @@ from groundcontrol.core.text import fold
 from groundcontrol.events.catalogue import KEEP_S, MOST_SPAN_S, WINDOW_S, group_of
 from groundcontrol.events.making import AHEAD_S, new_event, same_as
 from groundcontrol.events.model import Event, EventFilter, Refusal, Severity, Summary
+from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 
 _EVENT: Final = "SELECT * FROM event "
@@ -49,9 +50,8 @@ MOST_REFUSALS: Final = 100_000
 """The most stored refusals, so that a client cannot fill the disk. The oldest are removed first."""
 
 
+@serves("log", LogStore)
 class SqliteLog(ControlStore):
-    """Implements `LogStore` in SQLite."""
-
     _most_refusals = MOST_REFUSALS
     _most_events = MOST_EVENTS
     _most_of_node = MOST_OF_NODE

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx, Value
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
@@ -26,6 +27,7 @@ from groundcontrol.schedules.deadlines import (
     Unmet,
     missed_type,
 )
+from groundcontrol.schedules.deadlines_store import ExpectationStore
 from groundcontrol.schedules.wall_clock import zone_of
 
 _EXPIRE_AT_ONCE: Final = 1000
@@ -47,9 +49,8 @@ _UNMET: Final = (
 )
 
 
+@serves("expectations", ExpectationStore)
 class SqliteExpectations(SqliteRecords[Expectation]):
-    """`ExpectationStore`."""
-
     form = Form(EXPECTATIONS)
 
     async def was_reported(self, scope: Scope, name: str) -> bool:

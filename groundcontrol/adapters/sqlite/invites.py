@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
@@ -19,6 +19,7 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import fold
 from groundcontrol.deployments.model import MOST_OPEN, Invite, named_lines, right_to_make
+from groundcontrol.deployments.store import InviteStore
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
@@ -34,9 +35,8 @@ _NAMES: Final = 1000
 INVITES: Final = Columns(Invite, "invite")
 
 
+@serves("invites", InviteStore)
 class SqliteInvites(ControlStore):
-    """`InviteStore`."""
-
     @command
     def create_invite(self, tx: Tx, scope: Scope, invite: Invite) -> Invite:
         known = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite.id)

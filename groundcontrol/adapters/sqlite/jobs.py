@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from groundcontrol.adapters.sqlite import output, plans
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_to_json, records_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, place
@@ -41,7 +42,7 @@ from groundcontrol.jobs.model import (
     never_ran,
 )
 from groundcontrol.jobs.plans import Plan, PlanPart, Report
-from groundcontrol.jobs.store import CURRENT_MOST, ClaimedJob, MovedLimit
+from groundcontrol.jobs.store import CURRENT_MOST, ClaimedJob, JobStore, MovedLimit
 from groundcontrol.nodes.model import Session
 
 _EXPIRE_BATCH: Final = 200
@@ -73,9 +74,8 @@ Waits = Callable[[Rows, Row, float], bool]
 """Whether a queued job must still wait, at a time. The row has its org, id, action, and the tags of its node."""
 
 
+@serves("jobs", JobStore)
 class SqliteJobs:
-    """`JobStore`."""
-
     def __init__(
         self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, opens: OpensWindow, startable: str, waits: Waits
     ) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
@@ -16,6 +16,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.making import new_event
 from groundcontrol.schedules.maintenance import COVERED, MOST_WINDOWS, AutomaticWindow, Origin, Window, latest_end
+from groundcontrol.schedules.maintenance_store import MaintenanceStore
 from groundcontrol.schedules.model import MaintenanceId, Selector
 
 _KEEP_S: Final = 7 * 86_400.0
@@ -37,9 +38,8 @@ _AUTOMATIC: Final = (
 WINDOWS: Final = Columns(Window, "maintenance", {"select": "selector"})
 
 
+@serves("maintenance", MaintenanceStore)
 class SqliteMaintenance(ControlStore):
-    """`MaintenanceStore`."""
-
     @command
     def create_window(self, tx: Tx, scope: Scope, window: Window) -> Window:
         known = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window.id)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import Offer
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.access.store import MembershipStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
@@ -37,9 +38,8 @@ _BELONGS: Final = (
 )
 
 
+@serves("memberships", MembershipStore, urgent=True)
 class SqliteMemberships(ControlStore):
-    """`MembershipStore`."""
-
     async def offers(self, scope: Scope) -> Sequence[Offer]:
         sql = _OFFERS + " WHERE membership_offer.org = ? ORDER BY membership_offer.username_key"
         return [_OFFER.read(row) for row in await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -12,14 +13,14 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.errors import Fenced
 from groundcontrol.core.paging import Page
 from groundcontrol.nodes.model import LogBatch, LogLine, Session
+from groundcontrol.nodes.store import NodeLogStore
 
 MAX_STORED_LINES: Final = 10_000
 """The most stored lines of each node. The oldest are removed first."""
 
 
+@serves("node_logs", NodeLogStore)
 class SqliteNodeLogs:
-    """`NodeLogStore`."""
-
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader

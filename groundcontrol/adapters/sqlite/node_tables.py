@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, inflated, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
@@ -29,6 +29,7 @@ from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.nodes import updates
 from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.store import NodeTableStore
 from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
 from spider.clock import Clock
 
@@ -43,9 +44,8 @@ _cells: Final = msgspec.json.Decoder(list[str | int | None])
 _packages: Final = msgspec.json.Decoder(dict[str, str])
 
 
+@serves("tables", NodeTableStore)
 class SqliteNodeTables(ControlStore):
-    """`NodeTableStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         super().__init__(writer, reader, chain, clock)
         self._tallies = _Answers[Tally](_TALLIES)

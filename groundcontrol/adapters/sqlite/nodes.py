@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_to_json, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
@@ -30,6 +31,7 @@ from groundcontrol.core.text import fold
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session, adopted_name
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
 
@@ -47,9 +49,8 @@ AlsoDelete = Callable[[Tx, int], None]
 """(transaction, number of a node)"""
 
 
+@serves("nodes", NodeStore)
 class SqliteNodes:
-    """`NodeStore`."""
-
     def __init__(
         self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, metrics: MetricStore, clock: Clock, also_delete: AlsoDelete
     ) -> None:

@@ -8,9 +8,9 @@ from typing import Final
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.oidc.errors import OidcLinked
 from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoRule, SsoSession, source_of
-from groundcontrol.access.oidc.store import Ended, Granted
+from groundcontrol.access.oidc.store import Ended, Granted, OidcStore
 from groundcontrol.adapters.sqlite.audit import scope_of_hub
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
@@ -56,9 +56,8 @@ _BELONGS: Final = (
 _ACCOUNT: Final = "SELECT * FROM account WHERE no = ?"
 
 
+@serves("oidc", OidcStore, urgent=True)
 class SqliteOidc(ControlStore):
-    """`OidcStore`."""
-
     # -- providers -----------------------------------------------------------------------
 
     async def providers(self) -> Sequence[Provider]:

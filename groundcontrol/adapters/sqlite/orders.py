@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.adapters.sqlite.plans import shows_loss
+from groundcontrol.adapters.sqlite.records import record_stores
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, granted_deployments
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.model import Order, Subject
+from groundcontrol.events.store import OrderStore
 
 _JOBS: Final = (
     "SELECT batch.id, 'jobs' AS kind, batch.created_by, job.action, job.for_action, job.state AS ended, count(*) AS n"
@@ -29,11 +31,10 @@ _DEPLOYMENTS: Final = (
     "SELECT batch AS id, 'deployments' AS kind, created_by, deployment.kind AS action, NULL AS for_action, state AS ended, count(*) AS n FROM deployment"
     " WHERE org = ? AND batch IN (SELECT value FROM json_each(?)){} GROUP BY batch, created_by, deployment.kind, state ORDER BY batch, state"
 )
-_NAMED: Final = ("node", "api_token", "invite", "channel", "expectation", "patch_policy", "patch_window")
-"""Tables of an organisation whose rows have an id and a name."""
+_NAMED: Final = ("node", "api_token", "invite")
+"""Tables of an organisation whose rows have an id and a name, beside those of declared records."""
 _CHOSEN: Final = "id IN (SELECT value FROM json_each(?))"
 _NAMES: Final = (
-    *(f"SELECT id, name FROM {table} WHERE org = ? AND {_CHOSEN}" for table in _NAMED),  # noqa: S608 - built from constants only
     f"SELECT id, reason AS name FROM maintenance WHERE org = ? AND {_CHOSEN}",  # noqa: S608 - built from constants only
     "SELECT rollout.id, patch_policy.name FROM rollout JOIN patch_policy ON patch_policy.org = rollout.org AND patch_policy.id = rollout.policy"  # noqa: S608
     f" WHERE rollout.org = ? AND rollout.{_CHOSEN}",
@@ -42,7 +43,7 @@ _NAMES: Final = (
     "SELECT login.id, account.username AS name FROM login JOIN account ON account.no = login.account"  # noqa: S608
     f" JOIN membership ON membership.account = account.no WHERE membership.org = ? AND login.{_CHOSEN}",
 )
-"""Statements that find names by id."""
+"""Statements that find other names by id."""
 _WORK: Final = (
     "SELECT job.id, node.name, job.action, job.created_by, batch.id AS batch FROM job JOIN node ON node.no = job.node"  # noqa: S608
     f" LEFT JOIN batch ON batch.no = job.batch WHERE job.org = ? AND job.{_CHOSEN}",
@@ -53,9 +54,8 @@ _WORK: Final = (
 """Statements that find jobs, deployments and orders for many nodes by id."""
 
 
+@serves("orders", OrderStore)
 class SqliteOrders(ControlStore):
-    """Implements `OrderStore` in SQLite."""
-
     async def orders(self, scope: Scope, ids: Collection[str]) -> Sequence[Order]:
         if not ids:
             return []
@@ -84,10 +84,16 @@ class SqliteOrders(ControlStore):
         chosen = to_json(sorted(set(ids)))
 
         def query(rows: Rows) -> dict[str, Subject]:
-            found = {row["id"]: Subject(row["name"]) for sql in _NAMES for row in rows.fetch_all(sql, scope.org, chosen)}
+            found = {row["id"]: Subject(row["name"]) for sql in (*_names(), *_NAMES) for row in rows.fetch_all(sql, scope.org, chosen)}
             for sql in _WORK:
                 for row in rows.fetch_all(sql, scope.org, chosen):
                     found[row["id"]] = Subject(row["name"], row["action"] or "", row["created_by"], row["batch"])
             return found
 
         return await self._reader.run(query)
+
+
+def _names() -> Iterator[str]:
+    records = (each.form for each in record_stores())
+    for table in (*_NAMED, *(form.declared.table for form in records if "name" in form.columns)):
+        yield f"SELECT id, name FROM {table} WHERE org = ? AND {_CHOSEN}"  # noqa: S608 - built from constants only

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.access.model import Organisation, OrganisationSummary
+from groundcontrol.access.store import OrganisationStore
 from groundcontrol.adapters.sqlite.audit import DELETED, Chain
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
@@ -37,9 +38,8 @@ def owned() -> tuple[str, ...]:
     return (*_OWNED, *(kind.form.declared.table for kind in record_stores()))
 
 
+@serves("organisations", OrganisationStore, urgent=True)
 class SqliteOrganisations(ControlStore):
-    """`OrganisationStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         super().__init__(writer, reader, chain, clock)
         self._known = CommitCache[list[Organisation]](

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.access.passkeys import MOST_PASSKEYS, Passkey
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.access.passkeys import MOST_PASSKEYS, Passkey, PasskeyStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Tx
@@ -18,9 +18,8 @@ from groundcontrol.core.scope import Scope
 _LIST: Final = "SELECT passkey.*, account.id AS user_id FROM passkey JOIN account ON account.no = passkey.account"
 
 
+@serves("passkeys", PasskeyStore)
 class SqlitePasskeys(ControlStore):
-    """`PasskeyStore`."""
-
     async def passkeys(self, user: UserId) -> Sequence[Passkey]:
         rows = await self._reader.run(lambda rows: rows.fetch_all(_LIST + " WHERE account.id = ? ORDER BY passkey.no", user))
         return [_PASSKEYS.read(row) for row in rows]

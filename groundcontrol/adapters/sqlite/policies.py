@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, cast
 
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
@@ -21,7 +22,7 @@ from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.updates import HELD, PHASED, SUBJECT, kept_of, rows_of
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, OccurrenceState, PatchPolicy, PolicyId
-from groundcontrol.policies.store import Told
+from groundcontrol.policies.store import PatchWindowStore, PolicyStore, Told
 from groundcontrol.policies.waves import WorkTime, WorkTimes
 from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
 
@@ -46,9 +47,8 @@ _WORK_TIMES: Final = (
 """The two places in the middle of the last ten, or the one, are those whose double is from their number to two more."""
 
 
+@serves("policies", PolicyStore)
 class SqlitePolicies(SqliteRecords[PatchPolicy]):
-    """`PolicyStore`."""
-
     form = Form(PATCH_POLICIES)
 
     def save_in(self, tx: Tx, scope: Scope, record: PatchPolicy, also: Also[PatchPolicy] | None = None) -> PatchPolicy:
@@ -229,9 +229,8 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
         return found
 
 
+@serves("patch_windows", PatchWindowStore)
 class SqlitePatchWindows(SqliteRecords[PatchWindow]):
-    """`PatchWindowStore`."""
-
     form = Form(PATCH_WINDOWS)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.json_codec import inflated, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
@@ -14,6 +15,7 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.errors import Fenced, StoreError
 from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.processes import ProcessReading, with_reading
+from groundcontrol.nodes.store import ProcessHistoryStore
 
 SPAN_S: Final = 900
 MAX_SPAN_BYTES: Final = 8192
@@ -24,9 +26,8 @@ _STEP_ROWS: Final = 2000
 _readings: Final = msgspec.json.Decoder(list[ProcessReading])
 
 
+@serves("process_history", ProcessHistoryStore)
 class SqliteProcessHistory:
-    """`ProcessHistoryStore`."""
-
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
@@ -31,7 +31,7 @@ from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
 from groundcontrol.rollouts.reboots import MOST_S
 from groundcontrol.rollouts.report import reach_of
-from groundcontrol.rollouts.store import Begin, Keyed, Moved, Saved
+from groundcontrol.rollouts.store import Begin, Keyed, Moved, RolloutStore, Saved
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
@@ -76,9 +76,8 @@ _REBOOTS_BY_HAND: Final = (
 _EXPIRE_AT_ONCE: Final = 50
 
 
+@serves("rollouts", RolloutStore)
 class SqliteRollouts(ControlStore):
-    """`RolloutStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock, jobs: SqliteJobs, policies: SqlitePolicies) -> None:
         super().__init__(writer, reader, chain, clock)
         self._jobs = jobs

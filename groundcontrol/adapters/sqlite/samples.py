@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from groundcontrol.adapters.sqlite import chunks, compaction, expiry, hot_packs, windows
 from groundcontrol.adapters.sqlite.backfill import read_gaps, record_session, take_late
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -37,7 +38,7 @@ from groundcontrol.samples.model import (
     TierSize,
 )
 from groundcontrol.samples.query import WindowBuilder
-from groundcontrol.samples.store import Marks
+from groundcontrol.samples.store import Marks, MetricStore
 from groundcontrol.samples.tiers import HOUR_MS, HOUR_S, TIERS
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE
 
@@ -60,9 +61,8 @@ _STATES: Final = (
 """`_STATE` of many boots in one statement, by the numbers of the boots."""
 
 
+@serves("metrics", MetricStore)
 class SqliteMetrics:
-    """`MetricStore`."""
-
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader

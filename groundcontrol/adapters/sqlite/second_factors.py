@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import User
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.access.store import FactorStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.rights import write_for_user
@@ -22,9 +23,8 @@ SEED: Final = "seed"
 _STORED_SQL: Final = "SELECT version, sealed FROM secret WHERE org = ? AND kind = ? AND record = ? AND field = ?"
 
 
+@serves("factors", FactorStore)
 class SqliteFactors(ControlStore):
-    """`FactorStore`."""
-
     @command
     def begin_totp(self, tx: Tx, by: Scope, user: UserId, record: SealedRecord) -> None:
         if (record.table, record.id, record.column) != (TOTP, user, SEED):

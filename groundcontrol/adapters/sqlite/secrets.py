@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.facts import ADOPT_UNTIL, time_setting
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -14,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, Scope
-from groundcontrol.core.secrets import HUB_KEY, KeyRotation, SealedRecord, hub_key_record
+from groundcontrol.core.secrets import HUB_KEY, KeyRotation, SealedRecord, SecretStore, hub_key_record
 
 CREDENTIAL: Final = "credential"
 
@@ -107,9 +108,8 @@ class Keyring(KeyringReader):
         return len(rows)
 
 
+@serves("secrets", SecretStore)
 class SqliteSecrets(Keyring):
-    """`SecretStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
         super().__init__(writer, reader)
         self._chain = chain

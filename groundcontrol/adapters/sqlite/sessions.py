@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.node_sessions import node_scope
-from groundcontrol.agents.store import HubInfo, Lease
+from groundcontrol.agents.store import HubInfo, HubStore, Lease, SessionStore
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import BootId, EventId, HubId, NodeId
 from groundcontrol.events.making import hub_event, new_event
@@ -27,9 +27,8 @@ def unused_epoch(now: float) -> int:
     return max(1, int(now))
 
 
+@serves("hubs", HubStore)
 class SqliteHubs(ControlStore):
-    """`HubStore`."""
-
     @command
     def beat(self, tx: Tx, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
         if tx.fetch_one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the event has the hub's id, so each process has only one
@@ -72,9 +71,8 @@ _DEAD: Final = "s.hub <> ? AND NOT EXISTS (SELECT 1 FROM hub WHERE hub.id = s.hu
 """The condition for a session `s` whose hub ended without releasing it."""
 
 
+@serves("sessions", SessionStore, urgent=True)
 class SqliteSessions(ControlStore):
-    """`SessionStore`."""
-
     @command
     def claim(self, tx: Tx, node: NodeId, boot: BootId, hub: HubId) -> Session:
         row = tx.fetch_one("SELECT no, org, name, address, pending FROM node WHERE id = ?", node)

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from groundcontrol.access.model import Preferences, PreferencesEdit
+from groundcontrol.access.store import PreferenceStore
 from groundcontrol.adapters.sqlite.audit import scope_of_hub
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.facts import ADOPT_UNTIL, save_fact, setting, time_of, time_setting
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.methods import command
@@ -17,14 +18,15 @@ from groundcontrol.adapters.sqlite.rights import write_for_user
 from groundcontrol.core.errors import BadRequest, NotFound, StoreError
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import NO_ORG, Scope
+from groundcontrol.nodes.store import RecoveryStore
 from groundcontrol.samples.model import MAX_RETENTION_S, Retention, RetentionChange, fault_of
+from groundcontrol.samples.store import RetentionStore
 
 _NAME = "retention"
 
 
+@serves("retention", RetentionStore)
 class SqliteRetention(ControlStore):
-    """`RetentionStore`."""
-
     async def retention(self) -> Retention | None:
         return await self._reader.run(_read)
 
@@ -56,9 +58,8 @@ def _read(rows: Rows) -> Retention | None:
 _PRINTED: Final = "recovery_printed_at"
 
 
+@serves("recovery", RecoveryStore)
 class SqliteRecovery(ControlStore):
-    """`RecoveryStore`."""
-
     @command
     def note_recovery_print(self, tx: Tx, scope: Scope, *, again: bool) -> float | None:
         before = time_of(tx, _PRINTED)
@@ -77,9 +78,8 @@ class SqliteRecovery(ControlStore):
             self._chain.write(tx, scope, "recovery.end", "recovery", {})
 
 
+@serves("preferences", PreferenceStore)
 class SqlitePreferences(ControlStore):
-    """`PreferenceStore`."""
-
     async def preferences(self, scope: Scope, user: UserId) -> Preferences:
         return await self._reader.run(lambda rows: _preferences(rows, scope, user))
 

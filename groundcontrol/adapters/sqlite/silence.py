@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.making import hub_event, new_event
 from groundcontrol.schedules.silence import Absence, KnownNode, Stage, stages_after
+from groundcontrol.schedules.silence_store import SilenceStore
 
 AWAY_S: Final = 60.0
 """A shorter absence counts as a restart, and is no event."""
@@ -49,9 +50,8 @@ def correct_absences(tx: Tx, ahead_s: float) -> None:
     )
 
 
+@serves("silence", SilenceStore)
 class SqliteSilence(ControlStore):
-    """`SilenceStore`."""
-
     async def absences(self) -> Sequence[Absence]:
         found = await self._reader.run(lambda rows: rows.fetch_all("SELECT from_at, until_at FROM hub_absence ORDER BY no"))
         return [Absence(row["from_at"], row["until_at"]) for row in found]

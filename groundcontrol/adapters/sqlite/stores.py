@@ -1,18 +1,19 @@
-"""The table of all stores: interface and implementation. No SQL, rows, cursors or transactions cross the interfaces.
+"""All stores: each class names its interface (`serves`), and is made here. No SQL, rows, cursors or transactions cross the interfaces.
 
 A method that changes something is one durable transaction, with the audit row of a change by a person. Only expiry, compaction and removal
 of samples take several. Each method returns after its commit, and may be repeated with equal arguments. Some edits name the version that they
 replace, and fail if another version is stored. The errors are those of `core/errors.py`.
 """
 
-# ruff: noqa: RUF009  # `_made` makes fields, no values
-
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar, cast, get_type_hints
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Final, TypeVar, cast
 
 from groundcontrol.access.oidc.store import OidcStore
 from groundcontrol.access.passkeys import PasskeyStore
@@ -25,11 +26,10 @@ from groundcontrol.access.store import (
     UserAdminStore,
     UserStore,
 )
-from groundcontrol.adapters.sqlite.alerts import SqliteAlerts, SqliteRules
-from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
+from groundcontrol.adapters.sqlite.alerts import SqliteAlerts
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.batches import SqliteBatches
-from groundcontrol.adapters.sqlite.channels import SqliteChannels
+from groundcontrol.adapters.sqlite.control_store import SERVED
 from groundcontrol.adapters.sqlite.deliveries import SqliteDeliveries
 from groundcontrol.adapters.sqlite.delivery_rows import write_decisions
 from groundcontrol.adapters.sqlite.deployments import SqliteDeployments
@@ -37,30 +37,16 @@ from groundcontrol.adapters.sqlite.engine.organisation import act_for_owners
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import SqliteLog
-from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
-from groundcontrol.adapters.sqlite.invites import SqliteInvites
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs, delete_jobs_of
-from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance, open_for
-from groundcontrol.adapters.sqlite.memberships import SqliteMemberships
+from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
-from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
-from groundcontrol.adapters.sqlite.oidc import SqliteOidc
-from groundcontrol.adapters.sqlite.orders import SqliteOrders
-from groundcontrol.adapters.sqlite.organisations import SqliteOrganisations
-from groundcontrol.adapters.sqlite.passkeys import SqlitePasskeys
-from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
+from groundcontrol.adapters.sqlite.policies import SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
 from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING, reboot_waits
 from groundcontrol.adapters.sqlite.rollouts import SqliteRollouts
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
-from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
 from groundcontrol.adapters.sqlite.secrets import SqliteSecrets
-from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
-from groundcontrol.adapters.sqlite.settings import SqlitePreferences, SqliteRecovery, SqliteRetention
-from groundcontrol.adapters.sqlite.silence import SqliteSilence
-from groundcontrol.adapters.sqlite.users import SqliteUsers
-from groundcontrol.adapters.sqlite.users_admin import SqliteUserAdmin
 from groundcontrol.agents.store import HubStore, SessionStore
 from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.core.secrets import SecretStore
@@ -95,6 +81,10 @@ class Connections:
     """The present key, and those from before rotations."""
     clock: Clock
 
+    def of_control(self, *, urgent: bool = False) -> tuple[Writer, Reader, Chain, Clock]:
+        """The arguments of a `ControlStore`."""
+        return self.writer, self.urgent if urgent else self.reader, self.audit, self.clock
+
     @cached_property
     def metrics(self) -> SqliteMetrics:
         """One object for two fields: the store of nodes deletes the samples of a removed node."""
@@ -108,77 +98,81 @@ class Connections:
     @cached_property
     def policies(self) -> SqlitePolicies:
         """One object for two fields: the store of roll-outs marks occurrences as started."""
-        return SqlitePolicies(self.writer, self.reader, self.audit, self.clock)
+        return SqlitePolicies(*self.of_control())
 
 
-def _made(make: Callable[[Connections], T]) -> T:
-    """A field of `Store`, and the function that makes its store. mypy checks the store against the Protocol of the field."""
-    made: T = field(metadata={"make": make})
-    return made
+_COMPOSED: Final[dict[type, Callable[[Connections], object]]] = {
+    SqliteNodes: lambda at: SqliteNodes(at.writer, at.reader, at.urgent, at.audit, at.metrics, at.clock, delete_jobs_of),
+    SqliteMetrics: lambda at: at.metrics,
+    SqliteNodeLogs: lambda at: SqliteNodeLogs(at.samples_writer, at.samples_reader),
+    SqliteProcessHistory: lambda at: SqliteProcessHistory(at.samples_writer, at.samples_reader),
+    SqliteJobs: lambda at: at.jobs,
+    SqliteBatches: lambda at: SqliteBatches(*at.of_control(), at.jobs),
+    SqliteDeployments: lambda at: SqliteDeployments(*at.of_control(), open_for),
+    SqliteSecrets: lambda at: SqliteSecrets(at.writer, at.reader, at.audit),
+    SqliteLog: lambda at: SqliteLog(*at.of_control(), at.audit_keys),
+    SqliteDeliveries: lambda at: SqliteDeliveries(at.writer, at.reader, at.audit),
+    SqlitePolicies: lambda at: at.policies,
+    SqliteRollouts: lambda at: SqliteRollouts(*at.of_control(), at.jobs, at.policies),
+    SqliteAlerts: lambda at: SqliteAlerts(at.writer, at.reader, at.audit, write_decisions),
+}
+"""Stores with other arguments than `ControlStore`, such as what a later slice does in the same transaction."""
+
+_ABOVE: Final = {"database", "json_columns", "stores"}
+for _found in iter_modules([str(Path(__file__).parent)]):
+    if not _found.ispkg and _found.name not in _ABOVE:
+        import_module(f"{__package__}.{_found.name}")
 
 
-def _control(kind: Callable[[Writer, Reader, Chain, Clock], T]) -> T:
-    """A field with a store of the control database."""
-    return _made(lambda at: kind(at.writer, at.reader, at.audit, at.clock))
-
-
-def _urgent(kind: Callable[[Writer, Reader, Chain, Clock], T]) -> T:
-    """As `_control`, for a store whose queries must not wait."""
-    return _made(lambda at: kind(at.writer, at.urgent, at.audit, at.clock))
-
-
-@dataclass(frozen=True)
 class Store:
-    """All stores of one hub. Control and metrics are separate databases: no transaction spans them."""
+    """All stores of one hub. Control and metrics are separate databases: no transaction spans them.
 
-    hubs: HubStore = _control(SqliteHubs)
-    sessions: SessionStore = _urgent(SqliteSessions)
-    nodes: NodeStore = _made(lambda at: SqliteNodes(at.writer, at.reader, at.urgent, at.audit, at.metrics, at.clock, delete_jobs_of))
-    tables: NodeTableStore = _control(SqliteNodeTables)
-    metrics: MetricStore = _made(lambda at: at.metrics)
-    node_logs: NodeLogStore = _made(lambda at: SqliteNodeLogs(at.samples_writer, at.samples_reader))
-    process_history: ProcessHistoryStore = _made(lambda at: SqliteProcessHistory(at.samples_writer, at.samples_reader))
-    jobs: JobStore = _made(lambda at: at.jobs)
-    batches: BatchStore = _made(lambda at: SqliteBatches(at.writer, at.reader, at.audit, at.clock, at.jobs))
-    deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit, at.clock, open_for))
-    secrets: SecretStore = _made(lambda at: SqliteSecrets(at.writer, at.reader, at.audit))
-    users: UserStore = _urgent(SqliteUsers)
-    orders: OrderStore = _control(SqliteOrders)
-    log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.clock, at.audit_keys))
-    user_admin: UserAdminStore = _urgent(SqliteUserAdmin)
-    organisations: OrganisationStore = _urgent(SqliteOrganisations)
-    memberships: MembershipStore = _urgent(SqliteMemberships)
-    preferences: PreferenceStore = _control(SqlitePreferences)
-    factors: FactorStore = _control(SqliteFactors)
-    passkeys: PasskeyStore = _control(SqlitePasskeys)
-    oidc: OidcStore = _urgent(SqliteOidc)
-    tokens: ApiTokenStore = _urgent(SqliteApiTokens)
-    retention: RetentionStore = _control(SqliteRetention)
-    recovery: RecoveryStore = _control(SqliteRecovery)
-    invites: InviteStore = _control(SqliteInvites)
-    maintenance: MaintenanceStore = _control(SqliteMaintenance)
-    channels: ChannelStore = _control(SqliteChannels)
-    deliveries: DeliveryStore = _made(lambda at: SqliteDeliveries(at.writer, at.reader, at.audit))
-    expectations: ExpectationStore = _control(SqliteExpectations)
-    silence: SilenceStore = _control(SqliteSilence)
-    policies: PolicyStore = _made(lambda at: at.policies)
-    rollouts: RolloutStore = _made(lambda at: SqliteRollouts(at.writer, at.reader, at.audit, at.clock, at.jobs, at.policies))
-    patch_windows: PatchWindowStore = _control(SqlitePatchWindows)
-    rules: RuleStore = _control(SqliteRules)
-    alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit, write_decisions))
+    Each is an attribute of its name. A name with its type here is for mypy; `store[NodeStore]` needs none.
+    """
 
-    @classmethod
-    def on(cls, connections: Connections) -> Store:
-        """Make all stores."""
-        made = cls(**{each.name: each.metadata["make"](connections) for each in fields(cls)})
-        for each in fields(cls):
-            act_for_owners(type(getattr(made, each.name)))
-        return made
+    hubs: HubStore
+    sessions: SessionStore
+    nodes: NodeStore
+    tables: NodeTableStore
+    metrics: MetricStore
+    node_logs: NodeLogStore
+    process_history: ProcessHistoryStore
+    jobs: JobStore
+    batches: BatchStore
+    deployments: DeploymentStore
+    secrets: SecretStore
+    users: UserStore
+    orders: OrderStore
+    log: LogStore
+    user_admin: UserAdminStore
+    organisations: OrganisationStore
+    memberships: MembershipStore
+    preferences: PreferenceStore
+    factors: FactorStore
+    passkeys: PasskeyStore
+    oidc: OidcStore
+    tokens: ApiTokenStore
+    retention: RetentionStore
+    recovery: RecoveryStore
+    invites: InviteStore
+    maintenance: MaintenanceStore
+    channels: ChannelStore
+    deliveries: DeliveryStore
+    expectations: ExpectationStore
+    silence: SilenceStore
+    policies: PolicyStore
+    rollouts: RolloutStore
+    patch_windows: PatchWindowStore
+    rules: RuleStore
+    alerts: AlertStore
 
-    @cached_property
-    def _by_type(self) -> dict[type, object]:
-        return {kind: getattr(self, name) for name, kind in get_type_hints(type(self)).items()}
+    def __init__(self, at: Connections) -> None:
+        self._names: dict[type, str] = {}
+        for name, (protocol, made, urgent) in SERVED.items():
+            act_for_owners(made)
+            setattr(self, name, _COMPOSED[made](at) if made in _COMPOSED else made(*at.of_control(urgent=urgent)))
+            self._names[protocol] = name
 
     def __getitem__(self, kind: type[T], /) -> T:
         """The store that implements this Protocol (`core.stores.Stores`)."""
-        return cast("T", self._by_type[kind])
+        return cast("T", getattr(self, self._names[kind]))

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup, SetUp
+from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup, SetUp, UserStore
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.facts import setting
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
@@ -51,9 +51,8 @@ _LOGIN_LOOKUP: Final = (
 """This query returns exactly one row, even if no user has the name."""
 
 
+@serves("users", UserStore, urgent=True)
 class SqliteUsers(ControlStore):
-    """`UserStore`."""
-
     @query
     def set_up(self, rows: Rows) -> SetUp:
         has_users = rows.fetch_one("SELECT 1 FROM account LIMIT 1") is not None

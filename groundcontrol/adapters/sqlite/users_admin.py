@@ -7,9 +7,9 @@ from typing import Final
 
 from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Membership, Person, TotpRule, User, password_expired
 from groundcontrol.access.oidc.model import source_of
-from groundcontrol.access.store import ListedSession
+from groundcontrol.access.store import ListedSession, UserAdminStore
 from groundcontrol.adapters.sqlite.audit import Chain, has_several
-from groundcontrol.adapters.sqlite.control_store import ControlStore
+from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
@@ -72,9 +72,8 @@ _INSTANCE_ADMINS: Final = (
 )
 
 
+@serves("user_admin", UserAdminStore, urgent=True)
 class SqliteUserAdmin(ControlStore):
-    """`UserAdminStore`."""
-
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         super().__init__(writer, reader, chain, clock)
         self._fresh = CommitCache[AuthState](writer, reader, clock, _STANDING, _to_auth_state)

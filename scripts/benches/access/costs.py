@@ -118,7 +118,10 @@ def body_of(row: str) -> Any:
     route = BY_NAME[row]
     maker = MAKERS.get(kind_of(route.path)) if route.method == "POST" else None
     body: Any = maker(MEASURED).body if maker else BODIES.get(row)
-    return {**body, "select": {"all": True}} if route.body and "select" in route.body.__struct_fields__ else body
+    if route.body and "select" in route.body.__struct_fields__:
+        kept = body if maker else {name: value for name, value in body.items() if name == "version"}  # an edit that can be repeated
+        return {**kept, "select": {"all": True}}
+    return body
 
 
 async def costs() -> Results:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +34,7 @@ from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Desk, Requests, node_with, trouble
 from tests.support.factories import connect, layout_row, pack
 from tests.support.ssh_server import serving
+from tests.support.store_backend import replaced
 
 ODD = "\u202e\x1b[31m" + "A" * 200_000
 
@@ -236,7 +236,7 @@ async def test_a_forced_removal_is_not_retried_during_a_removal_by_ssh(desk: Des
 async def test_a_forced_removal_whose_end_cannot_be_saved_succeeds_later(desk: Desk) -> None:
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
-    desk.store = replace(desk.store, nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
+    desk.store = replaced(desk.store, nodes=between)
     made = trouble(desk, "deployments")
     async with desk.running(desk.make(desk.config, LIMITS._replace(forget_wait_s=0.5))) as service:
         asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
@@ -265,7 +265,7 @@ async def test_a_repeated_request_gets_the_same_pending_removal(desk: Desk) -> N
 async def test_a_cancel_during_the_deletion_comes_too_late(desk: Desk) -> None:
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
-    desk.store = replace(desk.store, nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
+    desk.store = replaced(desk.store, nodes=between)
     async with desk.running(desk.make(desk.config)) as service:
         asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
         await between.deleting.wait()

@@ -31,6 +31,7 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, VIEWER, Config, Desk, Hanging, Requests, hanging, node_with
 from tests.support.ssh_server import serving
+from tests.support.store_backend import replaced
 
 
 def new_row(node: NodeId | None) -> Deployment:
@@ -343,7 +344,7 @@ async def test_a_deployment_stopped_with_the_hub_is_cancelled_once(desk: Desk, r
 
 async def test_a_hanging_store_delays_the_end_only_up_to_its_limit(desk: Desk, request_to: Requests) -> None:
     made = Hanging(desk.store.deployments)
-    desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replaced(desk.store, deployments=made)
     service = desk.make(desk.config, LIMITS._replace(stop_s=0.2))
     async with asyncio.timeout(60), serving(KEY) as (port, _), desk.running(service):
         row = await service.install(ADMIN, request_to(port), None)

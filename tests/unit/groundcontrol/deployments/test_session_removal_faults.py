@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -18,6 +17,7 @@ from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hanging, failing, hanging, trouble
 from tests.support.eventually import eventually
 from tests.support.live_removal import played, states
+from tests.support.store_backend import replaced
 
 
 @pytest.mark.parametrize(("part", "command"), [("nodes", "find_node"), ("jobs", "job"), ("deployments", "save_deployment")])
@@ -164,7 +164,7 @@ async def test_behind_a_hanging_order_others_are_refused_but_a_farewell_is_proce
 async def test_a_hanging_store_does_not_delay_the_end_of_the_hub(desk: Desk) -> None:
     node = await played(desk)
     made = Hanging(desk.store.deployments)
-    desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replaced(desk.store, deployments=made)
     async with asyncio.timeout(60):
         async with desk.running(desk.make(desk.config, LIMITS._replace(stop_s=0.2))) as service:
             await service.remove(SYSTEM, node.id, None, force=False)

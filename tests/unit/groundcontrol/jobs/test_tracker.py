@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +34,7 @@ from tests.support.eventually import eventually
 from tests.support.job_bench import FLEET_KEY, Bench, Hello, Listener, Talker, over, process
 from tests.support.job_node import BOOT
 from tests.support.job_node import Node as SpiderNode
+from tests.support.store_backend import replaced
 from tests.support.wire import open_order
 
 VIEWER = Scope(Actor("user", "v", "viewer", "viewer"), 1)
@@ -187,7 +187,7 @@ async def test_a_job_that_was_read_to_be_sent_again_is_not_sent_once_it_is_cance
     bench.orders.send_later(job, NotAccepted("busy", "refused", 0.0))
     bench.clock.advance(RETRY_EVERY_S)
     slow = Hanging(bench.store.jobs, "job", done_first=True)
-    bench.tracker._store = replace(bench.store, jobs=slow)  # type: ignore[arg-type]  # it stands for this part
+    bench.tracker._store = replaced(bench.store, jobs=slow)
     sending = asyncio.create_task(bench.tracker._send_again())
     await slow.reached.wait()
     await bench.service.cancel(SYSTEM, job.id)

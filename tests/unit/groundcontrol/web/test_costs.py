@@ -34,7 +34,7 @@ def test_every_list_declares_its_cost() -> None:
 def test_every_bulk_request_declares_its_cost() -> None:
     """Requests that name nodes or servers in a list, or in a text, grow with them."""
     for_many = [route for route in ROUTES if route.body and {"nodes", "servers", "host_keys", "text"} & {*route.body.__struct_fields__}]
-    assert len(for_many) == 6
+    assert len(for_many) >= 6
     assert [route.path for route in for_many if route.cost != "many"] == []
 
 
