@@ -40,9 +40,10 @@ class Look:
         return [line for line in fsdiff.difference(self.before, self.now()) if not _WAITING.search(line)]
 
     def check_unchanged(self) -> None:
-        """Check that the host is unchanged. The next test then uses it without a reset, unless it was spoiled."""
+        """Check that the host is unchanged. The next test then uses it without a reset, unless it was spoiled for good."""
         found = self.changes()
         assert found == [], told(found)
+        self._desk.mend()
         self._desk.clean = not self._desk.spoiled
 
 
@@ -56,17 +57,25 @@ class Desk:
         """Whether the host is in factory state."""
         self.spoiled = False
         """Whether the test has changed the host itself."""
+        self._mending = ""
 
-    def spoil(self, script: str) -> None:
-        """Change the host for a test. It is reset before the next one."""
-        self.spoiled = True
+    def spoil(self, script: str, mending: str = "") -> None:
+        """Change the host for a test. The script `mending` takes it back; without one the host is reset before the next test."""
+        self.spoiled, self._mending = True, mending
         self.host.sh(script)
+
+    def mend(self) -> None:
+        """Take back what the test has changed, if there is a script for it. A boot costs more."""
+        if self._mending:
+            self.host.sh(self._mending)
+            self.spoiled, self._mending = False, ""
 
     def freshen(self) -> None:
         """Prepare a test: reset the host if necessary, start the hub, cancel its running deployments and remove its nodes."""
         if not self.clean:
             self.host.reset()
         self.clean = self.spoiled = False
+        self._mending = ""
         if not self.hub.running:
             self.hub.launch()
         for row in self.hub.local("GET", "/api/v1/deployments").json["deployments"]:
