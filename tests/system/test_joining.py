@@ -254,7 +254,10 @@ def test_a_hub_with_its_own_certificate_is_trusted_by_pin_only(desk: Desk, tmp_p
 @pytest.mark.holds("F-23")
 @pytest.mark.parametrize(
     ("files", "ends"),
-    [pytest.param("", "connected", id="no execution"), pytest.param(",nr_inodes=10", "everything was taken back", id="no room for files")],
+    [
+        pytest.param("", "connected", id="no execution"),
+        pytest.param(",nr_inodes=10", "everything was taken back", id="no room for files", marks=pytest.mark.slow),
+    ],
 )
 def test_a_join_with_a_limited_tmp_connects_or_changes_nothing(desk: Desk, files: str, ends: str) -> None:
     desk.host.sh(f"mount -t tmpfs -o noexec,nosuid,nodev,mode=1777{files} tmpfs /tmp")

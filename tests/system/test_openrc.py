@@ -236,6 +236,7 @@ def test_a_killed_supervisor_is_restarted_by_the_other_service(desk: Desk, servi
     desk.clean = False
 
 
+@pytest.mark.slow
 def test_a_removal_cleans_up_after_killed_supervisors(desk: Desk) -> None:
     look = Look(desk)
     node = managed(desk)
@@ -314,6 +315,7 @@ def test_an_uninstall_by_root_removes_everything_and_notifies_the_hub(desk: Desk
     look.check_unchanged()
 
 
+@pytest.mark.slow  # test_deploy shows it: the script is the same
 def test_keys_of_an_unfinished_upload_are_overwritten(desk: Desk) -> None:
     row = watched(desk)
     desk.spoil("true")

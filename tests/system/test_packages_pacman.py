@@ -89,6 +89,7 @@ def test_an_upgrade_matches_its_plan_and_has_a_report(arch: PackageHost) -> None
     assert arch.count_updates()["total"] == 0
 
 
+@pytest.mark.slow  # test_packages_rpm shows it, and test_packages_apt
 def test_an_upgrade_that_changed_after_the_comparison_is_not_run(arch: PackageHost) -> None:
     wanted = arch.plan("upgrade")
     arch.meanwhile("pacman", '*" -Su --hookdir"*', "sed -i 's/ lab-post//' /etc/pacman.conf")
@@ -144,6 +145,7 @@ def test_a_repair_removes_only_locks_of_earlier_boots(arch: PackageHost) -> None
     assert arch.perform_as_planned("remove", "lab-hello").state == "succeeded"
 
 
+@pytest.mark.slow  # test_packages_apt shows it
 def test_a_stopped_upgrade_ends_after_the_current_package(arch: PackageHost) -> None:
     arch.host.sh("sed -i 's/^IgnorePkg.*/& lab-conf lab-dep lab-hello lab-kernel lab-sec/' /etc/pacman.conf")
     arch.hold_scripts()

@@ -98,7 +98,7 @@ def agent(rpm_host: tuple[labs.Host, str]) -> PackageHost:
     return agent
 
 
-@quick_on("fedora-like", "suse-like")
+@quick_on("suse-like")
 def test_a_plan_takes_two_concurrent_queries(agent: PackageHost) -> None:
     program = agent.flavour.manager
     agent.put(f"/usr/local/sbin/{program}", f'#!/bin/sh\necho "$@" >>/root/asked\nexec /usr/bin/{program} "$@"\n'.encode(), "0755")
@@ -304,7 +304,7 @@ def test_two_versions_of_a_package_are_found_and_repaired(agent: PackageHost) ->
     assert agent.perform("upgrade", "lab-svc").state == "succeeded"
 
 
-@quick_on("suse-like")
+@quick_on()  # test_jobs_on_a_host shows it with apt
 def test_a_job_waits_for_another_program_and_says_for_which(agent: PackageHost) -> None:
     program = {"dnf": "dnf -y", "dnf5": "dnf5 -y", "zypper": "zypper --non-interactive"}[agent.flavour.manager]
     agent.hold_scripts()
@@ -320,6 +320,7 @@ def test_a_job_waits_for_another_program_and_says_for_which(agent: PackageHost) 
     assert agent.version("lab-slow") == "2.0"
 
 
+@pytest.mark.slow  # test_flavours runs jobs on it
 @pytest.mark.parametrize("rpm_host", ["rocky-like"], indirect=True, scope="module")
 def test_a_yum_that_is_dnf_is_driven_as_dnf(agent: PackageHost) -> None:
     assert agent.host.sh("readlink -f /usr/bin/yum") == agent.host.sh("readlink -f /usr/bin/dnf")

@@ -180,6 +180,12 @@ def test_settings_of_the_host_change_neither_plans_nor_upgrades(agent: PackageHo
         assert succeeded(agent.perform("upgrade", agent.name("lab-conf"))).changes
         assert b"edited by the administrator" in agent.host.read("/etc/lab-conf.conf")
     succeeded(agent.perform_as_planned("upgrade"))
+
+
+@pytest.mark.slow  # the tests of each manager have these verbs, and unit tests their commands with all options
+def test_settings_of_the_host_break_no_other_verb(agent: PackageHost, manager_host: tuple[labs.Host, Manager]) -> None:
+    manager = manager_host[1]
+    agent.host.sh(manager.everything)
     agent.host.sh(manager.removes)
     succeeded(agent.perform("remove", agent.name("lab-dep")))
     assert agent.version("lab-dep") == ""

@@ -56,8 +56,6 @@ def test_stored_credentials_are_shredded_by_a_redeploy_that_shall_not_keep_them(
     look = Look(desk)
     node = installed(desk)
     assert desk.hub.node(node)["credentials_kept"]
-    assert again(desk, node)["state"] == "succeeded"
-    assert desk.hub.node(node)["credentials_kept"]
     row = again(desk, node, {"keep_credentials": False})
     assert row["state"] == "succeeded", told(row)
     assert "destroyed" in step_of(row, "verify")["detail"]
@@ -162,9 +160,6 @@ def test_a_redeploy_on_a_full_disk_leaves_everything_as_before(desk: Desk, free:
     assert "everything was taken back" in step_of(row, "upload")["detail"]
     look.check_unchanged()
     assert desk.hub.node(node)["state"] == "online"
-    desk.host.sh("umount -l /var/lib/stardust; rm -rf /root/kept")
-    assert desk.retry(row["id"])["state"] == "succeeded"
-    assert desk.remove(node)["state"] == "succeeded"
 
 
 @pytest.mark.parametrize("place", [pytest.param(place, marks=() if place in QUICK else pytest.mark.slow) for place in PLACES])

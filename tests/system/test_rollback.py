@@ -39,7 +39,7 @@ def points(*quick: tuple[str, int]) -> list[object]:
 
 
 @pytest.mark.holds("SAFETY-68", "S-57", "F-22")
-@pytest.mark.parametrize(("step", "offset"), points(("upload", 9000), ("install", 700)))
+@pytest.mark.parametrize(("step", "offset"), points(("install", 700)))
 async def test_a_permanently_cut_connection_leaves_nothing(cutting: Cutting, step: str, offset: int) -> None:
     before = await cutting.look()
     with contextlib.suppress(AssertionError) if step in ("connect", "host_key", "verify") else contextlib.nullcontext():

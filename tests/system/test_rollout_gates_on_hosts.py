@@ -51,11 +51,7 @@ CASES = {
         "systemd-run -q --unit='<img src=x onerror=alert(1)>' sh -c 'sleep 2; exit 1'\n", "unit_failed", "failed"
     ),
 }  # fmt: skip
-IN_CI = (
-    "a unit fails some seconds after its restart",
-    "a unit crashes again and again, and never counts as failed",
-    "a service runs and does not listen",
-)
+IN_CI = ("a unit fails some seconds after its restart", "a service runs and does not listen")
 
 
 def hosts_of(name: str) -> int:

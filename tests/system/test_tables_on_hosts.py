@@ -115,7 +115,7 @@ systemctl start again busy far.timer
 """
 
 
-@pytest.fixture(scope="module", params=["debian-old", "debian-new"])
+@pytest.fixture(scope="module", params=["debian-old", pytest.param("debian-new", marks=pytest.mark.slow)])
 def host(request: pytest.FixtureRequest) -> Iterator[labs.Host]:
     """A host with a failed unit, a restarting one, a busy one, a timer, and a logged-in user."""
     with labs.one(request.param) as host:
