@@ -27,8 +27,10 @@ LONGEST = (
 """Files that take longest. They begin first in their folder, so that short ones are left for the end of a lane."""
 SLOW = "slow: run with --slow"
 
-# How long an example takes says how busy the machine is, not whether it holds; a test as a whole has its time limit.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says how busy the machine is, not whether it holds; a test as a whole has its time limit. The examples are others in
+# each run, so few of them find in time what many do; --slow looks for longer.
+settings.register_profile("patient", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("slow", settings.get_profile("patient"), max_examples=400)
 settings.load_profile("patient")
 
 
@@ -36,8 +38,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the long tests (full fault counts, soak)")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take Ctrl-C as on a terminal: a shell starts what runs in the background with SIGINT ignored, and commands inherit that."""
+    if config.getoption("--slow"):
+        settings.load_profile("slow")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -88,7 +88,7 @@ def damaged(original: bytes) -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.parametrize(("parser", "origin", "name"), PARSERS, ids=NAMES)
-@settings(max_examples=75)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_parser_raises_only_valueerror(parser: Callable[[bytes], Any], origin: str, name: str, data: st.DataObject) -> None:
     original = captured(origin, name)
