@@ -150,7 +150,7 @@ async def test_a_window_equals_the_stored_rows(
 
 # -- killed ---------------------------------------------------------------------------------------
 
-NODES, HOURS, KILLS = 3, 5, 8
+NODES, HOURS, KILLS = 3, 5, 4
 
 
 async def told(store: Store, sessions: Sequence[Session]) -> list[object]:

@@ -179,7 +179,7 @@ from spider.clock import SystemClock
 async def start(folder):
     await open_database(folder, clock=SystemClock())
 
-for at in range(1, 1000):
+for at in range(1, 1000, int(sys.argv[2])):
     folder, left = Path(sys.argv[1]) / str(at), at
     def count(name, args):
         global left
@@ -197,11 +197,12 @@ for at in range(1, 1000):
 """
 
 
-async def test_a_first_start_killed_at_any_point_is_repeated(tmp_path: Path) -> None:
-    done = await asyncio.create_subprocess_exec(sys.executable, "-c", _KILLED, tmp_path, cwd=ROOT)
+@pytest.mark.parametrize("each", [5, pytest.param(1, marks=pytest.mark.slow)])
+async def test_a_first_start_killed_at_any_point_is_repeated(tmp_path: Path, each: int) -> None:
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", _KILLED, tmp_path, str(each), cwd=ROOT)
     assert await done.wait() == 0
     folders = [path for path in tmp_path.iterdir() if path.name.isdigit()]  # noqa: ASYNC240  a test may wait
-    assert len(folders) > 20
+    assert len(folders) > 20 // each
     for folder in folders:
         await open_and_close(folder)
         assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db", "stardust.db.seen"}

@@ -60,7 +60,7 @@ async def test_an_alert_is_notified_once_and_so_is_its_end(trial: AlertTrial) ->
     assert trial.outbox.ended == {("sent", "ready"): 2}
 
 
-@pytest.mark.parametrize(("nodes", "lost", "messages"), [(1000, 1000, 1), (100, 30, 1), (100, 4, 4)])
+@pytest.mark.parametrize(("nodes", "lost", "messages"), [(100, 100, 1), (100, 30, 1), (100, 4, 4)])
 async def test_many_nodes_lost_together_are_one_message(tmp_path: Path, nodes: int, lost: int, messages: int) -> None:
     async with alert_trial(tmp_path, nodes) as trial:
         trial.fleet.connected -= set(trial.nodes[:lost])
@@ -102,9 +102,9 @@ async def test_a_flapping_alert_is_notified_a_few_times_and_stored_exactly(trial
     [node] = trial.nodes
     for _ in range(240):
         trial.fleet.levels = {node: {"backup": 2.0}}
-        await trial.pass_s(180, step_s=30)
+        await trial.pass_s(180, step_s=60)
         trial.fleet.levels = {}
-        await trial.pass_s(180, step_s=30)
+        await trial.pass_s(180, step_s=60)
     episodes = await trial.ended()
     assert len(episodes) == 240
     assert {round(alert.resolved_at - alert.fired_at) for alert in episodes if alert.resolved_at is not None} == {180}

@@ -24,8 +24,8 @@ AND_ONE_OF = {
     "update": ("--outdated",), "restore": ("--before-upgrade",),
 }  # fmt: skip
 """Flags of which a command takes none alone."""
-OF_ITS_OWN_PROCESS = ("serve", "rotate-secret")
-"""They change limits and environment of the process."""
+OF_ITS_OWN_PROCESS = {"serve": {"--help"}, "rotate-secret": {"--help", "--no-such-flag"}}
+"""Commands that change limits and environment of the process, and the flags with which they end before that."""
 STARTS_A_HUB = ("start",)
 OTHER_ENDS = ("serve", "register")
 """They become the hub, or an installer, whose exit status is theirs."""
@@ -86,7 +86,7 @@ class Console:
 
     def run(self, command: Command, *words: str) -> Done:
         argv = [*command.path, *words]
-        if command.name in OF_ITS_OWN_PROCESS:
+        if command.name in OF_ITS_OWN_PROCESS and not OF_ITS_OWN_PROCESS[command.name] & {*words}:
             environ = {name: value for name, value in os.environ.items() if not name.startswith("STARDUST_")}
             line = [sys.executable, "-m", "groundcontrol", *argv]
             done = subprocess.run(line, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False)

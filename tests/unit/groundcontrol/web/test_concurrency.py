@@ -55,7 +55,7 @@ async def test_concurrent_exports_are_limited_before_anything_is_sent(hub: TestH
 @pytest.mark.holds("S-28")
 async def test_concurrent_outputs_are_limited_and_followers_continue(hub: TestHub) -> None:
     printing, slow = await Printing.start(hub), await hub.logged_in("viewer", cookie=False)
-    for _ in range(PIECES // 2):
+    for _ in range(PIECES):
         await printing.print(PIECE, told=False)
     whole = f"jobs/{printing.job.id}/output"
     at = len(printing.printed) - SHORT_OUTPUT_BYTES

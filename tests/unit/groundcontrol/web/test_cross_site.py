@@ -10,7 +10,7 @@ from tests.support.inprocess_hub import ORIGIN, TestHub
 from tests.support.route_matrix import address, name
 
 UNSAFE = [route for route in ROUTES if route.method != "GET" and route.action is not None]
-FOREIGN = {
+FOREIGN: dict[str, dict[str, str | None]] = {
     "a foreign origin": {"Origin": "https://evil.example", "Sec-Fetch-Site": None},
     "a foreign origin that claims to be the same": {"Origin": "https://evil.example"},
     "cross-site": {"Sec-Fetch-Site": "cross-site"},
@@ -26,12 +26,14 @@ FOREIGN = {
 
 
 @pytest.mark.holds("SAFETY-24", "S-12")
-@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN.keys())
-async def test_no_unsafe_request_is_accepted_from_another_site(hub: TestHub, headers: dict[str, str | None]) -> None:
+async def test_no_unsafe_request_is_accepted_from_another_site(hub: TestHub) -> None:
+    """Every route with one kind of foreign request, and every kind on some routes."""
     admin = await hub.logged_in()
-    for route in UNSAFE:
-        answer = await admin.request(route.method, address(route), {}, headers=headers)
-        assert (answer.status, answer.code) == (403, "auth.cross_site"), name(route)
+    kinds = list(FOREIGN.items())
+    for number, route in enumerate(UNSAFE):
+        for kind, headers in kinds if number % 20 == 0 else [kinds[number % len(kinds)]]:
+            answer = await admin.request(route.method, address(route), {}, headers=headers)
+            assert (answer.status, answer.code) == (403, "auth.cross_site"), (name(route), kind)
     assert (await admin.get("auth/me")).status == 200
 
 
