@@ -34,7 +34,7 @@ LAG_LIMIT_S = 5.0
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
+def costly_hub(tmp_path: Path) -> Iterator[HubProcess]:
     """A fresh hub with the production cost of passwords."""
     with HubProcess(tmp_path / "hub", faults=["usual-passwords"]) as made:
         yield made
@@ -59,15 +59,15 @@ async def test_a_burst_of_five_hundred_from_one_address_is_checked_five_times(hu
 
 
 @pytest.mark.holds("SAFETY-14", "S-05")
-async def test_guesses_from_a_hundred_addresses_do_not_block_the_owner(hub: HubProcess) -> None:
-    async with attackers(hub, ["127.0.0.2", *addresses(100)]) as [owner, *crowd]:
+async def test_guesses_from_a_hundred_addresses_do_not_block_the_owner(costly_hub: HubProcess) -> None:
+    async with attackers(costly_hub, ["127.0.0.2", *addresses(100)]) as [owner, *crowd]:
         assert (await try_password(owner, "admin", PASSWORD)).status == 200
-        before, memory, began = await asyncio.to_thread(hashes, hub), resident_bytes(hub), time.monotonic()
+        before, memory, began = await asyncio.to_thread(hashes, costly_hub), resident_bytes(costly_hub), time.monotonic()
         async with meanwhile([try_password(crowd[number % 100], f"user-{number}", "a guess") for number in range(500)]) as attack:
             good = await try_password(owner, "admin", PASSWORD)
         told = attack.result()
-        spent, seconds = await asyncio.to_thread(hashes, hub) - before, time.monotonic() - began
-        grown, lag_s = resident_bytes(hub) - memory, await asyncio.to_thread(figure, hub, "loop_lag_seconds_max")
+        spent, seconds = await asyncio.to_thread(hashes, costly_hub) - before, time.monotonic() - began
+        grown, lag_s = resident_bytes(costly_hub) - memory, await asyncio.to_thread(figure, costly_hub, "loop_lag_seconds_max")
         print(
             f"{spent} hashes in {seconds:.2f} s, good log-in after {good.seconds:.3f} s, "
             f"{grown / 1e6:.0f} MB more, loop late by {lag_s:.3f} s at most"
@@ -156,13 +156,13 @@ def with_many_sessions(hub: HubProcess, count: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.holds("SAFETY-16", "S-04")
-async def test_response_times_do_not_reveal_whether_a_user_exists(hub: HubProcess) -> None:
+async def test_response_times_do_not_reveal_whether_a_user_exists(costly_hub: HubProcess) -> None:
     """Both ways to be refused: the limit, which may be asked as often as one likes, and a wrong password."""
     people, dice = [f"person-{number}" for number in range(15)], random.Random(4)
     for name in people:
-        assert (await hub.call("POST", f"{ROOT}/users", {"username": name, "role": "viewer"})).status == 201
-    await asyncio.to_thread(with_many_sessions, hub, 200)
-    async with attackers(hub, addresses(100)) as crowd:
+        assert (await costly_hub.call("POST", f"{ROOT}/users", {"username": name, "role": "viewer"})).status == 201
+    await asyncio.to_thread(with_many_sessions, costly_hub, 200)
+    async with attackers(costly_hub, addresses(100)) as crowd:
         for name in ("admin", "nobody"):
             for number in range(LIMIT):
                 await try_password(crowd[50 + number], name, "x")

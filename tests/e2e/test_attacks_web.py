@@ -290,7 +290,7 @@ async def test_text_of_a_client_never_becomes_a_path_or_a_program(tmp_path: Path
             whole = quote(text, safe="")
             for path in (f"/{quote(text, safe='/%.;')}", f"/a/{whole}", f"/api/v1/{whole}", f"/install.sh/{whole}"):
                 statuses.add(hub.request("GET", path).status)
-            for route in ROUTES[number % 3 :: 3]:  # each route gets a third of the texts
+            for route in ROUTES[number % 8 :: 8]:  # each route gets an eighth of the texts
                 path = API + re.sub(r"{\w+}", whole, route.path)
                 if "{" in route.path:
                     statuses.add(hub.local(route.method, path, {} if route.body else None).status)
@@ -298,8 +298,8 @@ async def test_text_of_a_client_never_becomes_a_path_or_a_program(tmp_path: Path
                     right = API + route.path.replace("{id}", node.node_id)
                     if route.method == "GET":
                         statuses.add(hub.local("GET", f"{right}?{parameter.name}={whole}").status)
-        for text in TRAVERSALS[::4]:
-            for route in ROUTES:
+        for number, text in enumerate(TRAVERSALS[::4]):
+            for route in ROUTES[number % 4 :: 4]:
                 for field in texts_of(route):
                     path = API + route.path.replace("{id}", node.node_id if "/nodes/" in route.path else new_random_id())
                     if route.method != "DELETE":

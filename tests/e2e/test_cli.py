@@ -163,7 +163,7 @@ def test_a_node_name_given_as_a_package_gets_a_hint(shared_hub: HubProcess) -> N
     assert "upgrade on cli-mail" in ordered
 
 
-@pytest.mark.parametrize("how", ["killed", "stopped"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
 async def test_a_job_is_followed_over_a_restart_of_the_hub(how: str, tmp_path: Path) -> None:
     """Every byte is shown once, and the command ends as the job does."""
     output = b"".join(b"line %06d of a long upgrade\r\n" % number for number in range(9000))

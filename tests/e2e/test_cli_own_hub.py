@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import command, said_by
+from tests.support.fork_server import FORK_SERVER
 from tests.support.hub import ROOT, HubProcess
 
 LIMIT_S = 240
 
 
 def stardust(folder: Path, *words: str, given: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does, in a process of its own."""
-    usual = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder), "STARDUST_ALLOW_VOLATILE": "yes", **(env or {})}
-    argv = [sys.executable, "-m", "groundcontrol", *words]
-    return subprocess.run(argv, cwd=folder, env=usual, input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    """Run the command as a user does, with a home of its own. A hub that it starts is a new process, as a user's."""
+    usual = {"PATH": os.environ["PATH"], "HOME": str(folder), "STARDUST_ALLOW_VOLATILE": "yes", **(env or {})}
+    return FORK_SERVER.run(words, cwd=folder, env=usual, given=given, limit_s=LIMIT_S)
 
 
 def test_a_hub_is_started_stopped_and_taken_off_its_machine(tmp_path: Path) -> None:
