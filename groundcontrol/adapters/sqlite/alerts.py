@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.control_store import serves
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
+from groundcontrol.adapters.sqlite.engine.methods import command, query
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
@@ -18,7 +20,7 @@ from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.alerts.interfaces import Decisions
-from groundcontrol.alerts.model import RULES, Alert, AlertId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.model import RULES, Alert, AlertId, Incident, IncidentId, Rule
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, RuleStore, alert_text
 from groundcontrol.core.errors import Conflict, NotFound
@@ -73,30 +75,26 @@ class SqliteAlerts:
 
     # -- for the engine ----------------------------------------------------------------------------
 
-    async def commit(self, change: AlertChange) -> None:
-        def command(tx: Tx) -> None:
-            for incident in change.incidents:
-                tx.execute(_SAVE_INCIDENT, *_incident_values(incident))
-            for alert in change.alerts:
-                tx.execute(_SAVE_ALERT, *_alert_values(alert))
-            for one in change.events:
-                record_event(tx, one)
-            if change.decisions is not None:
-                self._write_decisions(tx, change.decisions)
+    @command
+    def commit(self, tx: Tx, change: AlertChange) -> None:
+        for incident in change.incidents:
+            tx.execute(_SAVE_INCIDENT, *_incident_values(incident))
+        for alert in change.alerts:
+            tx.execute(_SAVE_ALERT, *_alert_values(alert))
+        for one in change.events:
+            record_event(tx, one)
+        if change.decisions is not None:
+            self._write_decisions(tx, change.decisions)
 
-        await self._writer.run(command)
-
-    async def open_alerts(self, org: int) -> tuple[Sequence[Alert], Sequence[Incident]]:
-        def query(rows: Rows) -> tuple[list[Alert], list[Incident]]:
-            alerts = rows.fetch_all("SELECT * FROM alert WHERE org = ? AND state = 'firing' ORDER BY no", org)
-            incidents = rows.fetch_all("SELECT * FROM incident WHERE org = ? AND state = 'open' ORDER BY no", org)
-            return [_to_alert(row) for row in alerts], [_to_incident(row) for row in incidents]
-
-        return await self._reader.run(query)
+    @query
+    def open_alerts(self, rows: Rows, org: int) -> tuple[Sequence[Alert], Sequence[Incident]]:
+        alerts = rows.fetch_all("SELECT * FROM alert WHERE org = ? AND state = 'firing' ORDER BY no", org)
+        incidents = rows.fetch_all("SELECT * FROM incident WHERE org = ? AND state = 'open' ORDER BY no", org)
+        return [_ALERTS.read(row) for row in alerts], [_INCIDENTS.read(row) for row in incidents]
 
     async def ended_since(self, org: int, at: float) -> Sequence[Alert]:
         sql = "SELECT * FROM alert WHERE org = ? AND state = 'resolved' AND resolved_at >= ? ORDER BY no"
-        return [_to_alert(row) for row in await self._reader.run(lambda rows: rows.fetch_all(sql, org, at))]
+        return [_ALERTS.read(row) for row in await self._reader.run(lambda rows: rows.fetch_all(sql, org, at))]
 
     async def save_engine(self, org: int, snapshot: Snapshot) -> None:
         body = msgspec.msgpack.encode(snapshot)
@@ -117,11 +115,11 @@ class SqliteAlerts:
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "alerts", scope.org, int)[0]
         sql = "SELECT * FROM alert WHERE org = ? AND no < ?" + chosen + _granted(scope) + " ORDER BY no DESC LIMIT ?"  # noqa: S608 - built from constants only
         found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, *wanted, *grant_values(scope), size + 1))
-        items = [_to_alert(row) for row in found[:size]]
+        items = [_ALERTS.read(row) for row in found[:size]]
         return Page(items, make_cursor("alerts", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def alert(self, scope: Scope, alert: AlertId) -> Alert:
-        return _to_alert(await self._reader.run(lambda rows: _load(rows, scope, alert)))
+        return _ALERTS.read(await self._reader.run(lambda rows: _load(rows, scope, alert)))
 
     async def alerts_of(self, scope: Scope, incidents: Collection[IncidentId], most: int) -> dict[IncidentId, list[Alert]]:
         sql = (
@@ -131,7 +129,7 @@ class SqliteAlerts:
         values = (scope.org, to_json(sorted(incidents)), *grant_values(scope), most)
         found: dict[IncidentId, list[Alert]] = {}
         for row in await self._reader.run(lambda rows: rows.fetch_all(sql, *values)):
-            found.setdefault(IncidentId(row["incident"]), []).append(_to_alert(row))
+            found.setdefault(IncidentId(row["incident"]), []).append(_ALERTS.read(row))
         return found
 
     async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]:
@@ -140,7 +138,7 @@ class SqliteAlerts:
         chosen, wanted = (" AND state = ?", [state]) if state else ("", [])
         sql = f"SELECT * FROM incident WHERE org = ? AND no < ?{chosen}{_shown(scope)} ORDER BY no DESC LIMIT ?"  # noqa: S608 - built from constants only
         found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, *wanted, *grant_values(scope), size + 1))
-        items = [_to_incident(row) for row in found[:size]]
+        items = [_INCIDENTS.read(row) for row in found[:size]]
         return Page(items, make_cursor("incidents", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def incident(self, scope: Scope, incident: IncidentId) -> Incident:
@@ -148,15 +146,13 @@ class SqliteAlerts:
         row = await self._reader.run(lambda rows: rows.fetch_one(sql, scope.org, incident, *grant_values(scope)))
         if row is None:
             raise NotFound(f"there is no incident {incident}")
-        return _to_incident(row)
+        return _INCIDENTS.read(row)
 
     # -- changes by users ----------------------------------------------------------------------------
 
-    async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
-        def command(tx: Tx) -> list[Alert]:
-            return [self._handle(tx, scope, _to_alert(_load(tx, scope, alert)), handling) for alert in dict.fromkeys(alerts)]
-
-        return await self._writer.run(command)
+    @command
+    def handle(self, tx: Tx, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
+        return [self._handle(tx, scope, _ALERTS.read(_load(tx, scope, alert)), handling) for alert in dict.fromkeys(alerts)]
 
     def _handle(self, tx: Tx, scope: Scope, alert: Alert, handling: Handling) -> Alert:
         if alert.state != "firing":
@@ -255,14 +251,5 @@ def _incident_values(incident: Incident) -> tuple[Value, ...]:
     )
 
 
-def _to_alert(row: Row) -> Alert:
-    known: dict[str, Any] = {name: row[name] for name in Alert._fields if name not in ("rule_id", "incident_id")}
-    known |= {name: bool(row[name]) for name in ("stale", "flapping", "retro")}
-    return Alert(**known, rule_id=RuleId(row["rule"]), incident_id=IncidentId(row["incident"]))
-
-
-def _to_incident(row: Row) -> Incident:
-    return Incident(
-        *(IncidentId(row["id"]), row["org"], row["level"], row["state"], row["title"], row["since_at"], row["resolved_at"]),
-        *(row["grouped"], row["revision"]),
-    )
+_ALERTS: Final = Columns(Alert, "alert", {"rule_id": "rule", "incident_id": "incident"})
+_INCIDENTS: Final = Columns(Incident, "incident", {"group": "grouped"})

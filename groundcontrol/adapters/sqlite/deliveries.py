@@ -8,6 +8,7 @@ from typing import Final
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery, write_decisions
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, first_id, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
@@ -73,38 +74,34 @@ class SqliteDeliveries(SqliteOutbox):
         rows = await self._reader.run(lambda rows: rows.fetch_all(sql, org, rule, node, node, since))
         return {ChannelId(row["channel"]): row["sent_at"] for row in rows}
 
-    async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
-        def command(tx: Tx) -> Delivery:
-            if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel) is None:
-                raise NotFound("there is no such channel")
-            if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", scope.org, delivery) is not None:
-                return _load(tx, scope, delivery)
-            recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND id < ? AND kind = 'test'"
-            if tx.fetch_all(recent, scope.org, channel, first_id(tx.now - HOUR_S), first_id(tx.now + HOUR_S))[0]["n"] >= MOST_TESTS:
-                raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after_s=int(HOUR_S))
-            add_deliveries(tx, [Delivery(delivery, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
-            tx.execute("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, channel)
-            self._chain.write(tx, scope, "channel.test", channel, {"delivery": delivery})
+    @command
+    def add_test(self, tx: Tx, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
+        if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel) is None:
+            raise NotFound("there is no such channel")
+        if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", scope.org, delivery) is not None:
             return _load(tx, scope, delivery)
+        recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND id < ? AND kind = 'test'"
+        if tx.fetch_all(recent, scope.org, channel, first_id(tx.now - HOUR_S), first_id(tx.now + HOUR_S))[0]["n"] >= MOST_TESTS:
+            raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after_s=int(HOUR_S))
+        add_deliveries(tx, [Delivery(delivery, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
+        tx.execute("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, channel)
+        self._chain.write(tx, scope, "channel.test", channel, {"delivery": delivery})
+        return _load(tx, scope, delivery)
 
-        return await self._writer.run(command)
-
-    async def retry(self, scope: Scope, delivery: DeliveryId) -> Delivery:
-        def command(tx: Tx) -> Delivery:
-            known = _load(tx, scope, delivery)
-            if known.state not in ("failed", "due"):
-                raise Conflict(f"only a failed or a waiting message can be tried again; this one is {known.state}")
-            if known.state == "due" and known.next_at is not None and known.next_at <= tx.now:
-                return known
-            tx.execute(
-                "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ?, until_at = ? WHERE org = ? AND id = ?",
-                *(tx.now, tx.now + give_up_s(critical=known.critical), scope.org, delivery),
-            )
-            tx.execute("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, known.channel_id)
-            self._chain.write(tx, scope, "delivery.retry", delivery, {"channel": known.channel_id, "was": known.state})
-            return _load(tx, scope, delivery)
-
-        return await self._writer.run(command)
+    @command
+    def retry(self, tx: Tx, scope: Scope, delivery: DeliveryId) -> Delivery:
+        known = _load(tx, scope, delivery)
+        if known.state not in ("failed", "due"):
+            raise Conflict(f"only a failed or a waiting message can be tried again; this one is {known.state}")
+        if known.state == "due" and known.next_at is not None and known.next_at <= tx.now:
+            return known
+        tx.execute(
+            "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ?, until_at = ? WHERE org = ? AND id = ?",
+            *(tx.now, tx.now + give_up_s(critical=known.critical), scope.org, delivery),
+        )
+        tx.execute("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, known.channel_id)
+        self._chain.write(tx, scope, "delivery.retry", delivery, {"channel": known.channel_id, "was": known.state})
+        return _load(tx, scope, delivery)
 
     async def delivery(self, scope: Scope, delivery: DeliveryId) -> Delivery:
         return await self._reader.run(lambda rows: _load(rows, scope, delivery))
@@ -170,15 +167,13 @@ class SqliteDeliveries(SqliteOutbox):
         row = await self._reader.run(lambda rows: rows.fetch_one(sql, org, event))
         return None if row is None else (to_event(row), row["node_name"] or "")
 
-    async def expire_deliveries(self, before: float) -> int:
-        def command(tx: Tx) -> int:
-            old = tx.fetch_all("SELECT org, id FROM delivery WHERE id < ? AND next_at IS NULL LIMIT ?", first_id(before), _EXPIRE_BATCH)
-            for row in old:
-                tx.execute("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ?", row["org"], row["id"])
-                tx.execute("DELETE FROM delivery WHERE org = ? AND id = ?", row["org"], row["id"])
-            return len(old)
-
-        return await self._writer.run(command)
+    @command
+    def expire_deliveries(self, tx: Tx, before: float) -> int:
+        old = tx.fetch_all("SELECT org, id FROM delivery WHERE id < ? AND next_at IS NULL LIMIT ?", first_id(before), _EXPIRE_BATCH)
+        for row in old:
+            tx.execute("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ?", row["org"], row["id"])
+            tx.execute("DELETE FROM delivery WHERE org = ? AND id = ?", row["org"], row["id"])
+        return len(old)
 
 
 def _where(wanted: DeliveryFilter) -> tuple[str, list[Value]]:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from groundcontrol.adapters.sqlite import chunks as sqlite_chunks
 from groundcontrol.adapters.sqlite import hot_packs, windows
 from groundcontrol.adapters.sqlite.chunks import ChunkBody
+from groundcontrol.adapters.sqlite.engine.methods import query
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows
@@ -174,16 +175,13 @@ class Export:
 
     # -- chunks and locks ------------------------------------------------------------------------
 
-    async def _chunks(self, tier: Tier, span: int) -> list[tuple[int, str]]:
+    @query
+    def _chunks(self, rows: Rows, tier: Tier, span: int) -> list[tuple[int, str]]:
         """The keys of a span's chunks, each with its family."""
-
-        def query(rows: Rows) -> list[tuple[int, str]]:
-            names = sqlite_chunks.families(rows, self._families)
-            sql = f"SELECT place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608 - built from constants only
-            found = rows.fetch_all(sql, sqlite_chunks.chunk_key(self._no, span), sqlite_chunks.after_span(self._no, span))
-            return [(row["place"], names[family]) for row in found if (family := ChunkBody(row["place"], b"").family) in names]
-
-        return await self._reader.run(query)
+        names = sqlite_chunks.families(rows, self._families)
+        sql = f"SELECT place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608 - built from constants only
+        found = rows.fetch_all(sql, sqlite_chunks.chunk_key(self._no, span), sqlite_chunks.after_span(self._no, span))
+        return [(row["place"], names[family]) for row in found if (family := ChunkBody(row["place"], b"").family) in names]
 
     async def _body(self, tier: Tier, key: int) -> bytes | None:
         """The body of a chunk; None: it has expired since."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.channels import FORM
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
+from groundcontrol.adapters.sqlite.engine.methods import command
 from groundcontrol.adapters.sqlite.engine.pagination import first_id
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
@@ -113,25 +114,21 @@ class SqliteOutbox:
     async def claim(self, most: int) -> Sequence[Claim]:
         return await self._writer.run(lambda tx: _Claims(tx, most).take())
 
-    async def correct_times(self) -> None:
-        def command(tx: Tx) -> None:
-            for channel in tx.fetch_all("SELECT org, id FROM channel"):
-                place = (channel["org"], channel["id"])
-                for state, reasons, most_s in _FURTHEST:
-                    tx.execute(
-                        "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND next_at > ? AND state = ?"  # noqa: S608 - constants
-                        + (f" AND reason IN ({', '.join('?' * len(reasons))})" if reasons else ""),
-                        *(tx.now, *place, tx.now + most_s, state, *reasons),
-                    )
-                tx.execute(_END_OF_REST, tx.now, *place, tx.now)
+    @command
+    def correct_times(self, tx: Tx) -> None:
+        for channel in tx.fetch_all("SELECT org, id FROM channel"):
+            place = (channel["org"], channel["id"])
+            for state, reasons, most_s in _FURTHEST:
                 tx.execute(
-                    "UPDATE delivery SET sent_at = ? WHERE org = ? AND channel_id = ? AND sent_at > ?", tx.now, *place, tx.now + AHEAD_S
+                    "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND next_at > ? AND state = ?"  # noqa: S608 - constants
+                    + (f" AND reason IN ({', '.join('?' * len(reasons))})" if reasons else ""),
+                    *(tx.now, *place, tx.now + most_s, state, *reasons),
                 )
-            tx.execute("UPDATE channel SET probe_at = 0 WHERE probe_at > ?", tx.now + LONGEST_RETRY_AFTER_S)
-            correct_event_times(tx, AHEAD_S)
-            correct_absences(tx, AHEAD_S)
-
-        await self._writer.run(command)
+            tx.execute(_END_OF_REST, tx.now, *place, tx.now)
+            tx.execute("UPDATE delivery SET sent_at = ? WHERE org = ? AND channel_id = ? AND sent_at > ?", tx.now, *place, tx.now + AHEAD_S)
+        tx.execute("UPDATE channel SET probe_at = 0 WHERE probe_at > ?", tx.now + LONGEST_RETRY_AFTER_S)
+        correct_event_times(tx, AHEAD_S)
+        correct_absences(tx, AHEAD_S)
 
     async def parts(self, summary: Delivery) -> Sequence[Delivery]:
         return await self._reader.run(lambda rows: parts_of(rows, summary))
@@ -173,19 +170,15 @@ class SqliteOutbox:
         found = await self._reader.run(lambda rows: rows.fetch_one(sql, org, channel))
         return None if found is None else FORM.read(found)
 
-    async def note_repetition(self, claim: Claim, code: str, lacking: str) -> None:
-        def command(tx: Tx) -> None:
-            held = claim.delivery
-            place = (held.org, held.id)
-            if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", *place) is None:
-                return
-            last = tx.fetch_all("SELECT coalesce(max(number), 0) AS n FROM delivery_attempt WHERE org = ? AND delivery_id = ?", *place)[0][
-                "n"
-            ]
-            tx.execute("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, ?, ?)", *place, last + 1, tx.now, tx.now, code)
-            _recover(tx, held, lacking)
-
-        await self._writer.run(command)
+    @command
+    def note_repetition(self, tx: Tx, claim: Claim, code: str, lacking: str) -> None:
+        held = claim.delivery
+        place = (held.org, held.id)
+        if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", *place) is None:
+            return
+        last = tx.fetch_all("SELECT coalesce(max(number), 0) AS n FROM delivery_attempt WHERE org = ? AND delivery_id = ?", *place)[0]["n"]
+        tx.execute("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, ?, ?)", *place, last + 1, tx.now, tx.now, code)
+        _recover(tx, held, lacking)
 
     async def finish(self, claim: Claim, result: Result) -> bool:
         return await self._writer.run(lambda tx: _finish(tx, claim.delivery, result))
