@@ -200,33 +200,49 @@ def enabled_units(root: str = "") -> Set[str]:
     }
 
 
-class FailedUnits:
+class _UnitTable:
+    """A table that systemd is asked for. A host without systemd sends none."""
+
+    subject: str
+
+    def __init__(self, bus: str = BUS, root: str = "") -> None:
+        self._bus = bus
+        self._root = root
+
+    def read(self, now: float) -> Optional[Reading]:
+        """None: there is no systemd, or no bus. Raises: as `SystemBus.call`."""
+        if not has_systemd(self._root) or not os.path.exists(self._bus):
+            return None
+        with SystemBus(self._bus) as bus:
+            return self._query(bus, now)
+
+    def _query(self, bus: SystemBus, now: float) -> Reading:
+        raise NotImplementedError
+
+
+class FailedUnits(_UnitTable):
     """The `services` table: failed units, units that wait for a restart, and services that systemd restarted within the last hour."""
 
     subject = "services"
 
     def __init__(self, bus: str = BUS, root: str = "") -> None:
-        self._bus = bus
-        self._root = root
+        super().__init__(bus, root)
         self._starts = Starts(root)
         self._failures = Failures()
         self._failed_rows: Dict[str, Tuple[Cell, ...]] = {}
         """The last rows of failed units. The unit of a failed service that runs again does not say any more why it failed."""
 
-    def read(self, now: float) -> Optional[Reading]:
-        """Query the units of the table, and why units failed. None: there is no systemd, or no bus."""
-        if not has_systemd(self._root) or not os.path.exists(self._bus):
-            return None
-        with SystemBus(self._bus) as bus:
-            units = self._failures.read(bus)
-            bad = {unit.name for unit in units}
-            units, most = group_instances(units), BY_NAME[self.subject].max_rows
-            if len(units) > most:
-                units = by_importance(units, enabled_units(self._root))
-            restarted = [name for name in self._starts.take_new() if name in bad or _restarts(bus, _path_of(name))]
-            others = [name for name in self._starts.note_restarts(restarted, now) if name not in bad]
-            started = list_units(bus, (), tuple(others)) if others else []
-            rows = {unit.name: self._row(bus, unit) for unit in (*units, *started)[:most]}
+    def _query(self, bus: SystemBus, now: float) -> Reading:
+        """Query the units of the table, and why units failed."""
+        units = self._failures.read(bus)
+        bad = {unit.name for unit in units}
+        units, most = group_instances(units), BY_NAME[self.subject].max_rows
+        if len(units) > most:
+            units = by_importance(units, enabled_units(self._root))
+        restarted = [name for name in self._starts.take_new() if name in bad or _restarts(bus, _path_of(name))]
+        others = [name for name in self._starts.note_restarts(restarted, now) if name not in bad]
+        started = list_units(bus, (), tuple(others)) if others else []
+        rows = {unit.name: self._row(bus, unit) for unit in (*units, *started)[:most]}
         self._failed_rows = {unit.name: rows[unit.name] for unit in units[:most] if unit.active == "failed"}
         return Reading(list(rows.values()), len(units) + len(started))
 
@@ -256,21 +272,14 @@ class FailedUnits:
         )
 
 
-class AllUnits:
+class AllUnits(_UnitTable):
     """The `units` table: one query to systemd, whatever the number of units."""
 
     subject = "units"
 
-    def __init__(self, bus: str = BUS, root: str = "") -> None:
-        self._bus = bus
-        self._root = root
-
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - the table holds states, not rates
-        """Query the loaded services, sockets and timers. None: there is no systemd, or no bus."""
-        if not has_systemd(self._root) or not os.path.exists(self._bus):
-            return None
-        with SystemBus(self._bus) as bus:
-            units = [unit for unit in list_units(bus, (), tuple(f"*.{kind}" for kind in KINDS)) if unit.load == "loaded"]
+    def _query(self, bus: SystemBus, now: float) -> Reading:  # noqa: ARG002 - the table holds states, not rates
+        """Query the loaded services, sockets and timers."""
+        units = [unit for unit in list_units(bus, (), tuple(f"*.{kind}" for kind in KINDS)) if unit.load == "loaded"]
         units.sort(key=lambda unit: (_ORDER.get(unit.active, len(_ORDER)), unit.name))
         return Reading([self._row(unit) for unit in units[: BY_NAME[self.subject].max_rows]], len(units))
 
@@ -315,23 +324,15 @@ class RestartCounts:
         return dict(self._counts)
 
 
-class Timers:
+class Timers(_UnitTable):
     """The `timers` table."""
 
     subject = "timers"
 
-    def __init__(self, bus: str = BUS, root: str = "") -> None:
-        self._bus = bus
-        self._root = root
-
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - the table holds times, not rates
-        """Query the active timers, and when they fire next. None: there is no systemd, or no bus."""
-        if not has_systemd(self._root) or not os.path.exists(self._bus):
-            return None
-        with SystemBus(self._bus) as bus:
-            units = list_units(bus, ("active",), ("*.timer",))
-            rows = [self._row(bus, unit) for unit in units[: BY_NAME[self.subject].max_rows]]
-        return Reading(rows, len(units))
+    def _query(self, bus: SystemBus, now: float) -> Reading:  # noqa: ARG002 - the table holds times, not rates
+        """Query the active timers, and when they fire next."""
+        units = list_units(bus, ("active",), ("*.timer",))
+        return Reading([self._row(bus, unit) for unit in units[: BY_NAME[self.subject].max_rows]], len(units))
 
     @staticmethod
     def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
