@@ -4,18 +4,15 @@ whether the time of an answer tells that an id exists in another organisation.""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 import msgspec
-from aiohttp import web
 
-from groundcontrol.web.routes import ROOT
 from spider.wire.ids import new_random_id
 from tests.support.attack_tools import attackers, try_password
 from tests.support.hub import PASSWORD, HubProcess
@@ -41,25 +38,6 @@ async def _medians_us(**calls: Callable[[], Awaitable[object]]) -> dict[str, flo
     return {name: statistics.median(times) * 1e6 for name, times in taken.items()}
 
 
-@contextlib.asynccontextmanager
-async def _bare(answer: bytes) -> AsyncIterator[str]:
-    """aiohttp with one handler and nothing else; gives its address."""
-
-    async def handle(_request: web.Request) -> web.Response:
-        return web.Response(body=answer, content_type="application/json")
-
-    app = web.Application()
-    app.router.add_get("/", handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
-
-
 async def foreign() -> Results:
     """The answer to the id of another organisation's node, compared with that to an id that nobody has."""
     with tempfile.TemporaryDirectory() as folder:
@@ -70,27 +48,19 @@ async def foreign() -> Results:
     return [{"name": "access.foreign", "value": theirs, "unit": "us", "versus": absent, "ratio": theirs / absent}]
 
 
-async def _get(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> bytes:
-    async with http.get(url, headers=headers) as answer:
-        assert answer.status == 200
-        return await answer.read()
-
-
 async def request_overhead() -> Results:
     """Microseconds to authenticate a session and an API token, compared with an empty query of the database.
 
-    Also a whole request of a session, compared with a bare handler of aiohttp that gives the same answer. Each is measured twice: without
-    a commit since the previous request, and (`anew`) after a commit, when the rows are read again.
+    Each is measured twice: without a commit since the previous request, and (`anew`) after a commit, when the rows are read again.
     """
     with tempfile.TemporaryDirectory() as folder:
-        async with running(Path(folder)) as hub, aiohttp.ClientSession() as http:
+        async with running(Path(folder)) as hub:
             client = await hub.logged_in(cookie=False)
             caller = await hub.auth.authenticate(client.bearer, "127.0.0.1")
             assert client.user is not None
             made = await hub.auth.api_tokens.create(
                 caller.scope, client.user, name="bench", role="viewer", days=1, grants=None, sensitive=False
             )
-            headers, asked = {"Authorization": f"Bearer {client.bearer}"}, str(hub.url(f"{ROOT}/auth/me"))
             writer = hub.database._control.writer  # noqa: SLF001  # as if it had committed
 
             def after_a_commit(call: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
@@ -100,28 +70,22 @@ async def request_overhead() -> Results:
 
                 return again
 
-            async with _bare(await _get(http, asked, headers)) as bare:
-                calls: dict[str, Callable[[], Awaitable[object]]] = {
-                    "session": lambda: hub.auth.authenticate(client.bearer, "127.0.0.1"),
-                    "token": lambda: hub.auth.authenticate_bearer(made.text, "127.0.0.1"),
-                    "whole": lambda: _get(http, asked, headers),
-                }
-                floors: dict[str, Callable[[], Awaitable[object]]] = {
-                    "empty": hub.store.users.set_up,
-                    "bare": lambda: _get(http, bare, headers),
-                }
-                held = await _medians_us(**calls, **floors)
-                anew = await _medians_us(**{name: after_a_commit(call) for name, call in calls.items()}, **floors)
+            calls: dict[str, Callable[[], Awaitable[object]]] = {
+                "session": lambda: hub.auth.authenticate(client.bearer, "127.0.0.1"),
+                "token": lambda: hub.auth.authenticate_bearer(made.text, "127.0.0.1"),
+            }
+            held = await _medians_us(**calls, empty=hub.store.users.set_up)
+            anew = await _medians_us(**{name: after_a_commit(call) for name, call in calls.items()}, empty=hub.store.users.set_up)
     return [
         {
             "name": f"access.request_overhead.{name}{how}",
             "value": round(us[name], 1),
             "unit": "us",
-            "versus": round(us[beside], 1),
-            "ratio": round(us[name] / us[beside], 2),
+            "versus": round(us["empty"], 1),
+            "ratio": round(us[name] / us["empty"], 2),
         }
         for us, how in ((held, ""), (anew, ".anew"))
-        for name, beside in (("session", "empty"), ("token", "empty"), ("whole", "bare"))
+        for name in calls
     ]
 
 
