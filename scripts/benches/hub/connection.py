@@ -10,8 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
-from scripts.benches.hub.fleet import resident_mb
 from scripts.benches.hub.frames import LAYOUT, SERIES, dial, row
+from scripts.benches.measure import resident_mb
 from spider.wire.codec import pack_rows
 from spider.wire.sample_messages import STREAM_LIVE, Pack
 from spider.wire.session import SecureChannel

@@ -19,6 +19,7 @@ import aiohttp
 import msgspec
 
 from groundcontrol.settings import SETTINGS
+from scripts.benches.measure import cpu_seconds, resident_mb
 from tests.support.hub import ROOT, HubProcess
 
 SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
@@ -38,24 +39,12 @@ UNITS = {
     "unwatched_rows": "rows/s",
     "watched_rows": "rows/s",
 }
-TICKS = os.sysconf("SC_CLK_TCK")
 SOAK_NODES = 100
 SOAK_INTERVAL_S = 30.0
 SOAK_WARM_UP_SHARE = 0.2
 CONNECT_LIMIT_S = 180.0
 
 Results = list[dict[str, object]]
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time of a process and all its threads, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process, in MB."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def figure(hub: HubProcess, name: str) -> float:
@@ -121,10 +110,10 @@ async def _watched(hub: HubProcess) -> tuple[float, float]:
     async with live_clients(hub, 1) as [page]:
         reading = asyncio.create_task(_drain(page))
         await asyncio.sleep(SETTLE_S)
-        began, before, rows_before = time.monotonic(), cpu_s(hub.pid), await asyncio.to_thread(figure, hub, "rows_total")
+        began, before, rows_before = time.monotonic(), cpu_seconds(hub.pid), await asyncio.to_thread(figure, hub, "rows_total")
         await asyncio.sleep(MEASURE_S)
         took = time.monotonic() - began
-        share = (cpu_s(hub.pid) - before) / took * 100
+        share = (cpu_seconds(hub.pid) - before) / took * 100
         rows = (await asyncio.to_thread(figure, hub, "rows_total") - rows_before) / took
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
@@ -152,11 +141,11 @@ def crowd() -> Results:
         # The servers connect over the length of a pack, so that their packs do not arrive in the same seconds.
         with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size, pack_s=PACK_S, come_within_s=PACK_S) as (hub, _):
             time.sleep(SETTLE_S)
-            before, disk_before, rows_before = cpu_s(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
+            before, disk_before, rows_before = cpu_seconds(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
             held_mb = _least_resident_mb(hub.pid, UNWATCHED_S)
             values = {
                 "rss_held": held_mb,
-                "unwatched_cpu": (cpu_s(hub.pid) - before) / UNWATCHED_S * 100,
+                "unwatched_cpu": (cpu_seconds(hub.pid) - before) / UNWATCHED_S * 100,
                 "unwatched_rows": (figure(hub, "rows_total") - rows_before) / UNWATCHED_S,
                 "disk": (_disk_mb(hub.folder) - disk_before) / UNWATCHED_S * 3600,
             }

@@ -15,7 +15,8 @@ import aiohttp
 import msgspec
 
 from groundcontrol.nodes.views import FleetChange
-from scripts.benches.hub.fleet import SIZES, a_fleet, cpu_s, live_clients
+from scripts.benches.hub.fleet import SIZES, a_fleet, live_clients
+from scripts.benches.measure import cpu_seconds
 from tests.support.hub import HubProcess
 
 PAGES = 20
@@ -61,9 +62,9 @@ async def _watch(hub: HubProcess) -> tuple[Seen, float]:
     async with live_clients(hub, PAGES) as sockets:
         tasks = [asyncio.create_task(_note_changes(socket, seen)) for socket in sockets]
         await asyncio.sleep(SETTLE_S)
-        began, before = time.monotonic(), cpu_s(hub.pid)
+        began, before = time.monotonic(), cpu_seconds(hub.pid)
         await asyncio.sleep(MEASURE_S)
-        cpu_percent = (cpu_s(hub.pid) - before) / (time.monotonic() - began) * 100
+        cpu_percent = (cpu_seconds(hub.pid) - before) / (time.monotonic() - began) * 100
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripts.benches.measure import cpu_seconds
 from tests.support import lab as labs
 from tests.support.hub import HubProcess
 
@@ -25,13 +26,6 @@ def until(ask: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
             return answer
         time.sleep(0.1)
     raise TimeoutError
-
-
-def cpu_seconds(hub: HubProcess) -> float:
-    """Processor time of the hub's process, in seconds."""
-    pid = (hub.folder / "hub.pid").read_text().split()[0]
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def deploy_all(hub: HubProcess, hosts: list[labs.Host], **more: str) -> tuple[float, float, int]:
@@ -74,9 +68,9 @@ def many() -> list[dict[str, object]]:
     try:
         hosts = labs.up(debian=count)
         with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
-            before_s = cpu_seconds(hub)
+            before_s = cpu_seconds(hub.pid)
             shown_s, took_s, connected = deploy_all(hub, hosts)
-            used_s = cpu_seconds(hub) - before_s
+            used_s = cpu_seconds(hub.pid) - before_s
     finally:
         labs.down()
     return [

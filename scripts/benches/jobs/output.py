@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 import msgpack
 
+from scripts.benches.measure import cpu_seconds
 from spider.jobs.files import LOG, RUN, JobResult, write_result
 from spider.root.terminal import Log
 from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
@@ -40,15 +41,8 @@ LINE_EVERY_S = 0.05
 NODES = 20
 FAIR_S = 20.0
 METRICS_TOKEN = "for the bench of jobs alone"  # for a hub that runs for a minute
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 Results = list[dict[str, object]]
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def peak_mb(pid: int) -> float:
@@ -143,12 +137,12 @@ async def output() -> Results:
         assert spider.process is not None
         pid = spider.process.pid
         await eventually(lambda: hub.job(job)["output_bytes"] > 0, 20)
-        began, used_s = time.monotonic(), cpu_s(pid)
+        began, used_s = time.monotonic(), cpu_seconds(pid)
         lag_ms = 0.0
         while (shown := await asyncio.to_thread(hub.job, job))["ended_at"] is None:
             lag_ms = max(lag_ms, await asyncio.to_thread(worst_lag_ms, hub))
             if shown["output_bytes"] < 250 * MB:
-                took_s, stored, spent_s = time.monotonic() - began, shown["output_bytes"], (cpu_s(pid) - used_s)
+                took_s, stored, spent_s = time.monotonic() - began, shown["output_bytes"], (cpu_seconds(pid) - used_s)
             await asyncio.sleep(1)
         assert shown["state"] == "succeeded", shown["error"]
         rss_mb = peak_mb(pid)

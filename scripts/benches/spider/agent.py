@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 
 from groundcontrol.agents.codec import CODEC
 from majortom.build.bundle import build_bundle
-from scripts.benches.measure import free_port, started
+from scripts.benches.measure import started
 from spider.wire import ids
 from spider.wire.frames import SUBPROTOCOL, Message, Welcome
 from spider.wire.metrics import INTERVAL_S
@@ -36,6 +36,7 @@ from spider.wire.report_messages import InstalledPackages, PackagesHeld, Table, 
 from spider.wire.sample_messages import Ack, Layout, Pack, Watch
 from spider.wire.session import HubOpening, SecureChannel
 from spider.wire.tables import SUBJECTS
+from tests.support.ports import free_port
 
 START_LIMIT_S = 20.0
 LOOK_LIMIT_S = 90.0

@@ -20,7 +20,7 @@ from typing import Any
 
 from groundcontrol.agents.codec import decode_rows
 from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
-from scripts.benches.measure import line, rss_bytes, shares
+from scripts.benches.measure import line, resident_mb, shares
 from scripts.benches.spider.agent import Agent, BareHub, Traffic, agent
 from scripts.benches.spider.load import crowd
 from scripts.benches.spider.peers import exporter, netdata
@@ -93,7 +93,7 @@ async def cpu_and_memory(seconds: float) -> Results:
         quiet = await shares([one.pid, *others], seconds)
         looked = await watched(one, others, seconds)
         ours, plain = frame_sizes(one.hub)
-        memory = [rss_bytes(pid) / 1e6 for pid in (one.pid, *others)]
+        memory = [resident_mb(pid) for pid in (one.pid, *others)]
         with crowd(0, PAIRS):
             await asyncio.sleep(3.0)
             crowded = await watched(one, others, seconds)
@@ -147,7 +147,7 @@ async def hours(minutes: int) -> Results:
         found: list[float] = []
         for _ in range(minutes):
             await asyncio.sleep(60.0)
-            found.append(rss_bytes(one.pid) / 1e6)
+            found.append(resident_mb(one.pid))
     later = list(enumerate(found))[minutes // 5 :]
     slope = statistics.linear_regression([at / 60 for at, _ in later], [value for _, value in later]).slope
     return [

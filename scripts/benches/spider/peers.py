@@ -13,7 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
-from scripts.benches.measure import free_port, started
+from scripts.benches.measure import started
+from tests.support.ports import free_port
 
 EXPORTER = "prometheus-node-exporter"
 NETDATA_PACKAGES = ("netdata-core", "netdata-plugins-bash", "libnetfilter-acct1")

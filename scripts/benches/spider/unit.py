@@ -4,7 +4,6 @@ prometheus-node-exporter, which is scraped each second."""
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from scripts.benches.measure import resident_mb
 from tests.support import lab as labs
 from tests.support.deployed_host import DeployedHost
 from tests.support.hub import HubProcess
@@ -22,12 +22,6 @@ SETTLE_S = 60.0
 MEASURE_S = 60.0
 PROCESSES = 300
 CROWD = f"systemd-run -q --unit=crowd /bin/sh -c 'for each in $(seq {PROCESSES}); do sleep infinity & done; wait'"
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process of this machine, in MB."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES / 1e6
 
 
 def outer_pid(inner: str, word: str) -> int:
