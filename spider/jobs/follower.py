@@ -161,11 +161,6 @@ class JobFollower:
                 await self._send(JobOutput(self.job, offset, at_ms, chunk))
         return bool(data)
 
-    async def not_stopped(self, why: str) -> None:
-        """Report that the stop request was not accepted."""
-        last = self._progress or Progress(0.0, "plan", -1, "", "")
-        await self._send_remark(last, sentence("stop.refused", why=why))
-
     async def _send_remark(self, last: Progress, text: str, error_code: str = "") -> None:
         at_ms = int(self._clock.now() * 1000)
         await self._send(JobProgress(self.job, at_ms, last.phase, last.percent, last.package, text, last.stop, error_code=error_code))

@@ -23,7 +23,6 @@ from spider.timeouts import run_until_first_error
 from spider.wire.errors import LocalProtocolError
 from spider.wire.ids import is_id
 from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobStart, JobStop
-from spider.wire.orders import CLOCK_REFUSALS
 
 BUSY_POLL_S = 0.05
 IDLE_POLL_S = 0.5
@@ -193,21 +192,18 @@ class Jobs:
         await self._send(JobAnswer(job, reply.answer, reply.why, int(reply.clock * 1000)))
 
     async def _submit_stop(self, message: JobStop) -> None:
-        """Submit a stop request. Report only a refusal, or that no such job exists: the job's progress reports the effect."""
+        """Submit a stop request. Answer only a refusal, or that no such job exists: the job's progress reports the effect."""
         if not is_id(message.job):
             return
         reply = await self._launcher.submit(message.order, lambda: False)
         logs.event(_log, "stop_answered", job=message.job, answer=reply.answer, why=reply.why)
-        follow = self._follows.get(message.job)
         if reply.answer == "refused" and reply.why == "no-such-job":  # the job never began on this node, so the hub may withdraw it
             await self._answer(message.job, reply)
-        elif reply.answer == "refused" and reply.why in CLOCK_REFUSALS and self._exists(message.job):
-            # The hub corrects the time of the stop. To a hub that missed the answer to the start, this refusal alone would be that answer,
-            # and say that the job never began.
+        elif reply.answer != "accepted" and reply.why != "ended" and self._exists(message.job):
+            # The hub corrects the time of the stop, sends it again, or tells why it is refused. To a hub that missed the answer to the start,
+            # this refusal alone would be that answer, and say that the job never began.
             await self._answer(message.job, SubmitReply("accepted", "known", reply.clock))
             await self._answer(message.job, reply)
-        elif follow is not None and reply.answer != "accepted" and reply.why != "ended":
-            await follow.not_stopped(reply.why)
         self._wake.set()
 
     # -- following -------------------------------------------------------------------------

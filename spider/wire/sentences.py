@@ -84,7 +84,6 @@ SENTENCES: Dict[str, str] = {
     "stop.script_stopped": "the script of the current package was stopped",
     "stop.no_script": "no package's script runs that could be stopped; one that starts later is stopped then",
     "stop.nothing_to_kill": "no package's script runs that could be stopped",
-    "stop.refused": "the stop request was refused: {why}",
     # -- what a phase is at ------------------------------------------------------------------
     "phase.waits_for_program": "waiting for {program} (process {pid})",
     "phase.waits_for_process": "waiting for another program (process {pid})",

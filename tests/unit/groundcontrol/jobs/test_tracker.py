@@ -219,6 +219,21 @@ async def test_a_stop_is_corrected_to_the_nodes_clock_a_limited_number_of_times(
     assert await bench.state(job) == ("running", "")
 
 
+async def test_a_stop_that_the_node_refuses_for_good_says_why_and_what_helps(bench: Bench) -> None:
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    await bench.store.jobs.advance(job.id, "running", session, JobUpdate())
+    await bench.service.cancel(SYSTEM, job.id)
+    await process(bench, agent, JobAnswer(job.id, "accepted", "known", 0), JobAnswer(job.id, "refused", "wrong-generation", 0))
+    stop = (await bench.store.jobs.job(SYSTEM, job.id)).stop
+    assert stop is not None
+    assert (stop.state, stop.why) == (
+        "too_late",
+        "the node cannot stop it: the node's launch key is of another generation: deploy the node again",
+    )
+    assert await bench.state(job) == ("running", "")
+
+
 async def test_a_refused_stop_is_not_taken_for_the_answer_to_the_start(bench: Bench) -> None:
     """The hub missed that the node had accepted the job."""
     job, session = await bench.dispatched()
