@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -27,7 +27,7 @@ from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.waves import WorkTimes, reboot_s, work_s
 from groundcontrol.policies.windows import PatchWindow, Shut, allowed
 from groundcontrol.rollouts.evidence import Evidence, accepts_no_history
-from groundcontrol.rollouts.model import FINAL, Facts, Gate, JobFacts, JobKey, NodeFacts, Rollout, Target
+from groundcontrol.rollouts.model import FINAL, Facts, Gate, JobFacts, JobKey, NodeFacts, Rollout, RolloutId, Target
 from groundcontrol.rollouts.reboots import return_limit_s
 from groundcontrol.rollouts.soft import HISTORY, Grown
 from groundcontrol.rollouts.store import RolloutStore
@@ -51,6 +51,8 @@ class Shared(NamedTuple):
     updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]]
     seen: SeenAt
     windows: Sequence[PatchWindow]
+    at_work: Sequence[tuple[RolloutId, Target]] = ()
+    """The targets that these roll-outs have begun and not finished."""
 
 
 class RolloutFacts:
@@ -78,7 +80,7 @@ class RolloutFacts:
         self._work_times: dict[NodeId, tuple[float, WorkTimes]] = {}
         """Node -> until when it holds, in monotonic seconds, and how long its last jobs took."""
 
-    async def shared(self, org: int, rollouts: Iterable[Rollout]) -> Shared:
+    async def shared(self, org: int, rollouts: Sequence[Rollout]) -> Shared:
         """Raises: StoreError."""
         scope = hub_scope(org)
         wanted = {one.node for rollout in rollouts for one in _open_targets(rollout)}
@@ -86,12 +88,14 @@ class RolloutFacts:
         policies = self._stores[PolicyStore]
         updates = await policies.node_updates(scope, wanted)
         seen = await policies.seen(org, {one.package for _, ones in updates.values() for one in ones})
-        return Shared({node.id: node for node in nodes}, updates, seen, await self._stores[PatchWindowStore].all(scope))
+        windows = await self._stores[PatchWindowStore].all(scope)
+        at_work = [(one.id, target) for one in rollouts if one.state != "planning" for target in one.targets if target.state == "running"]
+        return Shared({node.id: node for node in nodes}, updates, seen, windows, at_work)
 
     async def read(self, rollout: Rollout, shared: Shared | None = None) -> Facts:
         """Args: shared: None: read for this roll-out alone. Raises: StoreError."""
         scope = hub_scope(rollout.org)
-        nodes, updates, seen, windows = await self.shared(rollout.org, [rollout]) if shared is None else shared
+        nodes, updates, seen, windows, at_work = await self.shared(rollout.org, [rollout]) if shared is None else shared
         open_targets = _open_targets(rollout)
         wanted = {one.node for one in open_targets}
         busy = await self._stores[RolloutStore].busy_elsewhere(rollout)
@@ -110,7 +114,8 @@ class RolloutFacts:
             found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, times.get(node.id, {}), now)
         reboots = await self._stores[RolloutStore].role_reboots(rollout) if any(one.state == "running" for one in open_targets) else {}
         steps = {key: await self._job(rollout, scope, key, job, choices) for key, job in jobs.items() if key[0] in wanted}
-        return Facts(found, steps, await owner_may(self._stores[PolicyStore], rollout), reboots, self._watch_scale)
+        away = {one.role for where, one in at_work if where != rollout.id and one.node in nodes and not self._presence.online(one.node)}
+        return Facts(found, steps, await owner_may(self._stores[PolicyStore], rollout), reboots, away, self._watch_scale)
 
     async def _node(
         self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, windows: Sequence[PatchWindow], busy: Mapping[NodeId, str],
@@ -265,6 +270,7 @@ class RolloutFacts:
         facts = JobFacts(
             job.state, job.phase, "" if error is None else error.code, waits if error is None else error.message, job.lost,
             reboot="unknown", changes=len(job.changes), begun=job.started_at is not None,
+            stop_refused=job.stop.why if job.stop is not None and job.stop.state == "too_late" else "",
         )  # fmt: skip
         target = next(one for one in rollout.targets if one.node == key[0])
         if (target.step, target.attempt) != key[1:]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal, NamedTuple, NewType
 
 from groundcontrol.core.ids import NodeId
@@ -242,6 +242,8 @@ class JobFacts(NamedTuple):
     changes: int = 0
     begun: bool = True
     """Whether the node has started it."""
+    stop_refused: str = ""
+    """Why it cannot be stopped; empty: nobody tried, or it can."""
 
 
 class NodeFacts(NamedTuple):
@@ -285,6 +287,8 @@ class Facts(NamedTuple):
     owner_may: bool = True
     role_reboots: Mapping[str, int] = {}
     """Role -> reboots under way in other roll-outs, and by hand."""
+    roles_away: Collection[str] = ()
+    """Roles of which another roll-out is at work on a node that is away."""
     watch_scale: float = 1.0
     """Settling and watching take this share of their time."""
 

@@ -319,7 +319,7 @@ class _Draft(TargetLife):
 
     def _ask_if_it_lasts(self, words: str, worse: Sequence[tuple[Target, Gate]]) -> None:
         if self.r.worse_since is not None:
-            canaries = [one for one in self.targets.values() if one.started_at is not None and one.wave == 0]
+            canaries = [one for one in self.targets.values() if one.started_at is not None and one.wave == 0 and not _needed_nothing(one)]
             alone = self.r.wave == 0 and len(canaries) == 1
             soon = any(gate.since_at - (one.settled_at or 0.0) <= SOON_S for one, gate in worse)
             if alone and soon and self.now - self.r.worse_since >= WORSE_S:
@@ -331,7 +331,9 @@ class _Draft(TargetLife):
 
     def _quorum(self, worse: Sequence[tuple[Target, Gate]]) -> str:
         """More than a third of the wave, two at least, that are worse in the same metric at once stop it."""
-        in_wave = [one for one in self.targets.values() if one.wave == self.r.wave and one.started_at is not None]
+        in_wave = [
+            one for one in self.targets.values() if one.wave == self.r.wave and one.started_at is not None and not _needed_nothing(one)
+        ]
         need = max(2, len(in_wave) // 3 + 1)
         by_gate: dict[str, list[Target]] = {}
         for target, gate in worse:
@@ -352,7 +354,7 @@ class _Draft(TargetLife):
             if any(one.state in ("pending", "running") for one in begun):
                 return
             first = [one for one in begun if one.wave == 0]
-            if self.r.wave == 0 and not self.r.policy.order.groups and all(one.state in ("held", "not_started") for one in first):
+            if self.r.wave == 0 and not self.r.policy.order.groups and self._shows_nothing(first):
                 if not self._replace_canary(first):
                     return
                 continue
@@ -362,11 +364,19 @@ class _Draft(TargetLife):
                 return
             self.r = self.r._replace(wave=self.r.wave + 1)
 
+    def _shows_nothing(self, first_wave: Sequence[Target]) -> bool:
+        """Whether no canary did any work, while another node may go first: without one, the next wave would begin on no evidence."""
+        idle = [one for one in first_wave if _needed_nothing(one)]
+        if any(one.state not in ("held", "not_started") for one in first_wave if one not in idle):
+            return False
+        return not idle or any(not one.last for one in self._in("pending", "held") if one.wave > 0)
+
     def _replace_canary(self, first_wave: Sequence[Target]) -> bool:
-        """Let the next fit nodes be the canaries instead of those that cannot begin. Without one, each of the others says what it waits for."""
+        """Let the next fit nodes be the canaries instead of those that cannot begin, or need nothing. Without one, each of the others says what it waits for."""
         later = [one for one in self._in("pending", "held") if one.wave > 0]
         wanted = max(1, canaries(self.r.policy.order, len(self.targets)))
-        fit = [one for one in later if not one.last and self._hold_of(one) is None and self.now >= one.retry_at][:wanted]
+        fit = [one for one in later if not one.last and self._hold_of(one) is None and self.now >= one.retry_at]
+        fit = [one for one in fit if self._needs_work(one)][:wanted] or fit  # those that need nothing wait for nobody
         held = [one for one in first_wave if one.state == "held"]
         for other, canary in zip_longest(fit, held[: len(fit)]):
             self._set(other, wave=0, state="pending")  # it begins now, so that no two held nodes change places for ever
@@ -380,6 +390,11 @@ class _Draft(TargetLife):
             else:
                 self._set(one, words=f"it waits for a canary to go first: {first.name} is {first.state.replace('_', ' ')}: {first.words}")
         return bool(fit)
+
+    def _needs_work(self, target: Target) -> bool:
+        """Whether something would be done on it, as far as that is known before its plan."""
+        node, reboot = self._node(target), self.r.policy.reboot
+        return bool(self.r.action) or not node.nothing or (node.reboot_required == "yes" and reboot != "never")
 
     def _admit(self) -> None:
         busy = len([one for one in self._in("running") if one.step != "watch"])
@@ -418,9 +433,15 @@ class _Draft(TargetLife):
         if one.plans >= MOST_PLANS:
             return "plan", one.words or f"it was planned {one.plans} times"
         ends = [at for at in (node.until_at, self.r.close_at) if at is not None]
-        if ends and self.now + node.expected_s > min(ends):
-            return "too_late", f"{(min(ends) - self.now) / 60:.0f} minutes are left, and it takes about {node.expected_s / 60:.0f}"
+        needs_s = node.expected_s + self._needed_s(one)
+        if ends and self.now + needs_s > min(ends):
+            return "too_late", f"{(min(ends) - self.now) / 60:.0f} minutes are left, and it takes about {needs_s / 60:.0f} with its watch"
         return None
+
+
+def _needed_nothing(target: Target) -> bool:
+    """Whether it passed without any work: that is no evidence."""
+    return target.state == "passed" and not target.changed
 
 
 def pause(rollout: Rollout, by: str) -> Rollout:

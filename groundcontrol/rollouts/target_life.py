@@ -112,6 +112,8 @@ class TargetLife:
                 self._after_job(target, job)
             case "plan" | "patch" if self.r.state != "stopping":
                 self._set(target, words=job.words if job.phase == "waiting_lock" else "")
+            case "plan" | "before" | "patch" if job.stop_refused:
+                self._set(target, words=f"it runs to its end: {job.stop_refused}")
 
     def _rejudge(self, target: Target) -> None:
         """A late result says otherwise, once: then the target is watched like the others."""
@@ -301,7 +303,7 @@ class TargetLife:
             return
         others = [one for one in self._in("running") if one.node != target.node and one.role == target.role]
         rebooting = sum(1 for one in others if one.step == "reboot" and one.attempt) + self.facts.role_reboots.get(target.role, 0)
-        away = any(not self._node(one).online for one in others)
+        away = target.role in self.facts.roles_away or any(not self._node(one).online for one in others)
         if rebooting >= self.r.policy.max_per_role or away:
             who = target.role or "nodes without a role"
             self._set(target, words=f"it waits for its reboot: one of {who} at a time")

@@ -292,8 +292,8 @@ class Referee:
         if self.after.stopped_by == "gate" and not self.before.stopped_by:
             worse = [(one, gate) for one in self.before.targets for gate in self._worse_of(one)]
             by_metric = Counter(gate.gate for _, gate in worse)
-            begun = [one for one in self.after.targets if one.wave == self.before.wave and one.started_at is not None]
-            canaries = [one for one in self.after.targets if one.wave == 0 and one.started_at is not None]
+            begun = [one for one in self.after.targets if one.wave == self.before.wave and self._is_evidence(one)]
+            canaries = [one for one in self.after.targets if one.wave == 0 and self._is_evidence(one)]
             quorum = max(2, len(begun) // 3 + 1)
             alone = bool(worse) and self.before.wave == 0 and len(canaries) == 1
             assert self._facts_against(at_its_end=True) or max(by_metric.values(), default=0) >= quorum or alone, (
@@ -306,6 +306,11 @@ class Referee:
                 if not hard
                 else "R2: stopped by a hard fact"
             ] += 1
+
+    def _is_evidence(self, target: Target) -> bool:
+        """Whether it was begun, and not only found to be up to date."""
+        worked = any(key[0] == target.node and key[1] in ("patch", "reboot") for key in self.lane.jobs)
+        return target.started_at is not None and (target.state != "passed" or worked)
 
     def _worse_of(self, target: Target) -> list[Gate]:
         if target in self._watching():
@@ -347,6 +352,9 @@ class Referee:
                     over = all(self._over(each.wave, gate.gate) for gate in open_gates) if open_gates else each.state == "worse"
                     assert over or self._over(each.wave, "*"), f"R3: {node} though {each} was never clear"
         if wave > 0:
+            canaries = [each for each in self.after.targets if each.wave == 0]
+            shown = self.before.policy.order.groups or self.new[node].last or any(map(self._is_evidence, canaries))
+            assert shown, f"R3: {node} before any canary did something"
             self.reached["R3: a later wave begins"] += 1
 
     def _has_the_slot(self, one: MakeJob) -> None:
@@ -371,10 +379,14 @@ class Referee:
         return found
 
     def _away_of(self, role: str, but: NodeId) -> list[str]:
-        return [
-            one.node for one in self.before.targets
-            if one.role == role and one.node != but and self.new[one.node].state == "running" and one.state == "running" and not self.machines[one.node].online
-        ]  # fmt: skip
+        here = [one for one in self.before.targets if one.state == self.new[one.node].state == "running"]
+        lanes = [
+            lane
+            for lane in self.world.lanes
+            if lane is not self.lane and lane.rollout.state in ("running", "holding", "paused", "stopping")
+        ]
+        elsewhere = [one for lane in lanes for one in lane.rollout.targets if one.state == "running" and self.machines[one.node].exists]
+        return [one.node for one in (*here, *elsewhere) if one.role == role and one.node != but and not self.machines[one.node].online]
 
     def _ends(self, target: Target) -> None:
         """R4: what a target must have shown before it ends well."""

@@ -75,7 +75,10 @@ class World:
             for one in lane.rollout.targets
             if one.state not in FINAL or one.why == "job_unknown"
         }
-        return Facts(nodes, dict(lane.jobs), lane.owner_may, self._reboots_elsewhere(lane))
+        others = [other for other in self.lanes if other is not lane and other.rollout.state in WORKING]
+        at_work = [one for other in others for one in other.rollout.targets if one.state == "running" and self.machines[one.node].exists]
+        away = {one.role for one in at_work if not self.machines[one.node].online}
+        return Facts(nodes, dict(lane.jobs), lane.owner_may, self._reboots_elsewhere(lane), away)
 
     def _node(self, lane: Lane, node: NodeId, state: str, at: str) -> NodeFacts:
         machine = self.machines[node]

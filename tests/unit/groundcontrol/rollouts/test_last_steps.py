@@ -69,6 +69,59 @@ def test_the_next_fit_node_goes_first_when_no_canary_can_begin(ended: bool) -> N
     assert (trial.of("c").wave, trial.of("c").state) == (0, "running")
 
 
+def test_a_canary_that_needs_nothing_is_no_evidence_and_the_next_node_goes_first() -> None:
+    trial = Trial("a", "b", "c", "d")
+    for name in ("a", "b"):
+        trial.set(name, nothing="it is up to date")
+    for _ in range(3):
+        trial.look(1)
+    assert [(trial.of(name).wave, trial.of(name).state) for name in "abcd"] == [
+        (0, "passed"),
+        (1, "pending"),
+        (0, "running"),
+        (1, "pending"),
+    ]
+    trial.end("c", "plan", plan_steps=0)  # what its list did not know
+    trial.look(1)
+    assert [(trial.of(name).wave, trial.of(name).state) for name in "bcd"] == [(1, "pending"), (0, "passed"), (0, "running")]
+    trial.patched("d")
+    trial.watched()
+    assert (trial.rollout.state, trial.rollout.counts()["passed"]) == ("succeeded", 4)
+
+
+def test_a_fleet_that_needs_nothing_waits_for_no_canary_nor_does_the_hubs_own_host() -> None:
+    trial = Trial("a", "b", "c", "d")
+    for name in "abc":
+        trial.set(name, nothing="it is up to date")
+    trial.rollout = trial.rollout._replace(
+        targets=tuple(one._replace(last=one.node == "d", wave=2 if one.node == "d" else one.wave) for one in trial.rollout.targets)
+    )
+    for _ in range(3):
+        trial.look(1)
+    assert [(trial.of(name).wave, trial.of(name).state) for name in "abcd"] == [(0, "passed")] * 3 + [(2, "running")]
+
+
+def test_one_canary_beside_one_that_needed_nothing_is_alone() -> None:
+    trial = Trial("a", "b", "c", "d", "e", watch_s=900)  # two canaries
+    trial.set("a", nothing="it is up to date")
+    trial.look(1)
+    trial.patched("b")
+    trial.look(100)
+    trial.set("b", gates=(Gate("cpu", "", "worse", "CPU is 25.0 points above", trial.now, 25.0, 10.0, soft=True),))
+    trial.watched(700)
+    assert (trial.of("a").state, trial.rollout.state, trial.rollout.stopped_by) == ("passed", "stopping", "gate")
+
+
+def test_a_node_that_refuses_the_stop_says_why_in_the_roll_out() -> None:
+    trial = Trial("a")
+    trial.look()
+    trial.end("a", "plan")
+    trial.rollout = stopped(trial.rollout, trial.facts(), trial.now, "ann").rollout
+    refused = "the node cannot stop it: the node's launch key is not the hub's: deploy the node again"
+    trial.end("a", "patch", "running", stop_refused=refused)
+    assert (trial.rollout.state, trial.of("a").words) == ("stopping", f"it runs to its end: {refused}")
+
+
 @pytest.mark.timeout(20)
 def test_a_held_canary_and_a_held_other_do_not_change_places_for_ever() -> None:
     trial = Trial("a", "b")
@@ -149,7 +202,7 @@ def test_a_node_whose_own_work_does_not_fit_is_not_admitted() -> None:
     trial.set("a", expected_s=7000.0)
     trial.look(400)
     assert (trial.of("a").state, trial.of("a").why) == ("held", "too_late")
-    assert trial.of("a").words == "113 minutes are left, and it takes about 117"
+    assert trial.of("a").words == "113 minutes are left, and it takes about 123 with its watch"
 
 
 def test_each_phase_has_its_begin_and_end_and_their_number_is_bounded() -> None:

@@ -117,10 +117,13 @@ def test_case_7_what_would_end_outside_does_not_start_and_a_late_reboot_is_owed(
     trial.set("a", until_at=START + 100, expected_s=180.0)
     trial.look()
     assert (trial.of("a").state, trial.of("a").why, trial.ordered) == ("held", "too_late", [])
-    trial.set("a", until_at=START + 400)
+    trial.set("a", until_at=START + 539)
+    trial.look()
+    assert (trial.of("a").why, trial.ordered) == ("too_late", []), "its watch of five minutes, after one of settling, would end outside"
+    trial.set("a", until_at=START + 600)
     trial.look(1)
     trial.end("a", "plan")
-    trial.look(300)
+    trial.look(450)
     trial.end("a", "patch", reboot="yes")
     assert trial.of("a").reboot_owed == "the window closed before the reboot"
     assert not [key for key in trial.ordered if key[1] == "reboot"]

@@ -402,6 +402,24 @@ async def test_case_16_the_slot_of_a_reboot_that_never_ends_is_free_again_also_o
     assert (await fleet.open_job("db-2")).action == "reboot", "and it is sent"
 
 
+async def test_a_server_that_is_away_in_another_roll_out_bars_the_reboot_of_its_peer(fleet: PlayedFleet) -> None:
+    await fleet.node("db-1", ("role:db", "first"))
+    await fleet.node("db-2", ("role:db", "second"))
+    await fleet.made(**{**DAILY, "name": "first", "reboot": "never", "select": {"tags": ["first"]}})
+    policy = await fleet.made(**{**DAILY, "name": "second", "reboot": "always", "select": {"tags": ["second"]}})
+    fleet.go_to(policy["next_at"])
+    await fleet.look(0.0, 2)
+    await fleet.patched("db-1")
+    fleet.set_online("db-1", online=False)  # while it is watched
+    await fleet.patched("db-2")
+    await fleet.look(1.0, 2)
+    assert await fleet.ordered("db-2") == ["plan", "upgrade"]
+    assert (await fleet.target("db-2"))["words"] == "it waits for its reboot: one of role:db at a time"
+    fleet.set_online("db-1", online=True)
+    await fleet.look(1.0, 2)
+    assert await fleet.ordered("db-2") == ["plan", "upgrade", "reboot"]
+
+
 async def test_case_17_two_policies_of_one_second_warn_and_the_later_roll_out_tries_until_the_node_is_free(fleet: PlayedFleet) -> None:
     await fleet.node("web-1")
     first = await fleet.made(**{**DAILY, "name": "first"})
