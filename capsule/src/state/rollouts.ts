@@ -79,9 +79,10 @@ export const resumeRollout = (id: string) => call("POST", `rollouts/${id}/resume
 /** An admin becomes its owner, with whose rights it goes on. */
 export const takeOverRollout = (id: string) =>
   withStepUp(() => call("POST", `rollouts/${id}/take-over`), t`Enter your password to take a roll-out over.`);
+/** The newest roll-outs of a policy. */
+export const rolloutsOf = async (policy: string) => (await call("GET", "rollouts", { query: { policy } })).rollouts;
 /** The roll-outs of a policy that have not ended. */
-export const liveRolloutsOf = async (policy: string) =>
-  (await call("GET", "rollouts", { query: { policy } })).rollouts.filter(({ ended_at }) => ended_at === null);
+export const liveRolloutsOf = async (policy: string) => (await rolloutsOf(policy)).filter(({ ended_at }) => ended_at === null);
 export const stopRollout = (id: string) => call("POST", `rollouts/${id}/stop`);
 export const goOnWithRollout = (id: string, gate: string, reason: string) =>
   withStepUp(() => call("POST", `rollouts/${id}/go-on`, { body: { gate, reason } }), t`Enter your password to go on in spite of a gate.`);

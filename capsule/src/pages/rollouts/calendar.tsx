@@ -2,15 +2,23 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { beginWords, whenWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
+import { beginWords, countsWords, ROLLOUT_STATES, whenWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { shortDuration, timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { freezes, windowsTurn } from "../../state/freezes";
-import { approveOccurrence, deleteWindow, loadOccurrences, loadPolicies, loadWindows, skipOccurrence } from "../../state/rollouts";
+import {
+  approveOccurrence,
+  deleteWindow,
+  loadOccurrences,
+  loadPolicies,
+  loadWindows,
+  rolloutsOf,
+  skipOccurrence,
+} from "../../state/rollouts";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type OccurrenceView, type PatchPolicyView, type WindowView } from "../../state/types";
+import { ApiError, type OccurrenceView, type PatchPolicyView, type RolloutView, type WindowView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Empty, Failure, Loading } from "../../ui/load-states";
@@ -18,12 +26,13 @@ import { drop, put, useAll } from "../alerts/use-all";
 import { ListView } from "../list-view";
 import { useAnswer } from "../use-answer";
 import { patchSelectWords } from "./policies";
+import { RolloutGlyph } from "./rollout-parts";
 import { NowDialog, WindowDialog } from "./window-dialog";
 
 const STATES: Record<OccurrenceView["state"], [GlyphKind, string]> = {
   planned: ["wait", t`planned`],
   waiting_approval: ["warn", t`waits for approval`],
-  started: ["done", t`started`],
+  started: ["wait", t`started`],
   missed: ["fail", t`missed`],
   skipped: ["ended", t`skipped`],
 };
@@ -34,15 +43,21 @@ const COMING = 5;
 interface Dated {
   policy: PatchPolicyView;
   occurrence: OccurrenceView;
+  /** What became of it; undefined: it made no roll-out, or that is too long ago. */
+  rollout?: RolloutView;
 }
 
 async function readDates(): Promise<Dated[]> {
   const policies = await loadPolicies();
   const lists = await Promise.all(
     policies.map(async (policy) => {
-      const all = await loadOccurrences(policy.id);
+      const [all, made] = await Promise.all([loadOccurrences(policy.id), rolloutsOf(policy.id)]);
       const coming = all.filter(({ state }) => state === "planned").slice(0, COMING);
-      return [...all.filter(({ state }) => state !== "planned"), ...coming].map((occurrence) => ({ policy, occurrence }));
+      return [...all.filter(({ state }) => state !== "planned"), ...coming].map((occurrence) => ({
+        policy,
+        occurrence,
+        rollout: made.find(({ id }) => id === occurrence.rollout_id),
+      }));
     }),
   );
   return lists.flat().sort((one, other) => one.occurrence.due_at - other.occurrence.due_at);
@@ -73,22 +88,24 @@ function Dates(): VNode {
   if (!found.length) return <Empty icon="calendar-clock" title={t`No dates`} text={t`The dates of patch policies stand here.`} />;
   return (
     <ul class="card rows-card" aria-label={t`Dates of patch policies`}>
-      {found.map(({ policy, occurrence }) => {
+      {found.map(({ policy, occurrence, rollout }) => {
         const [glyph, words] = STATES[occurrence.state];
         const open = occurrence.state === "planned" || occurrence.state === "waiting_approval";
         return (
           <li key={`${policy.id} ${occurrence.due_at}`}>
-            <Glyph kind={glyph} label="" />
+            {rollout ? <RolloutGlyph one={rollout} /> : <Glyph kind={glyph} label="" />}
             <div class="grow">
               <p>
                 <b>{beginWords(occurrence.due_at, occurrence.local, occurrence.zone, dayStart.value)}</b>{" "}
-                <a href={`/patch-policies/${policy.id}`}>{policy.name}</a> <span class="t3">{words}</span>
+                <a href={`/patch-policies/${policy.id}`}>{policy.name}</a>{" "}
+                <span class="t3">{rollout ? ROLLOUT_STATES[rollout.state] : words}</span>
               </p>
               <p class="meta t3">
                 {occurrence.zone === ZONE_OF_NODE
                   ? t`${zoneWords(occurrence.zone)}, for ${shortDuration(policy.length_s)}`
                   : t`${occurrence.local}, ${zoneWords(occurrence.zone)}, for ${shortDuration(occurrence.until_at - occurrence.due_at)}`}
                 {occurrence.why && ` · ${occurrence.why}`}
+                {rollout && ` · ${rollout.words || countsWords(rollout.targets)}`}
                 {occurrence.approvals_needed > 0 && ` · ${t`approved by ${occurrence.approvals.length} of ${occurrence.approvals_needed}`}`}
               </p>
             </div>
