@@ -69,7 +69,7 @@ def agent_state(version: str, shipped: str) -> Literal["current", "outdated", "u
 
 
 class NodeUpdates(NamedTuple):
-    """The numbers of packages that could be upgraded, and when the node looked (Unix seconds). None: not known."""
+    """The numbers of packages that could be upgraded, and when the package manager last got its lists (Unix seconds). None: not known."""
 
     total: int | None = None
     security: int | None = None

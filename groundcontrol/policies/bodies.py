@@ -233,6 +233,21 @@ class NextTimes:
         found = (self.of_policy(one, node.identity.timezone) for one in policies)
         return min((at for at in found if at is not None), default=None)
 
+    def why_none(self, policies: Iterable[PatchPolicy], node: Node) -> str:
+        """Why `of_node` finds no time: a reason for each of these policies. Empty: the node itself bars schedules."""
+        if node.never_why:
+            return ""
+        return "; ".join(f"{one.name} {self._why_none(one, node.identity.timezone)}" for one in policies)
+
+    def _why_none(self, one: PatchPolicy, node_zone: str | None) -> str:
+        if one.paused:
+            return "is paused"
+        try:
+            next(spans(one.times, self._now, node_zone), None)
+        except ZoneUnknown:
+            return f"has a time zone that is not known{': that of the server' if one.times.zone == OF_NODE else ''}"
+        return "has no date left"
+
     def _next(self, one: PatchPolicy, node_zone: str | None) -> float | None:
         if not one.fires:
             return None

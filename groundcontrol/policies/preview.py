@@ -114,7 +114,7 @@ def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
     sizes = [len(wave) for wave in waves]
     job_s = _job_s(policy, targets, choices, fleet)
     return PatchPreviewView(
-        nodes=[_node_view(node, wave_of[node.id], choices[node.id], fleet) for node in targets[:MOST_NODES]],
+        nodes=[_node_view(node, wave_of[node.id], choices[node.id]) for node in targets[:MOST_NODES]],
         packages=_packages(of_targets),
         waiting_for_age=_waiting(policy, of_targets, fleet.seen, now),
         held=held,
@@ -159,8 +159,7 @@ def _held(policy: PatchPolicy, node: Node, choice: Choice | None, fleet: Fleet, 
     return next((hold for holds, hold in checks if holds), None)
 
 
-def _node_view(node: Node, wave: int, choice: Choice | None, fleet: Fleet) -> NodePackagesView:
-    read = fleet.updates.get(node.id)
+def _node_view(node: Node, wave: int, choice: Choice | None) -> NodePackagesView:
     take, waiting, left_out = (0, 0, 0) if choice is None else (len(choice.take), len(choice.waiting), len(choice.left_out))
     return NodePackagesView(
         node_id=node.id,
@@ -169,7 +168,7 @@ def _node_view(node: Node, wave: int, choice: Choice | None, fleet: Fleet) -> No
         waiting=waiting,
         left_out=left_out,
         kept_back="" if choice is None else kept_words(choice.left_out),
-        checked_at=None if read is None else read[0],
+        checked_at=node.updates.checked_at,
     )
 
 

@@ -201,7 +201,7 @@ class NodePackagesView(Answer):
     kept_back: str
     """Which of those the node itself does not take, and why; empty: none."""
     checked_at: float | None
-    """When the node read its list; null: it is not known."""
+    """When the package manager last got its lists; null: not known, or a list is missing."""
 
 
 class PackageCountView(Answer):
@@ -377,7 +377,7 @@ class PatchStatusNode(Answer):
     """Updates that the node itself does not take now, with the reason: its owner holds them, or they are phased. Empty: there are none."""
     reboot_due_since_at: float | None
     lists_at: float | None
-    """When the node read its package lists."""
+    """When the package manager last got its lists; null: not known, or a list is missing."""
     other_patcher: str | None
     """What else installs updates on this host; null: nothing, or not known."""
     supported_until: str | None
@@ -386,6 +386,8 @@ class PatchStatusNode(Answer):
     missed: int
     """How many of their roll-outs in a row did not reach it."""
     next_at: float | None
+    no_date_why: str
+    """Why `next_at` is null although patch policies select the node and it bars none; empty: it is not."""
 
 
 class PatchStatusTotal(Answer):

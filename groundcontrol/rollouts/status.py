@@ -62,11 +62,14 @@ def _row(
 ) -> PatchStatusNode:  # fmt: skip
     promise = promise_of(node.tags)
     mine = [one for one in policies if one.enabled and one.select.selects(node.id, node.tags)]
-    fresh = read is not None and now - read[0] <= FRESH_S
+    lists_at = node.updates.checked_at
+    fresh = lists_at is not None and now - lists_at <= FRESH_S
+    found = [one for one in (read[1] if read is not None else ()) if one.security == "yes"]
     known = read is not None and node.identity.package_manager not in NO_SECURITY_MARK
-    waiting = [one for one in (read[1] if read is not None else ()) if one.security == "yes"] if known else None
+    waiting = found if known and (found or lists_at is not None) else None  # of lists that are missing, none found is not none there
     first = min((at for one in waiting or () if (at := seen.get((one.repository, one.package, one.after))) is not None), default=None)
     age_days = None if first is None else max(0.0, now - first) / DAY_S
+    next_at = times.of_node(mine, node)
     late = bool(waiting) and age_days is not None and age_days > promise
     return PatchStatusNode(
         node_id=node.id,
@@ -81,12 +84,13 @@ def _row(
         kept_back=kept_words(read[1] if read is not None else ()),
         held=f"never by a schedule: {node.never_why}" if node.never_why else "",
         reboot_due_since_at=node.reboot_since_at if node.reboot_required == "yes" else None,
-        lists_at=None if read is None else read[0],
+        lists_at=lists_at,
         other_patcher=node.identity.other_patcher,
         supported_until=supported_until(node.identity),
         policies=[one.name for one in mine],
         missed=node.patch_missed,
-        next_at=times.of_node(mine, node),
+        next_at=next_at,
+        no_date_why=times.why_none(mine, node) if next_at is None else "",
     )
 
 

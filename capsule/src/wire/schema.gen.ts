@@ -1777,7 +1777,7 @@ export interface NodePackagesView {
   left_out: number;
   /** Which of those the node itself does not take, and why; empty: none. */
   kept_back: string;
-  /** When the node read its list; null: it is not known. */
+  /** When the package manager last got its lists; null: not known, or a list is missing. */
   checked_at: number | null;
 }
 
@@ -2353,7 +2353,7 @@ export interface PatchStatusNode {
   /** Updates that the node itself does not take now, with the reason: its owner holds them, or they are phased. Empty: there are none. */
   kept_back: string;
   reboot_due_since_at: number | null;
-  /** When the node read its package lists. */
+  /** When the package manager last got its lists; null: not known, or a list is missing. */
   lists_at: number | null;
   /** What else installs updates on this host; null: nothing, or not known. */
   other_patcher: string | null;
@@ -2363,6 +2363,8 @@ export interface PatchStatusNode {
   /** How many of their roll-outs in a row did not reach it. */
   missed: number;
   next_at: number | null;
+  /** Why `next_at` is null although patch policies select the node and it bars none; empty: it is not. */
+  no_date_why: string;
 }
 
 export interface PatchStatusTotal {

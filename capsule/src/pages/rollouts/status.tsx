@@ -103,9 +103,7 @@ function Row({ one }: { one: StatusNode }): VNode {
     one.other_patcher ? t`also patched by ${one.other_patcher}` : "",
     one.supported_until ? t`supported until ${one.supported_until}` : "",
     one.policies.length === 0 ? t`under no patch policy` : "",
-    one.policies.length > 0 && one.next_at === null && !one.held
-      ? t`no next date: ${one.policies.join(", ")} is paused or over, or the server’s time zone is not known`
-      : "",
+    one.no_date_why ? t`no next date: ${one.no_date_why}` : "",
   ].filter(Boolean);
   return (
     <div role="row">

@@ -15,7 +15,7 @@ from groundcontrol.core.tables import SubjectTable
 from groundcontrol.events.making import new_event
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.plans import Report
-from groundcontrol.nodes.model import NodeIdentity, NodePolicy
+from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.processes import ProcessReading, ProcessUse
 from groundcontrol.rollouts.changes import changes_of
 from groundcontrol.rollouts.model import Facts, MakeJob, Rollout, RolloutId, Stepped
@@ -141,6 +141,11 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
     kept = SubjectTable("held", hub.clock.now(), 2, ("package", "installed", "why"), ("less", "1", "held", "vim", "9", "phased"))
     await hub.store.tables.save_table(session, kept)
     assert list(await hub.store.policies.seen(1, ["nginx"])) == [("debian", "nginx", "2")]
+    for lists_at in (None, hub.clock.now() - 4 * 86400):
+        await hub.store.nodes.save_updates(session, NodeUpdates(2, 1, lists_at))
+        row = (await admin.get("patch-status")).json["nodes"][0]
+        assert (row["in_time"], row["security_waiting"], row["lists_at"]) == ("unknown", 1, lists_at), "lists that are missing or old"
+    await hub.store.nodes.save_updates(session, NodeUpdates(2, 1, hub.clock.now()))
     answer = (await admin.get("patch-status")).json
     assert [(row["name"], row["security_waiting"], row["in_time"]) for row in answer["nodes"]] == [
         ("=web-1", 1, "in_time"),

@@ -79,6 +79,9 @@ async def test_case_5_a_policy_that_cannot_be_read_stops_neither_the_others_nor_
     listed = (await admin.get("patch-policies")).json["patch_policies"]
     assert [(one["name"], one["next_at"]) for one in listed] == [("lost zone", None), ("whole", whole["next_at"])]
     assert (await admin.get("patch-policies/next")).json["nodes"][0]["next_at"] == whole["next_at"]
+    for paused, why in (("owner", "lost zone has a time zone that is not known; whole is paused"), ("", "")):
+        await hub.store.policies.pause_policy(1, whole["id"], paused)
+        assert (await admin.get("patch-status")).json["nodes"][0]["no_date_why"] == why
     hub.clock.shift += whole["next_at"] - hub.clock.now()
     await hub.services[RolloutService].sweep()
     assert [one.name for one in await hub.store.rollouts.live_rollouts()] == ["whole"]
