@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from groundcontrol.cli.client import TEMPORARY, UNREACHABLE, CliError, Hub, shown
+from groundcontrol.cli.pause import pause
 from spider.wire.ids import new_time_id
 
 RECONNECT_S: Final = 600.0
@@ -136,7 +137,7 @@ class JobWatch:
                 if lost_at:
                     self._note("the hub answers again")
                 return answer
-            await asyncio.sleep(self._retry_s)
+            await pause(self._retry_s)
 
     def _follow_hint(self) -> str:
         if not self._ordered:
@@ -165,7 +166,7 @@ async def end_of_deployment(watch: JobWatch, row: Any, *, refuse_unknown_host: b
                 ),
                 "host_key_unconfirmed",
             )
-        await asyncio.sleep(POLL_S)
+        await pause(POLL_S)
         row = await watch.get(f"/deployments/{row['id']}")
     return row
 

@@ -131,3 +131,10 @@ async def test_a_hub_lost_at_the_next_order_names_no_earlier_job(monkeypatch: py
     hub = Deploying(lost=10_000, begins=False)
     with pytest.raises(CliError, match=r"see: stardust jobs$"):
         await watching(hub).begin("remove", ["web-1"], hub.order)
+
+
+def test_a_verb_that_runs_without_a_loop_waits_too() -> None:
+    """Other modules have imported asyncio, as a verb does that follows a removal."""
+    with pytest.raises(StopIteration) as ended:
+        JobWatch(cast("Hub", Restarting(AWAY, AWAY)), quiet=True, retry_s=0.0).get("/jobs/1").send(None)
+    assert ended.value.value == "answer"
