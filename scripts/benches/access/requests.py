@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from scripts.benches.measure import line
 from spider.wire.ids import new_random_id
 from tests.support.attack_tools import attackers, try_password
 from tests.support.hub import PASSWORD, HubProcess
@@ -44,8 +45,7 @@ async def foreign() -> Results:
         async with pair(Path(folder)) as both:
             paths = [f"nodes/{one}" for one in (both.other.node, new_random_id())]
             found = await _medians_us(foreign=lambda: both.mine.client.get(paths[0]), absent=lambda: both.mine.client.get(paths[1]))
-    theirs, absent = found["foreign"], found["absent"]
-    return [{"name": "access.foreign", "value": theirs, "unit": "us", "versus": absent, "ratio": theirs / absent}]
+    return [line("access.foreign", found["foreign"], "us", found["absent"])]
 
 
 async def request_overhead() -> Results:
@@ -77,13 +77,7 @@ async def request_overhead() -> Results:
             held = await _medians_us(**calls, empty=hub.store.users.set_up)
             anew = await _medians_us(**{name: after_a_commit(call) for name, call in calls.items()}, empty=hub.store.users.set_up)
     return [
-        {
-            "name": f"access.request_overhead.{name}{how}",
-            "value": round(us[name], 1),
-            "unit": "us",
-            "versus": round(us["empty"], 1),
-            "ratio": round(us[name] / us["empty"], 2),
-        }
+        line(f"access.request_overhead.{name}{how}", us[name], "us", us["empty"])
         for us, how in ((held, ""), (anew, ".anew"))
         for name in calls
     ]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from groundcontrol.web.routes import ROOT
+from scripts.benches.measure import line
 from spider.reports.package_sync import digest_of
 from spider.wire.frames import SUBPROTOCOL
 from spider.wire.job_messages import JobProgress
@@ -43,10 +44,7 @@ Results = list[dict[str, object]]
 
 
 def _line(name: str, value: float, unit: str, versus: float | None = None) -> dict[str, object]:
-    line: dict[str, object] = {"name": f"access.{name}", "value": round(value, 1), "unit": unit}
-    if versus is not None:
-        line |= {"versus": round(versus, 1)} | ({"ratio": round(value / versus, 2)} if versus else {})
-    return line
+    return line(f"access.{name}", value, unit, versus)
 
 
 async def _storm(name: str, hub: HubProcess, attack: contextlib.AbstractAsyncContextManager[Any], owner: aiohttp.ClientSession) -> Results:
@@ -58,15 +56,9 @@ async def _storm(name: str, hub: HubProcess, attack: contextlib.AbstractAsyncCon
     spent = await asyncio.to_thread(hashes, hub) - before - 1
     lag_ms = await asyncio.to_thread(figure, hub, "loop_lag_seconds_max") * 1000
     return [
-        {
-            "name": f"access.{name}.good_log_in",
-            "value": round(during * 1000),
-            "unit": "ms",
-            "versus": round(calm * 1000),
-            "ratio": round(during / calm, 2),
-        },
-        {"name": f"access.{name}.hashes", "value": spent, "unit": "hashes"},
-        {"name": f"access.{name}.loop_lag", "value": round(lag_ms), "unit": "ms"},
+        _line(f"{name}.good_log_in", during * 1000, "ms", calm * 1000),
+        _line(f"{name}.hashes", spent, "hashes"),
+        _line(f"{name}.loop_lag", lag_ms, "ms"),
     ]
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from groundcontrol.nodes.views import FleetChange
 from scripts.benches.hub.fleet import SIZES, a_fleet, live_clients
-from scripts.benches.measure import cpu_seconds
+from scripts.benches.measure import cpu_seconds, line
 from tests.support.hub import HubProcess
 
 PAGES = 20
@@ -88,11 +88,7 @@ def arrivals(seen: Seen) -> dict[Moment, list[float]]:
 def _percentiles(name: str, values: list[float]) -> Results:
     values = sorted(values)
     return [
-        {
-            "name": f"live.fleet_age.{name}{'.' if name else ''}{percentile}",
-            "value": round(values[int(len(values) * part)] * 1000),
-            "unit": "ms",
-        }
+        line(f"live.fleet_age.{name}{'.' if name else ''}{percentile}", values[int(len(values) * part)] * 1000, "ms")
         for percentile, part in PERCENTILES
     ]
 
@@ -113,7 +109,7 @@ def fleet_age() -> Results:
         *_percentiles("", [at - moment[1] / 1000 for moment, at in arrived]),
         *_percentiles("player", [sent[moment] - moment[1] / 1000 for moment in found]),
         *_percentiles("hub", [at - sent[moment] for moment, at in arrived]),
-        {"name": "live.fleet_age.changes", "value": round(len(seen.changes) / (SETTLE_S + MEASURE_S), 1), "unit": "1/s"},
-        {"name": "live.fleet_age.pulses", "value": round(len(found) / MEASURE_S), "unit": "1/s"},
-        {"name": "live.fleet_age.cpu", "value": round(cpu_percent, 1), "unit": "% of a core"},
+        line("live.fleet_age.changes", len(seen.changes) / (SETTLE_S + MEASURE_S), "1/s"),
+        line("live.fleet_age.pulses", len(found) / MEASURE_S, "1/s"),
+        line("live.fleet_age.cpu", cpu_percent, "% of a core"),
     ]

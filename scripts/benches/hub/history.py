@@ -26,6 +26,7 @@ from groundcontrol.samples.chunks.row_table import RowChunk
 from groundcontrol.samples.compactor import MOST_PARTS
 from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.query import WindowBuilder
+from scripts.benches.measure import line
 from spider.clock import SystemClock
 from spider.wire.codec import pack_rows
 from spider.wire.ids import new_random_id, new_time_id
@@ -163,11 +164,7 @@ async def median_ms(act: Callable[[], Awaitable[object]]) -> Took:
 
 
 def query(name: str, took: Took, versus: float | None = None) -> list[Result]:
-    beside = {} if versus is None else {"versus": round(versus, 1), "ratio": round(took.wall / versus, 3)}
-    return [
-        {"name": f"query.{name}", "value": round(took.wall, 2), "unit": "ms", **beside},
-        {"name": f"query.{name}.cpu", "value": round(took.cpu, 2), "unit": "ms"},
-    ]
+    return [line(f"query.{name}", took.wall, "ms", versus), line(f"query.{name}.cpu", took.cpu, "ms")]
 
 
 def row_per_sample(folder: Path, trace: Sequence[Trace], start_s: int) -> tuple[float, float]:
@@ -260,26 +257,22 @@ async def measure(folder: Path) -> list[Result]:
         first = sessions[0].no
         day = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 600))
         seconds = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 4000))
-        hour = await median_ms(lambda: ask(first, end_s - HOUR_S, end_s, 600))
         all_of_day = await median_ms(lambda: ask(first, end_s - DAY_S, end_s, 600, list(trace[0].schema.series)[:50]))
         thirty = await median_ms(lambda: ask(long.no, end_s - LONG_DAYS * DAY_S, end_s, 600))
-        thirty_fine = await median_ms(lambda: ask(long.no, end_s - LONG_DAYS * DAY_S, end_s, 4000))
         tiers = await store.metrics.sizes(0.0)
         hot = await with_hot(store, sessions[0], trace, end_s, lambda: ask(first, end_s + 900 - DAY_S, end_s + 900, 600))
     finally:
         await database.close()
     return [
-        {"name": "history.bytes_per_sample", "value": round(per_sample, 3), "unit": "B", "versus": round(plain_bytes, 2), "ratio": round(per_sample / plain_bytes, 4)},
-        *({"name": f"history.chunk_bytes.{tier.tier}", "value": round(tier.bytes / tier.samples, 3), "unit": "B/value"} for tier in tiers),
-        {"name": "history.append_cpu", "value": round(cost.append_cpu_s / cost.packs * 1e6, 1), "unit": "us/pack"},
-        {"name": "history.compact_cpu", "value": round(cost.compact_cpu_s / (NODES * HOURS) * 1e3, 1), "unit": "ms/node-hour"},
+        line("history.bytes_per_sample", per_sample, "B", plain_bytes),
+        *(line(f"history.chunk_bytes.{tier.tier}", tier.bytes / tier.samples, "B/value") for tier in tiers),
+        line("history.append_cpu", cost.append_cpu_s / cost.packs * 1e6, "us/pack"),
+        line("history.compact_cpu", cost.compact_cpu_s / (NODES * HOURS) * 1e3, "ms/node-hour"),
         *query("24h_600_points", day, plain_ms),
         *query("24h_600_points_hot", hot),
         *query("24h_600_points_50_series", all_of_day),
         *query("24h_4000_points", seconds),
-        *query("1h_600_points", hour),
         *query("30d_600_points", thirty),
-        *query("30d_4000_points", thirty_fine),
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.benches.measure import resident_mb
+from scripts.benches.measure import line, resident_mb
 from tests.support import lab as labs
 from tests.support.deployed_host import DeployedHost
 from tests.support.hub import HubProcess
@@ -69,7 +69,4 @@ def unit_rss() -> list[dict[str, object]]:
                     other.append(resident_mb(beside))
     finally:
         labs.down()
-    value, versus = statistics.median(own), statistics.median(other)
-    return [
-        {"name": "spider.unit_rss", "value": round(value, 1), "unit": "MB", "versus": round(versus, 1), "ratio": round(value / versus, 2)}
-    ]
+    return [line("spider.unit_rss", statistics.median(own), "MB", statistics.median(other))]
