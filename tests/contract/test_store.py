@@ -106,10 +106,10 @@ async def test_pages_show_every_node_once(store: Store) -> None:
     assert len(page.items) == 1
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "AAAA", "k5Vub2RlcwGRAQ==", "é", "a" * 5000])
-async def test_an_unknown_cursor_is_refused(store: Store, cursor: str) -> None:
-    with pytest.raises(BadRequest):
-        await store.nodes.nodes(SCOPE, 3, cursor)
+async def test_an_unknown_cursor_is_refused(store: Store) -> None:
+    for cursor in ["", "x", "AAAA", "k5Vub2RlcwGRAQ==", "é", "a" * 5000]:
+        with pytest.raises(BadRequest):
+            await store.nodes.nodes(SCOPE, 3, cursor)
 
 
 async def test_a_cursor_serves_one_list_of_one_organisation(store: Store) -> None:

@@ -110,14 +110,14 @@ FORGETFUL: Final = (
 )
 
 
-@pytest.mark.parametrize("sql", FORGETFUL)
-async def test_t3_a_query_that_forgets_the_organisation_sees_its_own_rows(files: tuple[Writer, Reader], sql: str) -> None:
+async def test_t3_a_query_that_forgets_the_organisation_sees_its_own_rows(files: tuple[Writer, Reader]) -> None:
     _, reader = files
-    seen = dict[int, set[str]]()
-    for org in (1, 2, 3):
-        with acting_for(org):
-            seen[org] = {row["name"] for row in await reader.run(lambda rows: rows.fetch_all(sql))}
-    assert seen == {1: {"mine"}, 2: {"foreign"}, 3: set()}
+    for sql in FORGETFUL:
+        seen = dict[int, set[str]]()
+        for org in (1, 2, 3):
+            with acting_for(org):
+                seen[org] = {row["name"] for row in await reader.fetch_all(sql)}
+        assert seen == {1: {"mine"}, 2: {"foreign"}, 3: set()}, sql
 
 
 AROUND: Final = (
@@ -137,11 +137,11 @@ AROUND: Final = (
 )
 
 
-@pytest.mark.parametrize("sql", AROUND)
-async def test_t3_no_statement_reaches_the_table_itself(files: tuple[Writer, Reader], sql: str) -> None:
+async def test_t3_no_statement_reaches_the_table_itself(files: tuple[Writer, Reader]) -> None:
     _, reader = files
-    with acting_for(2), pytest.raises((StoreError, sqlite3.Error)):
-        await reader.run(lambda rows: rows.fetch_all(sql))
+    for sql in AROUND:
+        with acting_for(2), pytest.raises((StoreError, sqlite3.Error)):
+            await reader.fetch_all(sql)
 
 
 async def test_t3_every_owned_table_is_a_view_where_organisations_read(files: tuple[Writer, Reader]) -> None:
@@ -171,8 +171,7 @@ WRITES: Final[dict[str, Callable[[Tx], object]]] = {
 }
 
 
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-async def test_t4_a_command_cannot_change_rows_of_another_organisation(files: tuple[Writer, Reader], write: Callable[[Tx], object]) -> None:
+async def test_t4_a_command_cannot_change_rows_of_another_organisation(files: tuple[Writer, Reader]) -> None:
     writer, _ = files
 
     def prepare(tx: Tx) -> None:
@@ -187,9 +186,10 @@ async def test_t4_a_command_cannot_change_rows_of_another_organisation(files: tu
 
     await writer.run(prepare)
     before = await writer.run(content)
-    with acting_for(1), pytest.raises(StoreError):
-        await writer.run(write)
-    assert await writer.run(content) == before
+    for name, write in WRITES.items():
+        with acting_for(1), pytest.raises(StoreError):
+            await writer.run(write)
+        assert await writer.run(content) == before, name
 
 
 async def test_the_limit_of_bulk_jobs_is_of_each_organisation(backend: Backend) -> None:

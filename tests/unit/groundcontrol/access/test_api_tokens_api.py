@@ -51,9 +51,8 @@ async def test_its_last_use_is_noted(hub: TestHub) -> None:
     assert listed["last_address"] == "127.0.0.1"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_a_malformed_token_request_is_refused(hub: TestHub) -> None:
+    for body in [
         {},
         {"name": ""},
         {"name": "x" * 65},
@@ -63,10 +62,8 @@ async def test_its_last_use_is_noted(hub: TestHub) -> None:
         {"name": "x", "role": "root"},
         {"name": "x", "grants": {}},
         {"name": "x", "username": "admin"},
-    ],
-)
-async def test_a_malformed_token_request_is_refused(hub: TestHub, body: object) -> None:
-    assert (await (await hub.logged_in()).post("tokens", body)).code == "request.invalid"
+    ]:
+        assert (await (await hub.logged_in()).post("tokens", body)).code == "request.invalid", body
 
 
 async def test_a_token_cannot_have_a_higher_role_than_its_owner(hub: TestHub) -> None:
@@ -133,12 +130,12 @@ async def test_a_token_is_accepted_only_in_the_header(hub: TestHub) -> None:
     assert (await hub.anonymous().get(f"nodes?token={program.bearer}")).status == 401
 
 
-@pytest.mark.parametrize("text", ["sdp_", "sdp_" + "A" * 43, "sdp_" + "A" * 42, "sdp_" + "A" * 44, "sdp_" + "é" * 43, "SDP_" + "A" * 43])
-async def test_an_unknown_token_is_refused(hub: TestHub, text: str) -> None:
-    stranger = hub.anonymous()
-    stranger.bearer = text.encode().decode("latin-1")
+async def test_an_unknown_token_is_refused(hub: TestHub) -> None:
+    for text in ["sdp_", "sdp_" + "A" * 43, "sdp_" + "A" * 42, "sdp_" + "A" * 44, "sdp_" + "é" * 43, "SDP_" + "A" * 43]:
+        stranger = hub.anonymous()
+        stranger.bearer = text.encode().decode("latin-1")
 
-    assert (await stranger.get("nodes")).status == 401
+        assert (await stranger.get("nodes")).status == 401, text
 
 
 async def test_a_revoked_token_is_invalid_and_its_sockets_are_closed(hub: TestHub) -> None:

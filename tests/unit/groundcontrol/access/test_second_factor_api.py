@@ -69,11 +69,10 @@ async def test_a_wrong_first_code_does_not_enable_the_second_factor(hub: TestHub
     assert (await person.try_to_log_in()).status == 200
 
 
-@pytest.mark.parametrize("body", [{}, {"code": 123456}, {"code": None}, {"code": "1", "more": 1}, []])
-async def test_a_malformed_confirmation_is_refused(hub: TestHub, body: object) -> None:
+async def test_a_malformed_confirmation_is_refused(hub: TestHub) -> None:
     client = await (await somebody(hub)).log_in()
-
-    assert (await client.post("auth/totp/confirm", body)).code == "request.invalid"
+    for body in [{}, {"code": 123456}, {"code": None}, {"code": "1", "more": 1}, []]:
+        assert (await client.post("auth/totp/confirm", body)).code == "request.invalid", body
 
 
 @pytest.mark.holds("S-14")

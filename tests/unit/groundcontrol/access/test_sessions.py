@@ -114,10 +114,10 @@ async def test_a_reused_refresh_token_ends_the_session(ready: Door) -> None:
         await ready.caller(fresh)
 
 
-@pytest.mark.parametrize("token", ["", "x", "." * 50, "0" * 26 + ".", "0" * 26 + "." + "A" * 43, "0" * 26 + "." + "é" * 43])
-async def test_an_unknown_refresh_token_is_refused(ready: Door, token: str) -> None:
-    with pytest.raises(Unauthenticated):
-        await ready.service.refresh(token)
+async def test_an_unknown_refresh_token_is_refused(ready: Door) -> None:
+    for token in ["", "x", "." * 50, "0" * 26 + ".", "0" * 26 + "." + "A" * 43, "0" * 26 + "." + "é" * 43]:
+        with pytest.raises(Unauthenticated):
+            await ready.service.refresh(token)
 
 
 async def test_a_session_ends_after_a_day_without_refresh_and_after_a_week_in_any_case(ready: Door) -> None:

@@ -53,9 +53,9 @@ async def test_only_admins_see_sessions_of_others(hub: TestHub) -> None:
     assert (await viewer.get(f"auth/sessions?user={name}")).status == 200
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "cursor=x", "all=1", "user=a&user=b"])
-async def test_a_malformed_list_request_is_refused(hub: TestHub, query: str) -> None:
-    assert (await (await hub.logged_in()).get(f"auth/sessions?{query}")).code == "request.invalid"
+async def test_a_malformed_list_request_is_refused(hub: TestHub) -> None:
+    for query in ["limit=0", "limit=x", "cursor=x", "all=1", "user=a&user=b"]:
+        assert (await (await hub.logged_in()).get(f"auth/sessions?{query}")).code == "request.invalid", query
 
 
 @pytest.mark.holds("SAFETY-23", "S-09", "S-10")

@@ -80,14 +80,12 @@ async def test_a_malformed_user_is_refused(hub: TestHub) -> None:
     assert hub.auth.passwords.hashed == 0
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"role": "root"}, {"grants": {}}, {"grants": {"tags": ["a"]}, "all_nodes": True}, {"disabled": 1}, {"role": None}]
-)
-async def test_a_malformed_change_of_a_user_is_refused(hub: TestHub, body: object) -> None:
-    admin, viewer = await hub.logged_in(), await hub.logged_in("viewer")
-    assert viewer.user is not None
+async def test_a_malformed_change_of_a_user_is_refused(hub: TestHub) -> None:
+    for body in [{}, {"role": "root"}, {"grants": {}}, {"grants": {"tags": ["a"]}, "all_nodes": True}, {"disabled": 1}, {"role": None}]:
+        admin, viewer = await hub.logged_in(), await hub.logged_in("viewer")
+        assert viewer.user is not None, body
 
-    assert (await admin.request("PATCH", f"users/{viewer.user.username}", body)).code == "request.invalid"
+        assert (await admin.request("PATCH", f"users/{viewer.user.username}", body)).code == "request.invalid", body
 
 
 @pytest.mark.holds("S-09")
@@ -163,6 +161,6 @@ async def test_settings_are_read_and_changed(hub: TestHub) -> None:
     assert (await (await person.log_in()).get("nodes")).status == 200
 
 
-@pytest.mark.parametrize("body", [{}, {"require_totp": "1"}, {"require_totp": None}, {"require_totp": ""}, {"other": 1}, []])
-async def test_malformed_settings_are_refused(hub: TestHub, body: object) -> None:
-    assert (await (await hub.logged_in()).request("PATCH", "settings", body)).code == "request.invalid"
+async def test_malformed_settings_are_refused(hub: TestHub) -> None:
+    for body in [{}, {"require_totp": "1"}, {"require_totp": None}, {"require_totp": ""}, {"other": 1}, []]:
+        assert (await (await hub.logged_in()).request("PATCH", "settings", body)).code == "request.invalid", body

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from groundcontrol.deployments.model import Confirmation, DeploymentOverrides, DeploymentRequest, Jump, JumpRequest
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import ADMIN, TestHub, a_deployment
@@ -54,11 +52,11 @@ async def test_many_deployments_take_common_and_own_fields(hub: TestHub) -> None
     assert not (await operator.get("deployments?batch=none")).json["deployments"]
 
 
-@pytest.mark.parametrize("body", [{}, {"servers": "web-1"}, {"servers": [{"port": 22}]}, {**BODY, "what": 1}])
-async def test_malformed_bulk_requests_are_refused(hub: TestHub, body: dict[str, Any]) -> None:
-    answer = await (await hub.logged_in()).post("deployments/many", body)
+async def test_malformed_bulk_requests_are_refused(hub: TestHub) -> None:
+    for body in [{}, {"servers": "web-1"}, {"servers": [{"port": 22}]}, {**BODY, "what": 1}]:
+        answer = await (await hub.logged_in()).post("deployments/many", body)
 
-    assert (answer.status, answer.code, hub.deployer.asked) == (400, "request.invalid", [])
+        assert (answer.status, answer.code, hub.deployer.asked) == (400, "request.invalid", []), body
 
 
 async def test_a_list_is_shown_as_it_is_understood(hub: TestHub) -> None:

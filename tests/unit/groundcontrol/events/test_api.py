@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
@@ -47,9 +45,9 @@ async def test_events_are_paged_and_of_one_node(hub: TestHub) -> None:
     assert [event["details"] for event in ones["events"]] == [{"n": 1}]
 
 
-@pytest.mark.parametrize("query", ["node=x", "limit=-1", "before=3", "group=bogus", "severity=fatal", "from=soon", "to=nan"])
-async def test_an_invalid_query_of_events_is_refused(hub: TestHub, query: str) -> None:
-    assert (await (await hub.logged_in()).get(f"events?{query}")).code == "request.invalid"
+async def test_an_invalid_query_of_events_is_refused(hub: TestHub) -> None:
+    for query in ["node=x", "limit=-1", "before=3", "group=bogus", "severity=fatal", "from=soon", "to=nan"]:
+        assert (await (await hub.logged_in()).get(f"events?{query}")).code == "request.invalid", query
 
 
 async def test_events_are_found_by_type_group_and_time(hub: TestHub) -> None:

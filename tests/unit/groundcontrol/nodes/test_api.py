@@ -76,13 +76,11 @@ def test_choosing_many_metrics_reads_the_values_of_a_node_once() -> None:
     assert cost_s(names) < 10 * cost_s(names[:1]), "it was 50 times when each metric read all values"
 
 
-@pytest.mark.parametrize(
-    "query", ["metrics=nonsense", "metrics=", "limit=0", "limit=501", "limit=x", "cursor=%00", "what=1", "limit=1&limit=2"]
-)
-async def test_a_wrong_query_is_refused_by_name(hub: TestHub, query: str) -> None:
-    answer = await (await hub.logged_in()).get(f"nodes?{query}")
+async def test_a_wrong_query_is_refused_by_name(hub: TestHub) -> None:
+    for query in ["metrics=nonsense", "metrics=", "limit=0", "limit=501", "limit=x", "cursor=%00", "what=1", "limit=1&limit=2"]:
+        answer = await (await hub.logged_in()).get(f"nodes?{query}")
 
-    assert (answer.status, answer.code) == (400, "request.invalid")
+        assert (answer.status, answer.code) == (400, "request.invalid"), query
 
 
 async def test_a_cursor_that_this_hub_did_not_give_is_refused(hub: TestHub) -> None:
@@ -173,9 +171,10 @@ async def test_changing_a_tag_of_a_grant_needs_the_right_to_change_users(hub: Te
         assert kept.status == 200, "it stays where it is"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_an_invalid_change_of_a_node_is_refused(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node()
+    for body in [
         {},
         {"name": ""},
         {"name": "a\u202eb\u0000"},
@@ -185,15 +184,10 @@ async def test_changing_a_tag_of_a_grant_needs_the_right_to_change_users(hub: Te
         {"tags": ["x" * 65]},
         {"owner": "me"},
         {"name": 3},
-    ],
-)
-async def test_an_invalid_change_of_a_node_is_refused(hub: TestHub, body: object) -> None:
-    admin = await hub.logged_in()
-    node = await hub.node()
+    ]:
+        answer = await admin.request("PATCH", f"nodes/{node.id}", body)
 
-    answer = await admin.request("PATCH", f"nodes/{node.id}", body)
-
-    assert (answer.status, answer.code) == (400, "request.invalid")
+        assert (answer.status, answer.code) == (400, "request.invalid"), body
 
 
 async def test_a_taken_name_is_a_conflict(hub: TestHub) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from groundcontrol.core.ids import BootId, HubId, JobId
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.jobs.model import JobUpdate
@@ -115,11 +113,15 @@ async def test_preferences_belong_to_one_user(hub: TestHub) -> None:
     assert (await other.get("auth/preferences")).json == nothing
 
 
-@pytest.mark.parametrize(
-    "views",
-    [[{"name": "", "query": ""}], [{"name": "x" * 61, "query": ""}], [{"name": "x\x1b", "query": ""}], [{"name": "x", "query": "y" * 401}],
-     [{"name": "x", "query": "a\nb"}], [{"name": "x", "query": ""}, {"name": "X", "query": ""}], [{"name": str(n), "query": ""} for n in range(41)]],
-)  # fmt: skip
-async def test_a_malformed_view_is_refused(hub: TestHub, views: object) -> None:
-    answer = await (await hub.logged_in()).request("PATCH", "auth/preferences", {"views": views})
-    assert (answer.status, answer.code) == (400, "request.invalid")
+async def test_a_malformed_view_is_refused(hub: TestHub) -> None:
+    for views in [
+        [{"name": "", "query": ""}],
+        [{"name": "x" * 61, "query": ""}],
+        [{"name": "x\x1b", "query": ""}],
+        [{"name": "x", "query": "y" * 401}],
+        [{"name": "x", "query": "a\nb"}],
+        [{"name": "x", "query": ""}, {"name": "X", "query": ""}],
+        [{"name": str(n), "query": ""} for n in range(41)],
+    ]:
+        answer = await (await hub.logged_in()).request("PATCH", "auth/preferences", {"views": views})
+        assert (answer.status, answer.code) == (400, "request.invalid"), views

@@ -135,11 +135,11 @@ async def test_a_history_request_may_name_several_nodes(hub: TestHub) -> None:
     assert rows[1] == [str(float(START)), "4.5", "0.0", "9.0", "", "", ""]
 
 
-@pytest.mark.parametrize("ids", [0, 51])
-async def test_no_nodes_and_too_many_are_refused(hub: TestHub, ids: int) -> None:
-    admin = await hub.logged_in()
-    params = [("metric", "cpu.total"), *(("node", new_random_id()) for _ in range(ids))]
-    assert (await admin.get("history", params=params)).code == "request.invalid"
+async def test_no_nodes_and_too_many_are_refused(hub: TestHub) -> None:
+    for ids in [0, 51]:
+        admin = await hub.logged_in()
+        params = [("metric", "cpu.total"), *(("node", new_random_id()) for _ in range(ids))]
+        assert (await admin.get("history", params=params)).code == "request.invalid", ids
 
 
 async def test_a_foreign_node_among_several_is_not_found(hub: TestHub) -> None:

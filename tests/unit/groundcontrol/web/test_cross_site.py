@@ -46,9 +46,9 @@ async def test_a_csrf_token_of_another_session_is_refused(hub: TestHub) -> None:
     assert (answer.status, answer.code) == (403, "auth.cross_site")
 
 
-@pytest.mark.parametrize("headers", [{"Origin": ORIGIN, "Sec-Fetch-Site": None}, {"Origin": None, "Sec-Fetch-Site": "same-origin"}, {}])
-async def test_requests_of_the_page_itself_are_accepted(hub: TestHub, headers: dict[str, str | None]) -> None:
-    assert (await (await hub.logged_in()).post("auth/logout", headers=headers)).status == 204
+async def test_requests_of_the_page_itself_are_accepted(hub: TestHub) -> None:
+    for headers in [{"Origin": ORIGIN, "Sec-Fetch-Site": None}, {"Origin": None, "Sec-Fetch-Site": "same-origin"}, {}]:
+        assert (await (await hub.logged_in()).post("auth/logout", headers=headers)).status == 204, headers
 
 
 async def test_an_api_token_needs_no_csrf_token(hub: TestHub) -> None:
@@ -65,15 +65,13 @@ async def test_a_cookie_does_not_replace_a_wrong_token(hub: TestHub) -> None:
     assert (answer.status, answer.code) == (401, "auth.required")
 
 
-@pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonx"]
-)
-async def test_a_form_is_not_json(hub: TestHub, content_type: str) -> None:
-    admin = await hub.logged_in()
+async def test_a_form_is_not_json(hub: TestHub) -> None:
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonx"]:
+        admin = await hub.logged_in()
 
-    answer = await admin.post("auth/step-up", data=b'{"password": "x"}', headers={"Content-Type": content_type})
+        answer = await admin.post("auth/step-up", data=b'{"password": "x"}', headers={"Content-Type": content_type})
 
-    assert (answer.status, answer.code) == (415, "request.unsupported_type")
+        assert (answer.status, answer.code) == (415, "request.unsupported_type"), content_type
 
 
 @pytest.mark.holds("SAFETY-26")

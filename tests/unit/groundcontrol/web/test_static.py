@@ -57,15 +57,13 @@ async def test_hashed_files_are_cached_forever_and_others_revalidated(built: Tes
     assert licences.headers["Cache-Control"] == "no-cache"
 
 
-@pytest.mark.parametrize(
-    ("accepted", "packed"), [("gzip, deflate, br", True), ("GZIP", True), ("*", True), ("gzip;q=0, br", False), ("br", False), ("", False)]
-)
-async def test_the_compressed_file_is_sent_to_clients_that_accept_it(built: TestHub, accepted: str, packed: bool) -> None:
-    answer = await built.anonymous().get("/a/app-ABCDEFGH.js", headers={"Accept-Encoding": accepted})
+async def test_the_compressed_file_is_sent_to_clients_that_accept_it(built: TestHub) -> None:
+    for accepted, packed in [("gzip, deflate, br", True), ("GZIP", True), ("*", True), ("gzip;q=0, br", False), ("br", False), ("", False)]:
+        answer = await built.anonymous().get("/a/app-ABCDEFGH.js", headers={"Accept-Encoding": accepted})
 
-    assert ("Content-Encoding" in answer.headers) == packed
-    assert (gzip.decompress(answer.body) if packed else answer.body) == SCRIPT
-    assert answer.headers["Vary"] == "Accept-Encoding"
+        assert ("Content-Encoding" in answer.headers) == packed, accepted
+        assert (gzip.decompress(answer.body) if packed else answer.body) == SCRIPT, accepted
+        assert answer.headers["Vary"] == "Accept-Encoding", accepted
 
 
 async def test_a_cached_file_is_not_sent_again(built: TestHub) -> None:
