@@ -39,7 +39,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "packages_broken": "run Repair on it",
     "disk_full": "make room there",
     "clock": "set its clock right (NTP)",
-    "already_red": "mend what is critical first, or go on without it",
+    "already_red": "mend what is critical first, or go on in spite of it: `stardust rollout go-on ID --gate already_red --reason …`",
     "needs_event": "report the event from the node",
     "agent_too_old": "update its agent (Update on its page, under Settings, or `stardust update`)",
     "no_looks": "look whether its agent is well (its log), and restart it",

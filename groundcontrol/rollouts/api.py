@@ -27,7 +27,7 @@ from groundcontrol.policies.waves import expected_s
 from groundcontrol.rollouts.facts import owner_may
 from groundcontrol.rollouts.model import ENDED, FINAL, HARD_GATES, Override, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.service import RolloutService
-from groundcontrol.rollouts.soft import HISTORY
+from groundcontrol.rollouts.soft import ACCEPTED_HOLDS
 from groundcontrol.rollouts.step import cancelled, killed, owner_lost, pause, resumed, stopped, taken_over
 from groundcontrol.rollouts.store import Keyed, Moved, RolloutStore
 from groundcontrol.rollouts.views import (
@@ -413,8 +413,8 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     _final(one)
     reason = checked_reason(body.reason)
     await _check_owner(call, one)
-    young = any(target.state == "held" and target.why == HISTORY for target in one.targets) and body.gate in (HISTORY, "*")
-    if one.state not in ("holding", "paused") and not young:
+    holds = {target.why for target in one.targets if target.state == "held"} & set(ACCEPTED_HOLDS)
+    if one.state not in ("holding", "paused") and not (body.gate in holds or (body.gate == "*" and holds)):
         raise Conflict(f"this roll-out is {one.state}: it waits for nobody", state=one.state)
     if body.gate not in _GO_ON_GATES:
         raise BadRequest("gate: there is no such gate; * is all that are in the way", field="gate")
@@ -431,7 +431,7 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     return await _save(call, one, _going(one)._replace(overrides=(*one.overrides, *added)))
 
 
-_GO_ON_GATES: Final = frozenset({*GATES, HISTORY, "evidence", "samples", "baseline", "another_job", "*"})
+_GO_ON_GATES: Final = frozenset({*GATES, *ACCEPTED_HOLDS, "evidence", "samples", "baseline", "another_job", "*"})
 
 
 def _hard_failed(one: Rollout) -> frozenset[str]:

@@ -180,7 +180,7 @@ class Evidence:
     async def _soft(self, rollout: Rollout, target: Target, node: Node, at: float, recent: dict[str, Points]) -> tuple[Gate, ...]:
         begun = min(target.started_at or at, target.settled_at or at)
         before = await self._series(node, begun - HOUR_S - LEFT_OUT_S, begun - LEFT_OUT_S)
-        if accepts_no_history(rollout, target) and not history(before.get("cpu", ())).enough:
+        if accepts(rollout, target, HISTORY) and not history(before.get("cpu", ())).enough:
             words = "a person has accepted that nothing is compared with the past"
             return tuple(Gate(name, "", "not_available", words, at, soft=True) for name in SOFT_GATES)
         risen = any(is_above(metric, Past(recent.get(metric, ()), before.get(metric, ()))) for metric in METRICS)
@@ -288,9 +288,9 @@ def is_peer(one: Target) -> bool:
     return one.started_at is None or one.state == "passed"
 
 
-def accepts_no_history(rollout: Rollout, target: Target) -> bool:
-    """Whether a person has accepted that this target is not compared with its past."""
-    return any(one.gate in (HISTORY, "*") and one.wave >= target.wave for one in rollout.overrides)
+def accepts(rollout: Rollout, target: Target, hold: str) -> bool:
+    """Whether a person has accepted that this target begins in spite of one of `ACCEPTED_HOLDS`."""
+    return any(one.gate in (hold, "*") and one.wave >= target.wave for one in rollout.overrides)
 
 
 def _coverage(points: Points) -> float:

@@ -26,10 +26,10 @@ from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.waves import WorkTimes, reboot_s, work_s
 from groundcontrol.policies.windows import PatchWindow, Shut, allowed
-from groundcontrol.rollouts.evidence import Evidence, accepts_no_history
+from groundcontrol.rollouts.evidence import Evidence, accepts
 from groundcontrol.rollouts.model import FINAL, Facts, Gate, JobFacts, JobKey, NodeFacts, Rollout, RolloutId, Target
 from groundcontrol.rollouts.reboots import return_limit_s
-from groundcontrol.rollouts.soft import HISTORY, Grown
+from groundcontrol.rollouts.soft import ALREADY_RED, HISTORY, Grown
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.target_life import SETTLE_S
 from groundcontrol.schedules.dead_man import DeadMan
@@ -126,7 +126,7 @@ class RolloutFacts:
         hold, until = self._times(rollout, node, windows, now)
         hold = hold or await self._bar(rollout, target, node, choice)
         if hold is None and target.state in ("pending", "held"):
-            hold = await self._unfit(rollout, node, choice, busy, online=online, now=now)
+            hold = await self._unfit(rollout, target, node, choice, busy, online=online, now=now)
         verb, packages = ("", ()) if choice is None or rollout.action else verb_of(policy, choice)
         nothing = "" if rollout.action or choice is None or choice.take else _nothing(policy, choice)
         evidence = await self._evidence.read(rollout, target, node, SETTLE_S * self._watch_scale)
@@ -197,7 +197,7 @@ class RolloutFacts:
         return None if may else ("not_allowed", f"{rollout.owner} may not do this on it")
 
     async def _unfit(
-        self, rollout: Rollout, node: Node, choice: Choice | None, busy: Mapping[NodeId, str], *, online: bool, now: float
+        self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, busy: Mapping[NodeId, str], *, online: bool, now: float
     ) -> Hold | None:
         """Why nothing may start on a node now."""
         checks: tuple[Hold, ...] = (
@@ -209,7 +209,7 @@ class RolloutFacts:
             ("packages_broken", self._broken(node)),
             ("disk_full", self._full(node)),
             ("clock", self._clock_off(node)),
-            ("already_red", self._red(node)),
+            (ALREADY_RED, "" if accepts(rollout, target, ALREADY_RED) else self._red(node)),
             ("needs_event", await self._event_missing(rollout, node, now)),
         )
         return next(((code, words) for code, words in checks if words), None)
@@ -311,7 +311,7 @@ def _open_targets(rollout: Rollout) -> list[Target]:
 
 def too_young(rollout: Rollout, target: Target, grown: Grown | None, now: float) -> Hold | None:
     """The hold of a node without a past to compare with. It says when it ends; a person may accept that it is not compared."""
-    if grown is None or grown.enough or rollout.observes or accepts_no_history(rollout, target):
+    if grown is None or grown.enough or rollout.observes or accepts(rollout, target, HISTORY):
         return None
     has, need = grown.has_s / 60, grown.need_s / 60
     zone = "UTC" if rollout.policy.times.zone == OF_NODE else rollout.policy.times.zone

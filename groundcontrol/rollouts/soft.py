@@ -55,6 +55,9 @@ LEFT_OUT_S: Final = 120.0
 """The last two minutes before the work are left out of its past."""
 HISTORY: Final = "history"
 """Code of the hold, and of its acceptance by a person, of a node that has too few samples from before the work."""
+ALREADY_RED: Final = "already_red"
+"""As `HISTORY`, of a node that is critical before the work."""
+ACCEPTED_HOLDS: Final = (HISTORY, ALREADY_RED)
 
 
 class Grown(NamedTuple):

@@ -277,20 +277,23 @@ const GateRow = ({ gate }: { gate: Gate }): VNode => (
   </li>
 );
 
-/** `young`: only without the comparison of servers that have no past; otherwise in spite of all gates of this wave. */
-function GoOnDialog({ rollout, onChange, onClose, young = false }: Acting & { onClose: () => void; young?: boolean }): VNode {
+/** What a person may accept of servers that have not begun, and the words for it. */
+const ACCEPTED_HOLDS = {
+  history: [t`Go on without comparing with the past…`, t`Go on without comparing with the past?`],
+  already_red: [t`Begin in spite of what is critical…`, t`Begin on servers that are critical already?`],
+} as const;
+type AcceptedHold = keyof typeof ACCEPTED_HOLDS;
+
+/** `hold`: only in spite of this; otherwise in spite of all gates of this wave. */
+function GoOnDialog({ rollout, onChange, onClose, hold }: Acting & { onClose: () => void; hold?: AcceptedHold }): VNode {
   const act = useAction();
   const end = act.dialogProps(onClose);
   const [reason, setReason] = useState("");
   const goOn = async (): Promise<void> => {
-    if (await act.run(async () => onChange(await goOnWithRollout(rollout.id, young ? "history" : "*", reason.trim())))) onClose();
+    if (await act.run(async () => onChange(await goOnWithRollout(rollout.id, hold ?? "*", reason.trim())))) onClose();
   };
   return (
-    <Dialog
-      title={young ? t`Go on without comparing with the past?` : t`Go on in spite of the gates?`}
-      icon="circle-alert"
-      onClose={end.onClose}
-    >
+    <Dialog title={hold ? ACCEPTED_HOLDS[hold][1] : t`Go on in spite of the gates?`} icon="circle-alert" onClose={end.onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -333,7 +336,7 @@ function KillDialog({ rollout, target, onChange, onClose }: Acting & { target: T
 
 function Targets({ rollout, onChange }: Acting): VNode {
   const [killing, setKilling] = useState<TargetView | null>(null);
-  const [goingOn, setGoingOn] = useState(false);
+  const [goingOn, setGoingOn] = useState<AcceptedHold | null>(null);
   const [targets, setTargets] = useState<readonly TargetView[] | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [turn, setTurn] = useState(0);
@@ -354,16 +357,22 @@ function Targets({ rollout, onChange }: Acting): VNode {
   const again = (): void => setTurn(turn + 1);
   if (failure && !targets) return <Failure title={t`The servers could not be read`} error={failure} onRetry={again} />;
   if (!targets) return <Loading rows={3} what={t`the servers`} onRetry={again} />;
-  const young = targets.some(({ state, why }) => state === "held" && why === "history");
+  const holds = (Object.keys(ACCEPTED_HOLDS) as AcceptedHold[]).filter((hold) =>
+    targets.some(({ state, why }) => state === "held" && why === hold),
+  );
   return (
     <div class="stack">
       <StaleNotice failure={failure} onRetry={again} />
-      {young && mayAct.value && !rollout.beyond && (
+      {holds.length > 0 && mayAct.value && !rollout.beyond && (
         <div>
-          <Button slim onClick={() => setGoingOn(true)}>{t`Go on without comparing with the past…`}</Button>
+          {holds.map((hold) => (
+            <Button slim key={hold} onClick={() => setGoingOn(hold)}>
+              {ACCEPTED_HOLDS[hold][0]}
+            </Button>
+          ))}
         </div>
       )}
-      {goingOn && <GoOnDialog rollout={rollout} onChange={onChange} onClose={() => setGoingOn(false)} young />}
+      {goingOn && <GoOnDialog rollout={rollout} onChange={onChange} onClose={() => setGoingOn(null)} hold={goingOn} />}
       {killing && <KillDialog rollout={rollout} target={killing} onChange={onChange} onClose={() => setKilling(null)} />}
       <div class="card grid-table targets-table" role="table" aria-label={t`Servers of the roll-out`}>
         <GridHead labels={[t`Server`, t`Wave`, t`State`, t`Why`, t`Job`]} />

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.policies.model import Probe
 from groundcontrol.rollouts.model import Facts, Gate, NodeFacts, Rollout, RolloutState, Stepped
+from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import SOFT_GATES
 from groundcontrol.rollouts.step import step
 from groundcontrol.rollouts.views import GATES, wave_views
+from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
 from tests.support.rollout_trial import Trial
 from tests.support.running_rollout import a_rollout
@@ -67,6 +70,29 @@ async def test_only_an_admin_goes_on_after_a_failed_job(hub: TestHub, gate: str)
     one = await hub.store.rollouts.rollout(SYSTEM, made.id)
     assert "job_outcome" in [override.gate for override in one.overrides]
     assert step(one, Facts({one.targets[0].node: NodeFacts()}, {}), hub.clock.now()).rollout.state == "succeeded"
+
+
+async def test_a_person_may_begin_on_a_server_that_is_critical_already(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, operator = hub.services[RolloutService], await hub.logged_in("operator")
+    monkeypatch.setattr(service._facts, "_red", lambda _: "it is critical before anything starts: CPU fully used")
+    monkeypatch.setattr(service._facts._presence, "online", lambda _: True)
+    monkeypatch.setattr(service._facts, "_list_unknown", lambda *_: "")
+    made = await a_held_one(hub, "running", state="held", step="", why="already_red", started_at=None, gates=())
+    session = await connect(hub.store, made.targets[0].node)
+    await hub.store.nodes.save_identity(session, NodeIdentity(package_manager="apt"), "1", NodePolicy("managed"), "no", 1.0)
+
+    async def hold_of(wave: int) -> str:
+        one = await hub.store.rollouts.rollout(SYSTEM, made.id)
+        [target] = one.targets
+        moved = one._replace(targets=(target._replace(wave=wave),))
+        return ((await service.facts_of(moved)).nodes[target.node].hold or ("", ""))[0]
+
+    assert await hold_of(0) == "already_red"
+    assert (await operator.post(f"rollouts/{made.id}/go-on", {"gate": "history", "reason": "it may"})).status == 409
+    answer = await operator.post(f"rollouts/{made.id}/go-on", {"gate": "already_red", "reason": "the patch is its cure"})
+    assert (answer.status, answer.json["state"]) == (200, "running"), answer.json
+    assert await hold_of(0) != "already_red"
+    assert await hold_of(1) == "already_red", "for this wave only"
 
 
 def test_only_gates_that_were_judged_are_called_clear() -> None:
