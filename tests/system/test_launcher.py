@@ -77,28 +77,14 @@ def test_forged_altered_and_expired_orders_run_nothing(agent: AgentHost) -> None
     wanted = {"packages": ["lab-hello"]}
     now = int(time.time())
     _, good = agent.seal("upgrade", wanted)
-    frames = {
+    frames = {  # test_launcher_arguments has every reason and every form of a name
         "forged": (agent.seal("upgrade", wanted, key=bytes(32))[1], "bad-mac"),
         "altered": (good.replace(b"lab-hello", b"lab-hellp"), "bad-mac"),
         "other node": (agent.seal("upgrade", wanted, node="0" * 26)[1], "wrong-node"),
-        "other generation": (agent.seal("upgrade", wanted, gen=2)[1], "wrong-generation"),
         "expired": (agent.seal("upgrade", wanted, iat=now - 400, exp=now - 100)[1], "expired"),
-        "for tomorrow": (agent.seal("upgrade", wanted, iat=now + 86400, exp=now + 86700)[1], "too-early"),
-        "for too long": (agent.seal("upgrade", wanted, exp=now + 86400)[1], "too-long"),
-        "not an id": (agent.seal("upgrade", wanted, job="../../etc/cron.d/x")[1], "bad-job"),
         "unknown verb": (agent.seal("shell", {})[1], "policy-verb"),
         "an option": (agent.seal("upgrade", {"packages": ["-oAPT::Update::Pre-Invoke::=id"]})[1], "bad-args"),
-        "a removal": (agent.seal("upgrade", {"packages": ["lab-hello-"]})[1], "bad-args"),
-        "a version": (agent.seal("upgrade", {"packages": ["lab-hello=1.0"]})[1], "bad-args"),
-        "a file": (agent.seal("upgrade", {"packages": ["/tmp/x.deb"]})[1], "bad-args"),
-        "a pattern": (agent.seal("install", {"packages": ["^lab-.*$"]})[1], "bad-args"),
-        "a group": (agent.seal("install", {"packages": ["@core"]})[1], "bad-args"),
-        "no names": (agent.seal("remove", {})[1], "bad-args"),
-        "names where there are none": (agent.seal("full-upgrade", {"packages": ["lab-hello"]})[1], "bad-args"),
-        "a plan that is none": (agent.seal("upgrade", {"plan": "../../../etc/passwd"})[1], "bad-args"),
-        "a verb to plan that is none": (agent.seal("plan", {"for": "reboot"})[1], "bad-args"),
         "a forged stop": (agent.seal("stop", {}, key=bytes(32))[1], "bad-mac"),
-        "another argument": (agent.seal("upgrade", {"command": "id"})[1], "bad-args"),
         "not an order": (b"GET / HTTP/1.1\r\n\r\n", "bad-magic"),
         "too long": (MAGIC + struct.pack(">I", 4_000_000_000), "bad-length"),
     }
@@ -107,7 +93,7 @@ def test_forged_altered_and_expired_orders_run_nothing(agent: AgentHost) -> None
         assert (said["answer"], said["why"]) == ("refused", why), name
         assert abs(said["clock"] - time.time()) < 30, name
     bits = random.Random(7)
-    for _ in range(12):
+    for _ in range(3):
         bit = bits.randrange(len(good) * 8)
         flipped = bytearray(good)
         flipped[bit // 8] ^= 1 << bit % 8

@@ -12,7 +12,7 @@ from tests.support.bundles import bundle_of, shipped_version
 from tests.support.deploy_client import Desk, any_host, step_of
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
-from tests.support.spider_updates import END_LIMIT_S, end, ended, restart, ship, update
+from tests.support.spider_updates import END_LIMIT_S, end, ended, ship, update
 
 pytestmark = pytest.mark.system
 
@@ -40,23 +40,9 @@ def policy(desk: Desk) -> str:
     return desk.host.sh("stat -c '%i %Y %a %u' /etc/stardust/policy.conf; cat /etc/stardust/policy.conf")
 
 
-def refused_by_the_policy(desk: Desk) -> None:
-    """The node's owner decides, whatever the hub knows of it yet."""
-    before = installed(desk)
-    desk.host.sh("cp -p /etc/stardust/policy.conf /root/policy; echo 'verbs = refresh, upgrade' >> /etc/stardust/policy.conf")
-    row = end(desk)
-    assert row["state"] == "failed"
-    assert row["error"]["code"] in ("job.policy_verb", "node.policy_refuses")
-    desk.host.sh("cp -p /root/policy /etc/stardust/policy.conf")
-    restart(desk)
-    wait_until(lambda: "update" in desk.nodes()[0]["policy"]["verbs"], what="the hub knows what the owner allows", limit_s=END_LIMIT_S)
-    assert installed(desk) == before
-
-
 @pytest.mark.holds("F-05")
 def test_an_update_waits_for_the_running_job_and_is_verified(desk: Desk, tmp_path: Path) -> None:
     ship(desk, bundle_of(tmp_path, "0.1.1"))
-    refused_by_the_policy(desk)
     (node,) = desk.nodes()
     agent = AgentHost(desk.host)
     agent.hold_scripts()
