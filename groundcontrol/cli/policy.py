@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
@@ -40,7 +41,10 @@ async def run(args: argparse.Namespace) -> int:
         if args.act == "list":
             return print_list(args, "patch_policies", policies, COLUMNS)
         if args.act == "export":
-            return FILE.export(policies)
+            beyond = [one["name"] for one in policies if not one["whole"]]
+            if beyond:
+                print(shown(f"left out, since they select servers beyond your rights: {', '.join(beyond)}"), file=sys.stderr)
+            return FILE.export([one for one in policies if one["whole"]])
         return await _of_one(hub, args, policies)
 
 
@@ -123,7 +127,7 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
             raise CliError(f"there is no node {args.node}", "selector.nothing")
         return print_answer(args, rows[0], "\n".join(map(shown, _of_node(rows[0]))))
     one = _find(policies, args.policy)
-    body = {name: value for name, value in one.items() if name not in ("id", "owner", "paused", "next_at", "version")}
+    body = {name: value for name, value in one.items() if name not in ("id", "owner", "paused", "next_at", "whole", "version")}
     answer = await hub.post("/patch-policies/preview", {"policy": body, "id": one["id"]})
     if args.node is not None:
         node = await node_of(hub, args.node)

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.checks import checked_tags
@@ -93,7 +94,21 @@ async def list_policies(call: ApiRequest) -> PatchPoliciesView:
     found = await call.services[PolicyStore].all(call.scope)
     seen = ((one, visible_select(visible, one.select)) for one in found)
     times = await _times(call)
-    return PatchPoliciesView(patch_policies=[policy_view(one, select, times) for one, select in seen if select is not None])
+    return PatchPoliciesView(
+        patch_policies=[policy_view(one, select, times, whole=_is_whole(call, one, select)) for one, select in seen if select is not None]
+    )
+
+
+def _is_whole(call: ApiRequest, one: PatchPolicy, seen: PatchSelect) -> bool:
+    """Whether the caller's rights cover the selection. Args: seen: the part of it that the caller may see."""
+    if not call.scope.grants:
+        return True
+    try:
+        for tag in seen.tags:
+            check_new_tags(call.scope, [tag])
+    except Forbidden:
+        return False
+    return not seen.all and seen == select_view(one.select)
 
 
 async def _times(call: ApiRequest) -> NextTimes:
@@ -141,7 +156,7 @@ async def get_policy(call: ApiRequest) -> PatchPolicyView:
     """One patch policy."""
     call.query()
     one, select = await _policy(call)
-    return policy_view(one, select, await _times(call))
+    return policy_view(one, select, await _times(call), whole=_is_whole(call, one, select))
 
 
 async def _checked(call: ApiRequest, policy: PatchPolicy) -> PatchPolicy:
@@ -277,7 +292,7 @@ def _known(policies: Sequence[PatchPolicy], fields: dict[str, object]) -> PatchP
     return next((one for one in policies if one.name == name), None)
 
 
-_OF_ANSWER: Final = frozenset({"id", "owner", "paused", "next_at", "version"})
+_OF_ANSWER: Final = frozenset({"id", "owner", "paused", "next_at", "whole", "version"})
 """Fields of an answer that a file may hold and that nobody can set."""
 
 

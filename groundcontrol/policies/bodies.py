@@ -263,10 +263,12 @@ class NextTimes:
         return None
 
 
-def policy_view(one: PatchPolicy, select: PatchSelect, times: NextTimes) -> PatchPolicyView:
-    """Args: select: the part of the selection that the caller may see."""
+def policy_view(one: PatchPolicy, select: PatchSelect, times: NextTimes, *, whole: bool = True) -> PatchPolicyView:
+    """Args: select: the part of the selection that the caller may see. whole: whether their rights cover all of it."""
     fields = msgspec.structs.asdict(body_of(one)) | {"select": select}
-    return PatchPolicyView(id=one.id, owner=one.owner, paused=one.paused, next_at=times.of_policy(one), version=one.version, **fields)
+    return PatchPolicyView(
+        id=one.id, owner=one.owner, paused=one.paused, next_at=times.of_policy(one), whole=whole, version=one.version, **fields
+    )
 
 
 def window_of(body: WindowBody, window_id: WindowId, org: int) -> PatchWindow:

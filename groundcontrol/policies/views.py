@@ -155,6 +155,8 @@ class PatchPolicyView(PolicyFields, Answer, kw_only=True):
     roll-out was stopped."""
     next_at: float | None
     """When its next occurrence is due, in Unix seconds; null: never."""
+    whole: bool
+    """Whether your rights cover its whole selection. Otherwise `select` is only a part of it, and only somebody else may change it."""
     version: int
 
 

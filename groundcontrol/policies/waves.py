@@ -59,6 +59,11 @@ def reboot_s(times: WorkTimes) -> float:
     return times[REBOOT].longest_s if REBOOT in times else REBOOT_S
 
 
+def watch_of(wave: int, watch_s: float) -> float:
+    """How long the targets of a wave are watched."""
+    return watch_s if wave == 0 else min(watch_s, LATER_WATCH_S)
+
+
 def canaries(order: Order, total: int) -> int:
     """How many canaries a roll-out of so many targets has."""
     if total <= 1 or order.groups:
@@ -93,8 +98,7 @@ def expected_s(order: Order, sizes: Sequence[int], watch_s: float, job_s: float 
     """How long these waves take together."""
     total = 0.0
     for index, size in enumerate(sizes):
-        watch = watch_s if index == 0 else min(watch_s, LATER_WATCH_S)
-        total += -(-size // order.at_once) * job_s + watch
+        total += -(-size // order.at_once) * job_s + watch_of(index, watch_s)
     return total
 
 
@@ -102,7 +106,7 @@ def fits(order: Order, sizes: Sequence[int], watch_s: float, length_s: float, jo
     """How many targets fit into a window."""
     done, used = 0, 0.0
     for index, size in enumerate(sizes):
-        used += expected_s(order, [size], watch_s if index == 0 else min(watch_s, LATER_WATCH_S), job_s)
+        used += expected_s(order, [size], watch_of(index, watch_s), job_s)
         if used > length_s:
             return done
         done += size

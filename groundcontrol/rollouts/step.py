@@ -433,7 +433,7 @@ class _Draft(TargetLife):
         if one.plans >= MOST_PLANS:
             return "plan", one.words or f"it was planned {one.plans} times"
         ends = [at for at in (node.until_at, self.r.close_at) if at is not None]
-        needs_s = node.expected_s + self._needed_s(one)
+        needs_s = node.expected_s + self._watch_s(one)
         if ends and self.now + needs_s > min(ends):
             return "too_late", f"{(min(ends) - self.now) / 60:.0f} minutes are left, and it takes about {needs_s / 60:.0f} with its watch"
         return None

@@ -8,7 +8,7 @@ from typing import Final, cast
 from groundcontrol.jobs.model import TERMINAL, JobRequest
 from groundcontrol.policies.model import ActionStep
 from groundcontrol.policies.reasons import EndReason, Hold, HoldReason
-from groundcontrol.policies.waves import LATER_WATCH_S
+from groundcontrol.policies.waves import watch_of
 from groundcontrol.rollouts.actions import action_request
 from groundcontrol.rollouts.model import (
     FINAL,
@@ -357,9 +357,11 @@ class TargetLife:
         node = self._node(target)
         self._set(target, step="watch", attempt=0, settled_at=max(node.heard_to, 0.0), watched_s=0.0, lost_since=None, gates=())
 
+    def _watch_s(self, target: Target) -> float:
+        return watch_of(target.wave, self.r.policy.watch_s) * self.facts.watch_scale
+
     def _needed_s(self, target: Target) -> float:
-        watch = self.r.policy.watch_s
-        return (SETTLE_S + (watch if target.wave == 0 else min(watch, LATER_WATCH_S))) * self.facts.watch_scale
+        return SETTLE_S * self.facts.watch_scale + self._watch_s(target)
 
     def _watch(self, target: Target, node: NodeFacts) -> None:
         """Count what was watched by the node's own clock, and judge."""

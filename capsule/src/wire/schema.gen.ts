@@ -2311,6 +2311,8 @@ export interface PatchPolicyView {
   paused: "" | "owner" | "restored" | "stopped" | "suspended";
   /** When its next occurrence is due, in Unix seconds; null: never. */
   next_at: number | null;
+  /** Whether your rights cover its whole selection. Otherwise `select` is only a part of it, and only somebody else may change it. */
+  whole: boolean;
   version: number;
 }
 

@@ -47,12 +47,7 @@ export function PoliciesTab(): VNode {
       <div class="section-head">
         <p class="t3 meta grow">{t`A patch policy says which servers get which updates when, in which order, and what makes it stop.`}</p>
         {list.items && list.items.length > 0 && (
-          <Button
-            icon="download"
-            onClick={() =>
-              downloadText(`${JSON.stringify({ policies: list.items }, null, 2)}\n`, "stardust-patch-policies.json", "application/json")
-            }
-          >
+          <Button icon="download" onClick={() => exportPolicies(list.items ?? [])}>
             {t`Export`}
           </Button>
         )}
@@ -101,6 +96,14 @@ export function PoliciesTab(): VNode {
       {asked?.kind === "run" && <RunDialog one={asked.one} onClose={() => setAsked(null)} />}
     </div>
   );
+}
+
+/** Those that an import would take again: of the others only a part of the selection is known. */
+function exportPolicies(all: readonly PatchPolicyView[]): void {
+  const policies = all.filter(({ whole }) => whole);
+  const beyond = all.filter(({ whole }) => !whole).map(({ name }) => name);
+  if (policies.length) downloadText(`${JSON.stringify({ policies }, null, 2)}\n`, "stardust-patch-policies.json", "application/json");
+  if (beyond.length) toast("wait", t`Left out, since they select servers beyond your rights`, beyond.join(", "));
 }
 
 /** Which servers, in words. */

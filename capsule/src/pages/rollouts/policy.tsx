@@ -40,7 +40,7 @@ const firstDraft = (): Draft => ({
 });
 
 function draftOf(policy: PatchPolicyView): Draft {
-  const { id: _id, owner: _owner, paused: _paused, next_at: _next, version: _version, ...body } = policy;
+  const { id: _id, owner: _owner, paused: _paused, next_at: _next, whole: _whole, version: _version, ...body } = policy;
   return body;
 }
 

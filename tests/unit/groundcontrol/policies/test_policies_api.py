@@ -341,6 +341,10 @@ async def test_limited_rights_neither_change_nor_learn_of_what_is_beyond_them(hu
     assert unknown.json["left"] == [shared["id"]]
     taken = [await applied(name="payroll", dry_run=dry) for dry in (True, False)]
     assert [(one.status, "there is a patch policy named payroll already" in one.json["detail"]) for one in taken] == [(400, True)] * 2
+    whole = {one["name"]: one["whole"] for one in (await limited.get("patch-policies")).json["patch_policies"]}
+    mine = (await limited.post("patch-policies", {**POLICY, "name": "mine", "select": {"tags": ["mine"]}})).json
+    assert (whole, (await limited.get(f"patch-policies/{mine['id']}")).json["whole"]) == ({"both": False}, True)
+    assert (await applied(**mine)).json["policies"][0]["act"] == "keep", "what is whole is exported and imported"
     beyond = "servers beyond your rights"
     refused = await applied(id=shared["id"], enabled=False)
     assert (refused.status, beyond in refused.json["detail"], secret.id in refused.json["detail"]) == (400, True, False)

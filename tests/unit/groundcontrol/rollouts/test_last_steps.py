@@ -202,7 +202,7 @@ def test_a_node_whose_own_work_does_not_fit_is_not_admitted() -> None:
     trial.set("a", expected_s=7000.0)
     trial.look(400)
     assert (trial.of("a").state, trial.of("a").why) == ("held", "too_late")
-    assert trial.of("a").words == "113 minutes are left, and it takes about 123 with its watch"
+    assert trial.of("a").words == "113 minutes are left, and it takes about 122 with its watch"
 
 
 def test_each_phase_has_its_begin_and_end_and_their_number_is_bounded() -> None:
