@@ -71,6 +71,7 @@ async def test_an_unreachable_hub_is_reported(trial: Trial) -> None:
     await trial.check_as(before)
 
 
+@pytest.mark.slow  # the test below cancels at other steps
 async def test_a_cancelled_installation_is_rolled_back(trial: Trial) -> None:
     before = await trial.look()
     verifying = asyncio.Event()
