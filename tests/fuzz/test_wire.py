@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.agents import codec as hub_codec
@@ -172,7 +172,6 @@ class Tamper:
 
 
 @pytest.mark.holds("SAFETY-43", "S-41", "F-21")
-@settings(max_examples=300)
 @given(
     st.lists(message_strategies.to_hub, min_size=1, max_size=6),
     st.sampled_from(["drop", "alter", "replay", "reorder", "cut", "join"]),

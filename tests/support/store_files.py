@@ -42,7 +42,7 @@ async def open_new(folder: Path, *, clock: Clock, readers: int = 1) -> Database:
 
 
 async def open_and_close(folder: Path, control: Path | None = None) -> None:
-    await (await open_database(folder, clock=CLOCK, control=control)).close()
+    await (await open_database(folder, clock=CLOCK, control=control, readers=1)).close()
 
 
 def edit(path: Path, sql: str) -> None:

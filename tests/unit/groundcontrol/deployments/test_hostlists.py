@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from groundcontrol.core.errors import BadRequest
@@ -386,7 +386,6 @@ WORDS = st.sampled_from(
 
 @example("192.0.2.1%", "auto")
 @example("fe80::1%", "lines")
-@settings(max_examples=300)
 @given(st.lists(WORDS, max_size=60).map("".join) | st.text(max_size=200), st.sampled_from(["auto", "lines", "csv", "ssh_config"]))
 def test_arbitrary_text_raises_no_error(text: str, form: str) -> None:
     reading = read_list(text, form)  # type: ignore[arg-type]  # named as they are

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.alerts.incidents import ABOUT_THE_HUB
@@ -265,7 +265,6 @@ questions = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(questions)
 def test_decisions_satisfy_their_invariants(asked: Question) -> None:
     decision = decide(asked)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.adapters.sqlite.database import open_database
@@ -143,7 +143,6 @@ def test_a_sealed_value_opens_only_in_its_own_row(made: NewKeyring) -> None:
 
 
 @pytest.mark.holds("SAFETY-5")
-@settings(max_examples=200)
 @given(place=st.integers(0, 1 << 20), mask=st.integers(1, 255), cut=st.booleans(), value=st.binary(max_size=100))
 def test_an_altered_sealed_value_is_an_error(made: NewKeyring, place: int, mask: int, cut: bool, value: bytes) -> None:
     record = made.vault.seal("credential", "n1", "password", 1, value)

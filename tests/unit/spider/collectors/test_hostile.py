@@ -99,7 +99,6 @@ def test_a_parser_raises_only_valueerror(parser: Callable[[bytes], Any], origin:
         parser(content)
 
 
-@settings(max_examples=100)
 @given(st.lists(st.binary(min_size=1, max_size=30).filter(lambda raw: not set(raw) & set(b"\n\\ ")), min_size=1, max_size=4))
 def test_any_path_survives_the_way_through_mountinfo(parts: list[bytes]) -> None:
     path = b"/" + b" \\\t".join(parts)

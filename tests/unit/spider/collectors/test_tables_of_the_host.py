@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.interfaces import PackageCondition
@@ -385,7 +385,6 @@ def test_every_reader_runs_on_the_oldest_python(python: str, tmp_path: Path) -> 
     assert {"interfaces", "processes"} <= set(json.loads(done.stdout))
 
 
-@settings(max_examples=150)
 @given(data=st.data(), which=st.integers(0, 3))
 def test_a_damaged_kernel_reply_raises_only_valueerror(data: st.DataObject, which: int) -> None:
     original = [captured("netlink", "getaddr"), captured("netlink", "sock_diag"), LINKS, (DATA / "utmp/debian-old").read_bytes()][which]
