@@ -134,6 +134,7 @@ def test_the_pages_of_a_viewer_with_a_second_factor_pass_axe(browser: Browser, w
         expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
         settings(seen.page)
         switch_on(seen.page)
+        seen.walks = True
         no_leave: list[Screen] = [
             ("a second factor", at("/settings/account")),
             ("passkeys under an address", given(r"/auth/passkeys$", "/settings/account", NO_PASSKEYS, "Browsers allow passkeys only")),

@@ -28,7 +28,7 @@ def no_views(seen: Gate) -> None:
 
 def full_disk(seen: Gate) -> None:
     seen.page.route("**/healthz", lambda route: route.fulfill(status=503, json={"status": "failing", "version": "", "database": False}))
-    seen.open("/")
+    seen.load("/")
     expect(seen.page.get_by_role("alert").filter(has_text="cannot save data")).to_be_visible()
 
 
@@ -112,6 +112,7 @@ def test_confirmations_and_ended_jobs_pass_axe(browser: Browser, hub: HubProcess
             ("tags that were not changed", tags_not_changed),
             ("a node that was forgotten", forgotten),
         ]
+        seen.walks = True
         found = sweep(seen, alone(screens), every=bool(request.config.getoption("--slow")))
         seen.faults = [fault for fault in seen.faults if "404" not in fault]  # of the job that there is not
     assert not found, "\n".join(found)

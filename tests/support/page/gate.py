@@ -65,6 +65,10 @@ FOLLOW = """async (path) => {
     return location.pathname + location.search;
 }"""
 """Follows a link of the page. Returns the address once the page has drawn the next two frames."""
+LEAVE = """() => { for (const one of document.querySelectorAll("dialog")) one.dispatchEvent(new Event("cancel")); }"""
+"""Closes all dialogs, as the page does when the user goes back."""
+NOWHERE = "/nowhere"
+"""A path without a page. On the way over it, the page that is left is forgotten."""
 
 
 def closed(context: BrowserContext) -> None:
@@ -140,6 +144,9 @@ class Gate:
         """The last argument of `look`."""
         self._open_requests: set[Request] = set()
         self._counts_requests = False
+        self.walks = False
+        """Whether `open` loads only its first path, and goes to all others as a link of the page does: a load costs three times as much."""
+        self._is_on_its_way = False
 
     def _heard(self, kind: str, text: str, expected: tuple[str, ...]) -> None:
         if kind == "error" and not any(word in text for word in expected):
@@ -167,9 +174,20 @@ class Gate:
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def open(self, path: str) -> None:
-        """Load the page at a path, and wait until it has a title and no placeholder."""
+        """Load the page at a path, or walk there if it `walks`. Wait until it has a title and no placeholder."""
+        if self.walks and self._is_on_its_way:
+            self.page.evaluate(LEAVE)
+            self.page.evaluate(FOLLOW, NOWHERE)
+            self.turn_to(path)
+        else:
+            self.load(path)
+            self._stands()
+            self._is_on_its_way = True
+
+    def load(self, path: str) -> None:
+        """Load the page at a path, for a state from which no page walks on: the next `open` loads it again."""
+        self._is_on_its_way = False
         self.page.goto(self.hub.url + path)
-        self._stands()
 
     def turn_to(self, path: str) -> None:
         """Go to a path as a link of the page does, without another load. Wait as `open` does, and until no API request is open."""

@@ -48,21 +48,17 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
     Args:
         every: whether each screen is checked in all looks.
         reader: notes the texts of each screen.
-        in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row. The page is loaded once for paths
-            that follow each other.
+        in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row, and the page walks from each to the
+            next.
     """
     found = []
     seen.load_axe()
-    at_address = False
+    seen.walks = seen.walks or in_any_order
     for name, go in sorted(screens, key=lambda screen: _place(screen, every=every)) if in_any_order else screens:
         chosen = looks(name, every=every)
         _look(seen, chosen[0] if isinstance(go, At) else Look(chosen[0].scheme, DESKTOP))
         try:
-            if in_any_order and at_address and isinstance(go, At):
-                seen.turn_to(go.path)
-            else:
-                go(seen)
-            at_address = isinstance(go, At)
+            go(seen)
         except (Error, AssertionError) as error:
             found.append(f"{name}: cannot be reached: {str(error)[:400]}")
             continue
@@ -87,7 +83,7 @@ def _place(screen: Screen, *, every: bool) -> tuple[int, bool]:
 
 
 def select_some(seen: Gate) -> None:
-    seen.open("/")
+    seen.load("/")  # a page that walks on would keep the selection
     for name in ("web-01", "web-02"):
         seen.page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
 
@@ -182,7 +178,7 @@ def of_the_node(stage: Stage) -> list[Screen]:
 
 
 def wrong_filter(seen: Gate) -> None:
-    seen.open("/?q=cpu>x")
+    seen.open("/?q=cpu%3Ex")
     expect(seen.page.locator("#search-says")).not_to_have_text("cpu>x")  # a placeholder until the texts arrive
 
 
@@ -311,7 +307,7 @@ def recovery_code_asked(seen: Gate) -> None:
 
 def newer_build(seen: Gate) -> None:
     seen.page.add_init_script(OLDER)
-    seen.open("/")
+    seen.load("/")
     expect(seen.page.get_by_text("A new version of this page is ready")).to_be_visible()
 
 
@@ -346,7 +342,7 @@ def answered(pattern: str, path: str, status: int, code: str, seen_as: str) -> G
 
     def go(seen: Gate) -> None:
         seen.page.route(re.compile(pattern), refuse)
-        seen.page.goto(seen.hub.url + path)
+        seen.open(path)
         expect(seen.page.get_by_text(seen_as).first).to_be_visible()
 
     return go
@@ -366,7 +362,7 @@ def reads(path: str, seen_as: str) -> Go:
     """The steps to a screen that shows a text in the end."""
 
     def go(seen: Gate) -> None:
-        seen.page.goto(seen.hub.url + path)
+        seen.load(path)
         expect(seen.page.get_by_text(seen_as).first).to_be_visible()
 
     return go
@@ -377,7 +373,7 @@ def waits(pattern: str, path: str) -> Go:
 
     def go(seen: Gate) -> None:
         seen.page.route(re.compile(pattern), lambda _: None)
-        seen.page.goto(seen.hub.url + path)
+        seen.load(path)
         expect(seen.page.locator(".skeleton").first).to_be_visible()
 
     return go
