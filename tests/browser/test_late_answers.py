@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
@@ -18,8 +16,8 @@ from tests.support.ssh_server import SshServerThread
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
-def test_late_answers_do_not_revert_names_or_preferences(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+def test_late_answers_do_not_revert_names_or_preferences(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
         [node] = hub.enrol("first-name")
         page = seen.page
         log_in(seen.page, seen.hub)
@@ -48,8 +46,8 @@ def test_late_answers_do_not_revert_names_or_preferences(browser: Browser, tmp_p
         assert not single.is_checked()
 
 
-def test_an_unsaved_preference_is_not_saved_for_the_next_user(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+def test_an_unsaved_preference_is_not_saved_for_the_next_user(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
         page = seen.page
         made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "viewer"}).json
         saved: list[str] = []
@@ -68,8 +66,8 @@ def test_an_unsaved_preference_is_not_saved_for_the_next_user(browser: Browser, 
         assert len(saved) == 1
 
 
-def test_jobs_of_others_are_listed_as_they_begin_and_end(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+def test_jobs_and_deployments_of_others_are_listed_as_they_begin_and_end(browser: Browser, hub: HubProcess) -> None:
+    with held_back(free_port()) as (port, let_go), gate(browser, hub) as seen:
         [node] = hub.enrol("web-1")
         page = seen.page
         seen.sign_in(at="/jobs")
@@ -84,11 +82,7 @@ def test_jobs_of_others_are_listed_as_they_begin_and_end(browser: Browser, tmp_p
         expect(row).to_contain_text("Cancelled")
         expect(side).not_to_contain_text("running")
 
-
-def test_deployments_of_others_are_shown_as_they_change(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, held_back(free_port()) as (port, let_go), gate(browser, hub) as seen:
-        page = seen.page
-        seen.sign_in(at="/jobs?of=deployments")
+        seen.turn_to("/jobs?of=deployments")
         expect(page.get_by_role("heading", name="No deployments yet")).to_be_visible()
         body = {"host": "127.0.0.1", "port": port, "username": "ada", "name": "one", "password": "wrong"}
         made = hub.local("POST", "/api/v1/deployments", body)
@@ -111,8 +105,8 @@ def test_deployments_of_others_are_shown_as_they_change(browser: Browser, tmp_pa
         expect(row).to_have_attribute("data-state", "failed")
 
 
-def test_a_late_answer_does_not_sign_a_user_in_again(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+def test_neither_a_late_answer_nor_a_late_renewal_signs_a_user_in_again(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
         me = Held(page, "GET", "**/auth/me")
@@ -123,11 +117,7 @@ def test_a_late_answer_does_not_sign_a_user_in_again(browser: Browser, tmp_path:
         me.let_go()
         assert page.get_by_label("User name").is_visible()
 
-
-def test_a_renewal_answered_after_sign_out_opens_no_session(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub, expected=("401 (Unauthorized)",)) as seen:
-        page = seen.page
-        seen.sign_in()
+        log_in(page, hub)
         renewal = Held(page, "POST", "**/auth/refresh")
         page.route("**/auth/preferences", lambda route: route.fulfill(status=401, json={"code": "auth.required"}))
         page.goto(f"{hub.url}/settings/appearance")
@@ -138,9 +128,9 @@ def test_a_renewal_answered_after_sign_out_opens_no_session(browser: Browser, tm
         assert page.get_by_label("User name").is_visible()
 
 
-def test_a_late_answer_does_not_revert_a_deployment(browser: Browser, tmp_path: Path) -> None:
+def test_a_late_answer_does_not_revert_a_deployment(browser: Browser, hub: HubProcess) -> None:
     held: list[tuple[Route, APIResponse]] = []
-    with HubProcess(tmp_path / "hub") as hub, SshServerThread() as end, gate(browser, hub) as seen:
+    with SshServerThread() as end, gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
         asked_for_its_key(end, "right")(seen)
         seen.page.route("**/host-key", lambda route: held.append((route, route.fetch())))
@@ -167,8 +157,8 @@ def nobody_answers(page: Page, told: Locator) -> None:
 
 
 @pytest.mark.holds("J-4")
-def test_a_part_of_the_page_that_fails_to_load_is_reported_and_loaded_by_a_reload(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub, expected=("ERR_FAILED",)) as seen:
+def test_a_part_of_the_page_that_fails_to_load_is_reported_and_loaded_by_a_reload(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=("ERR_FAILED",)) as seen:
         page = seen.page
         hub.enrol("moon")
         seen.sign_in()
