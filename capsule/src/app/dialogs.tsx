@@ -1,12 +1,12 @@
 /** Shows the open dialog. Each dialog is loaded when it is first needed. */
 
 import type { ComponentType, VNode } from "preact";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { closeDialog, openDialog } from "../state/dialogs";
 import { freezeQuestion } from "../state/freeze";
 import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
-import { reloadPage, lazy, loadFailureText } from "../ui/lazy";
+import { lazy, loadFailureText, reloadPage } from "../ui";
 
 /** Reports that a dialog could not be loaded, and reports it again if the page cannot be reloaded. */
 const reportLoadFailure = (what: string): unknown =>

@@ -1,7 +1,7 @@
 /** Small dialogs that are rarely shown: the list of shortcuts, the password question, and why a freeze does not count. */
 
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { closeDialog } from "../state/dialogs";
 import { freezeQuestion } from "../state/freeze";
 import { preferences } from "../state/preferences";
@@ -10,10 +10,9 @@ import { stepUp } from "../state/step-up";
 import { challenge, loadPasskeys, prove } from "../state/passkeys";
 import { leaveFor, loadLinks } from "../state/sso";
 import { ApiError, type SsoLinkView } from "../state/types";
-import { Button } from "../ui/button";
+import { Button, Form, SecretField, TextField } from "../ui";
 import { CodeField } from "../ui/code-field";
 import { Dialog, Foot } from "../ui/dialog";
-import { SecretField, TextField, Form } from "../ui/field";
 import { SECTIONS } from "./sections";
 
 const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]])[] = [

@@ -1,13 +1,11 @@
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { LoginPage } from "../pages/login/login";
 import { hubResponds, connections, lostSince, retryIn, tryNow } from "../state/live/link";
 import { pageUrl } from "../state/router";
 import { phase, resume } from "../state/session";
-import { lazy } from "../ui/lazy";
-import { Boundary } from "../ui/boundary";
-import { setHub } from "../ui/offline-notice";
+import { Boundary, lazy, setHub } from "../ui";
 import "../ui/preact-leak-fix";
 import { Dialogs, StepUp } from "./dialogs";
 import { listenToShortcuts } from "./shortcuts";

@@ -1,10 +1,10 @@
 /** The page of a path. */
 
 import type { ComponentType, VNode } from "preact";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { FleetPage } from "../pages/fleet/fleet";
 import { NODE_TABS, SETTINGS_TABS } from "../pages/tabs";
-import { lazy } from "../ui/lazy";
+import { lazy } from "../ui";
 import type { Section } from "./sections";
 
 /** The id and the tab in a path; "" if it has none. */

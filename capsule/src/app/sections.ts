@@ -1,10 +1,10 @@
 /** The navigation: one row for each section of the page. The last section is in the foot of the sidebar, and on a phone in the menu. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { firingCount } from "../state/alerts";
 import { ids, loaded, updateCount } from "../state/fleet";
 import { running } from "../state/jobs";
-import type { IconName } from "../ui/icon";
+import type { IconName } from "../ui";
 
 interface Row<K extends string = string> {
   /** The keys `g` and then its first letter open the section. */

@@ -1,8 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { tagFilter } from "../core/nodes/filter";
-import { t } from "../core/text/i18n";
-import { age, clock } from "../core/text/time";
-import { plural } from "../core/text/units";
+import { age, clock, plural, t } from "../core/text";
 import { jobLabel } from "../core/jobs/job-labels";
 import { showDialog } from "../state/dialogs";
 import { activeDeployments, openDeployment } from "../state/deployments";
@@ -17,12 +15,7 @@ import { logOut, mayAct, user } from "../state/session";
 import { hubCanStore } from "../state/hub-health";
 import { nextTheme, theme } from "../state/theme";
 import type { DeploymentView } from "../state/types";
-import { Banner } from "../ui/banner";
-import { Button } from "../ui/button";
-import { Glyph } from "../ui/glyph";
-import { Icon, Logo } from "../ui/icon";
-import { lazy } from "../ui/lazy";
-import { MenuButton } from "../ui/menu";
+import { Banner, Button, Glyph, Icon, lazy, Logo, MenuButton } from "../ui";
 import type { Route } from "./routes";
 import { SECTIONS } from "./sections";
 

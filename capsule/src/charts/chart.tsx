@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { nearestRow } from "../core/charts/window";
 import { observeAhead, observeVisible } from "../ui/use-in-view";
 import { FONT } from "./draw-overlays";

@@ -1,7 +1,7 @@
 /** Creates the plot of a chart: scales, axes, lines, bands. The plot reads everything that changes with a sample from its `PlotState`. */
 
 import type uPlot from "uplot";
-import { clock, day } from "../core/text/time";
+import { clock, day } from "../core/text";
 import { isolatedRows, stacked, type Cell } from "../core/charts/window";
 import { drawGaps, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw-overlays";
 import type { ChartProps, Library } from "./types";

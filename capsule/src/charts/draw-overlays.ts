@@ -1,7 +1,7 @@
 /** Drawing over the lines: gaps, thresholds, and marks of jobs, events and restarts. */
 
 import type uPlot from "uplot";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { findGaps, seriesGaps, type Gap } from "../core/charts/window";
 import type { ChartProps } from "./types";
 

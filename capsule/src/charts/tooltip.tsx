@@ -2,8 +2,7 @@
 
 import { marksNear, type ChartMark } from "../core/charts/chart-marks";
 import type { ValueFormat } from "../core/charts/value-format";
-import { tElements, t } from "../core/text/i18n";
-import { age, clock, date, sameDay } from "../core/text/time";
+import { age, clock, date, sameDay, t, tElements } from "../core/text";
 import { findGaps, seriesGaps, sampleRow } from "../core/charts/window";
 import { hostClock } from "../core/text/host-clock";
 import type { ChartProps } from "./types";

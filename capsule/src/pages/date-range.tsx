@@ -1,7 +1,7 @@
 /** Two fields for the first and the last day of a range, which the address stores. */
 
 import type { DayRange } from "../core/text/day-range";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { setQuery } from "../state/router";
 
 export function DateRange({ from, to }: DayRange) {

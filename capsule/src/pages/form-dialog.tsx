@@ -2,11 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { toast } from "../state/toasts";
-import { Button } from "../ui/button";
+import { Button, Form, type IconName } from "../ui";
 import { Dialog, Foot } from "../ui/dialog";
-import type { IconName } from "../ui/icon";
 import { ActionError, useAction } from "./use-action";
-import { Form } from "../ui/field";
 
 interface Props {
   title: string;

@@ -1,12 +1,10 @@
 import { useRef, useState } from "preact/hooks";
 import { importedItems, type ImportPlan } from "../core/text/import-file";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { toast } from "../state/toasts";
 import { ApiError } from "../state/types";
-import { Banner } from "../ui/banner";
-import { Button } from "../ui/button";
+import { Banner, Button, Glyph } from "../ui";
 import { Dialog, Foot } from "../ui/dialog";
-import { Glyph } from "../ui/glyph";
 import { readText, UNREADABLE } from "./add/chosen-file";
 import { ActionError, useAction } from "./use-action";
 

@@ -1,11 +1,11 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Page } from "../core/live/paged-list";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { user } from "../state/session";
 import type { ApiError } from "../state/types";
 import { ROLE_LABELS } from "../core/access/account-labels";
-import { Empty, Failure, Loading } from "../ui/load-states";
+import { Empty, Failure, Loading } from "../ui";
 import { StaleNotice } from "../ui/stale-notice";
 import { ShowMore } from "../ui/show-more";
 import { usePaged } from "./use-paged";

@@ -1,8 +1,8 @@
 import { useId } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { rows } from "../state/fleet";
 import { TagsField } from "../ui/form";
-import { Segmented } from "../ui/segmented";
+import { Segmented } from "../ui";
 
 interface Chosen {
   nodes: string[];

@@ -1,5 +1,5 @@
-import { t } from "../core/text/i18n";
-import { Empty } from "../ui/load-states";
+import { t } from "../core/text";
+import { Empty } from "../ui";
 
 export function NotFound() {
   return (

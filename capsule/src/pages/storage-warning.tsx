@@ -1,6 +1,5 @@
-import { tElements, t } from "../core/text/i18n";
-import { Banner } from "../ui/banner";
-import { Icon } from "../ui/icon";
+import { t, tElements } from "../core/text";
+import { Banner, Icon } from "../ui";
 
 /** A banner for a hub that answers but cannot write to its disk. */
 export function StorageWarning() {

@@ -1,10 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
 import { ApiError } from "../state/types";
-import { Banner } from "../ui/banner";
-import { Glyph } from "../ui/glyph";
+import { Banner, Glyph } from "../ui";
 
 export interface Action {
   busy: boolean;

@@ -1,6 +1,6 @@
 /** The viewer's own account: sessions and the second factor. Secrets are returned to the dialog and not stored here. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { call } from "../wire/http";
 import { reloadUser, user } from "./session";
 import { withStepUp, withStrictStepUp } from "./step-up";

@@ -1,6 +1,6 @@
 /** REST calls for alerts, rules, channels, deliveries, maintenance windows and deadlines. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type {

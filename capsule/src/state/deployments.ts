@@ -1,7 +1,7 @@
 /** The running deployments and removals, on every page. `deployment.ts` has the actions on one deployment. */
 
 import { computed, signal, type Signal } from "@preact/signals";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { ApiError, call } from "../wire/http";
 import type { DeploymentView } from "../wire/schema.gen";
 import { showDialog } from "./dialogs";

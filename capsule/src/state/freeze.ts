@@ -1,7 +1,7 @@
 /** Lets an admin order a job in spite of a freeze, once and with a reason. */
 
 import { signal } from "@preact/signals";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { ApiError, OVER } from "../wire/http";
 import { isAdmin, onSessionEnd } from "./session";
 import { withStepUp } from "./step-up";

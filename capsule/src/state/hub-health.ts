@@ -1,8 +1,8 @@
 /** Whether Ground Control can store data. */
 
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { fetchHealth } from "../wire/http";
-import { live } from "./live/link";
+import { askWhileLive } from "./live/link";
 
 const EVERY_MS = 10_000;
 
@@ -17,9 +17,4 @@ async function ask(): Promise<void> {
   }
 }
 
-effect(() => {
-  if (!live.value) return;
-  void ask();
-  const timer = setInterval(() => void ask(), EVERY_MS);
-  return () => clearInterval(timer);
-});
+askWhileLive(ask, EVERY_MS);

@@ -1,6 +1,6 @@
 /** Invites, and nodes that wait for approval. The secret of an invite is passed on and not stored here. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { call } from "../wire/http";
 import type { InviteBody } from "../wire/schema.gen";
 import { withStrictStepUp } from "./step-up";

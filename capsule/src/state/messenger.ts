@@ -1,10 +1,10 @@
 /** Whether notifications are sent. Users who see only some nodes do not get this information. */
 
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type { NotificationsView } from "../wire/schema.gen";
 import { onEvent } from "./events";
-import { live } from "./live/link";
+import { askWhileLive } from "./live/link";
 import { onSessionEnd, user } from "./session";
 import { hubNow } from "./clock";
 
@@ -28,15 +28,7 @@ export async function askMessenger(): Promise<void> {
   }
 }
 
-effect(() => {
-  if (!live.value) return;
-  const first = setTimeout(() => void askMessenger(), FIRST_MS);
-  const timer = setInterval(() => void askMessenger(), EVERY_MS);
-  return () => {
-    clearTimeout(first);
-    clearInterval(timer);
-  };
-});
+askWhileLive(askMessenger, EVERY_MS, FIRST_MS);
 let soon: ReturnType<typeof setTimeout> | undefined;
 onEvent(({ type }) => {
   if (type.startsWith("channel_")) void askMessenger();

@@ -14,7 +14,7 @@ import type {
   Sample,
   TableView,
 } from "../wire/schema.gen";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { LIVE_S, type Span } from "../core/charts/time-range";
 import { GAP_INTERVALS, findGaps, LiveWindow } from "../core/charts/window";
 import { hubNow, now } from "./clock";

@@ -1,6 +1,6 @@
 /** Edits a node's current view, not the view of when the dialog opened, so that changes of other users are kept. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { call } from "../wire/http";
 import type { NodePatch, NodeView } from "../wire/schema.gen";
 import { patchNode } from "./fleet";

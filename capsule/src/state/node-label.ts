@@ -1,6 +1,6 @@
 /** The label of a node in places that may outlive the node. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { loaded, nodeName } from "./fleet";
 import { user } from "./session";
 

@@ -1,6 +1,6 @@
 /** Organisations of the hub, members of one, and offers of memberships. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { call } from "../wire/http";
 import type { MemberPatch, NewMemberBody, NewOrganisationBody, OrganisationPatch } from "../wire/schema.gen";
 import { withStepUp, withStrictStepUp } from "./step-up";

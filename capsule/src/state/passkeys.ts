@@ -1,6 +1,6 @@
 /** Passkeys: the browser asks the user for one, and the hub checks the answer. Both write bytes as base64url. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { ApiError, call } from "../wire/http";
 import type { AssertionBody, PasskeyRequestView, PasskeyView } from "../wire/schema.gen";
 import { withStrictStepUp } from "./step-up";

@@ -1,11 +1,11 @@
 /** The maintenance windows, for the mark of the nodes that they cover. */
 
-import { effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { call } from "../wire/http";
 import type { MaintenanceView, NodeView } from "../wire/schema.gen";
 import { quietOf, type Quiet } from "../core/alerts/quiet";
 import { now } from "./clock";
-import { live } from "./live/link";
+import { askWhileLive } from "./live/link";
 import { onSessionEnd } from "./session";
 
 /** Windows change rarely, and a window's own times need no request. */
@@ -25,12 +25,7 @@ export async function reloadQuiet(): Promise<void> {
 /** The maintenance that is open for a node; null = none, or not known. Reads the clock only while there are windows. */
 export const nodeQuiet = (node: NodeView): Quiet | null => (windows.value.length ? quietOf(windows.value, node, now.value) : null);
 
-effect(() => {
-  if (!live.value) return;
-  void reloadQuiet();
-  const timer = setInterval(() => void reloadQuiet(), EVERY_MS);
-  return () => clearInterval(timer);
-});
+askWhileLive(reloadQuiet, EVERY_MS);
 onSessionEnd(() => {
   windows.value = [];
 });

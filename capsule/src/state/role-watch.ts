@@ -1,7 +1,7 @@
 /** Closes dialogs of actions when the user loses the right to act. Dialogs that show a deployment stay open. */
 
 import { effect } from "@preact/signals";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { closeDialog, openDialog } from "./dialogs";
 import { mayAct, user } from "./session";
 import { toast } from "./toasts";

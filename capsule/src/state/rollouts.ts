@@ -1,7 +1,7 @@
 /** REST calls and live topics of roll-outs, patch policies, windows and the patch status. */
 
 import { named } from "./organisation";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { call, url } from "../wire/http";
 import type { ApiError } from "../wire/http";
 import type {

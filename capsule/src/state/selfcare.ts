@@ -1,6 +1,6 @@
 /** Agent maintenance through the live session: the agent's version and its keys. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { call } from "../wire/http";
 import type { DeploymentView, JobView } from "../wire/schema.gen";
 import { followDeployment } from "./deployments";

@@ -1,6 +1,6 @@
 /** Several servers in one request: parse a list, submit it, load the deployments, confirm and retry them. Secrets are passed on and not stored here. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { call } from "../wire/http";
 import type { DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";

@@ -1,7 +1,6 @@
 /** A session has a maximum age. This module warns the user before it ends, and lets the user sign in again on the same page. */
 
-import { t } from "../core/text/i18n";
-import { clock } from "../core/text/time";
+import { clock, t } from "../core/text";
 import { ApiError, call, hubAhead } from "../wire/http";
 import { logIn, onSessionEnd, renew, user } from "./session";
 import { stepUp } from "./step-up";

@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/live/backoff";
 import { pollUntilSettled } from "./settled-question";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
 import type { AssertionBody, LoginView, MeView, UserView } from "../wire/schema.gen";
 import { adopt, chosen, outside } from "./organisation";

@@ -4,7 +4,7 @@ import { call } from "../wire/http";
 import type { NewProviderBody, ProviderPatch, SsoFinishBody, SsoFinishView, SsoStartView } from "../wire/schema.gen";
 import { enterAnew } from "./session";
 import { withStrictStepUp } from "./step-up";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 
 export type Purpose = "login" | "link" | "step_up";
 

@@ -1,6 +1,6 @@
 /** Users, API tokens, the rule about second factors, and the audit log. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { matchesAuditFilter, type AuditFilter } from "../core/access/audit";
 import { call } from "../wire/http";
 import type {

@@ -1,5 +1,5 @@
 import { Component, type ComponentChildren } from "preact";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Failure } from "./load-states";
 
 /** Shows a failure in place of its children if they throw. Without it the old content would stay above the next page. */

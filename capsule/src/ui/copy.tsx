@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Button } from "./button";
 
 const MESSAGE_MS = 1500;

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Button } from "./button";
 import { Icon, type IconName } from "./icon";
 

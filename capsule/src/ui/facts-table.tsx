@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 
 interface Props {
   /** The name of the region that scrolls. */

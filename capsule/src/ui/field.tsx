@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX, Ref } from "preact";
 import { useId, useState } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Button } from "./button";
 
 interface FormProps extends Omit<JSX.IntrinsicElements["form"], "onSubmit" | "ref"> {

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 import { tagsError } from "../core/nodes/node-name";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { FieldNote, type FieldProps, TextField } from "./field";
 
 export function SelectField({

@@ -1,6 +1,6 @@
 /** Small symbols for states. They differ in shape and not only in colour. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 
 export type GlyphKind = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "pause" | "run" | "done" | "wait" | "fail" | "ended";
 

@@ -1,6 +1,6 @@
 import { h, type ComponentType, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Failure, Loading } from "./load-states";
 import { hubAnswers } from "./offline-notice";
 

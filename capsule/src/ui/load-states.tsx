@@ -1,7 +1,7 @@
 /** Placeholders for content that is empty, failed or still loading. */
 
 import type { ComponentChildren } from "preact";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Button } from "./button";
 import { Icon, type IconName } from "./icon";
 import { isLost, OfflineNotice, useOnceBack } from "./offline-notice";

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Button } from "./button";
 
 const LISTS = "[role=table],tbody,ul,ol";

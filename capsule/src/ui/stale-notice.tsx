@@ -1,4 +1,4 @@
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { Banner } from "./banner";
 import { Button } from "./button";
 import { Glyph } from "./glyph";

@@ -1,6 +1,6 @@
 /** REST calls: JSON in both directions, the session's CSRF token with unsafe methods, and RFC 9457 problems as `ApiError`. */
 
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import type { ErrorCode, HealthView, Problem, Routes } from "./schema.gen";
 
 export const ROOT = "/api/v1/";

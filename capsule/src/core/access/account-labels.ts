@@ -1,8 +1,6 @@
 /** Labels and small rules for users, their sessions and their codes. */
 
-import { pluralWord, t } from "../text/i18n";
-import { age, duration, timeOrDate } from "../text/time";
-import { percent, size } from "../text/units";
+import { age, duration, percent, pluralWord, size, t, timeOrDate } from "../text";
 import type { GrantsView } from "../../wire/schema.gen";
 
 export type Role = "admin" | "operator" | "viewer";

@@ -4,8 +4,7 @@ import { detailText } from "./account-labels";
 import { codeWords } from "../text/code-words";
 import { csv } from "../text/csv";
 import { isWithin, type Span } from "../text/day-range";
-import { t } from "../text/i18n";
-import { iso } from "../text/time";
+import { iso, t } from "../text";
 import { actionLabel, jobGlyph, stateLabel } from "../jobs/job-labels";
 import type { AuditView, SubjectView } from "../../wire/schema.gen";
 

@@ -1,7 +1,6 @@
 /** Texts and groups of alerts and incidents. */
 
-import { t } from "../text/i18n";
-import { timeOrDate } from "../text/time";
+import { t, timeOrDate } from "../text";
 import type { AlertView, IncidentView } from "../../wire/schema.gen";
 
 export type AlertLike = Pick<

@@ -1,8 +1,7 @@
 /** Formats values and thresholds of alerts, and converts the thresholds that fields show and edit. */
 
 import { formatValue } from "../metrics/metric-list";
-import { t } from "../text/i18n";
-import { age } from "../text/time";
+import { age, t } from "../text";
 
 const NBSP = "\u00a0";
 const GIB = 1024 ** 3;

@@ -1,6 +1,6 @@
 /** Makes the form fields of a kind of channel from the JSON schema of its target, and the target from the typed values. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 export interface TargetField {
   /** The names of the properties, for example `smtp.host`. */

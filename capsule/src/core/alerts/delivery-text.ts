@@ -1,7 +1,6 @@
 /** Texts for deliveries, with the reason if a message waits, was not sent or failed. */
 
-import { t } from "../text/i18n";
-import { timeOrDate } from "../text/time";
+import { t, timeOrDate } from "../text";
 import { DELIVERY_REASONS } from "./delivery-reasons.gen";
 import type { DeliveryView } from "../../wire/schema.gen";
 

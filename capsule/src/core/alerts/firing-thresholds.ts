@@ -1,6 +1,6 @@
 /** The thresholds of firing alerts, for the charts of the metrics that their rules read. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 import { parseSeries } from "../metrics/series";
 import type { Threshold } from "../charts/chart-scale";
 

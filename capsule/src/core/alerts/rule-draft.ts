@@ -1,6 +1,6 @@
 /** A rule while it is edited: thresholds may be incomplete. Values are in the rule's unit. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 import type { OverrideView, RuleView, SelectView, ThresholdView } from "../../wire/schema.gen";
 
 /** The hub's limits. */

@@ -2,9 +2,7 @@
 
 import { seriesLabel } from "../charts/value-format";
 import { EVENT_TYPES } from "../events/event-types.gen";
-import { t } from "../text/i18n";
-import { age } from "../text/time";
-import { plural } from "../text/units";
+import { age, plural, t } from "../text";
 import { alertValue } from "./alert-values";
 import { expressionParts, type MetricWindow } from "./expression";
 import type { PreviewEpisode, PreviewView, RuleView, SelectView, ThresholdView } from "../../wire/schema.gen";

@@ -1,7 +1,6 @@
 /** Texts for maintenance windows and deadlines, and for the calendar of a deadline. */
 
-import { t } from "../text/i18n";
-import { age, timeOrDate } from "../text/time";
+import { age, t, timeOrDate } from "../text";
 import type { DayView, ExpectationView, MaintenanceView } from "../../wire/schema.gen";
 
 export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;

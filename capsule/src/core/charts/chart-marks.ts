@@ -1,8 +1,6 @@
 /** Jobs, events and restarts as marks on the time axis of charts. */
 
-import { t } from "../text/i18n";
-import { duration } from "../text/time";
-import { plural } from "../text/units";
+import { duration, plural, t } from "../text";
 import type { Span } from "./time-range";
 import { actionLabel, stateLabel } from "../jobs/job-labels";
 import type { EventView, JobView } from "../../wire/schema.gen";

@@ -2,9 +2,8 @@
 
 import { columnLabel } from "../nodes/node-tables";
 import { formatValue } from "../metrics/metric-list";
-import { translate } from "../text/i18n";
+import { BITS, digits3, percent, RATES, scale, SIZES, translate, UNKNOWN } from "../text";
 import { parseSeries } from "../metrics/series";
-import { BITS, digits3, percent, RATES, scale, SIZES, UNKNOWN } from "../text/units";
 
 const NBSP = "\u00a0";
 

@@ -1,7 +1,7 @@
 /** Labels for the steps and failures of a deployment. */
 
 import { removalVerified } from "./removal";
-import { t } from "../text/i18n";
+import { t } from "../text";
 import type { DeploymentView, EarlierView, StepView } from "../../wire/schema.gen";
 
 const STEP_TITLES: Record<string, string> = {

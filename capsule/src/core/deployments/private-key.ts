@@ -1,6 +1,6 @@
 /** Reads from the header of a private key its kind, and whether it needs a passphrase. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 export interface KeyInfo {
   kind: string;

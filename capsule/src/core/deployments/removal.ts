@@ -1,7 +1,7 @@
 /** The method by which the hub removes a node. */
 
 import { policyRefusal } from "../jobs/batch";
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 interface NodeLike {
   state: string;

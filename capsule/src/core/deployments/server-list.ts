@@ -1,6 +1,6 @@
 /** Lists of servers to add: the valid rows, the fingerprints that wait for confirmation, and the status of each server. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 import type { DeploymentView } from "../../wire/schema.gen";
 
 interface Row {

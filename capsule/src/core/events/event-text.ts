@@ -2,8 +2,7 @@
 
 import { isWithin, type Span } from "../text/day-range";
 import { csv } from "../text/csv";
-import { t } from "../text/i18n";
-import { iso } from "../text/time";
+import { iso, t } from "../text";
 import { ACTION_LABELS, actionLabel, STATE_LABELS } from "../jobs/job-labels";
 import { EVENT_GROUPS, EVENT_TYPES } from "./event-types.gen";
 import type { EventView } from "../../wire/schema.gen";

@@ -1,8 +1,7 @@
 /** Orders for many nodes in one sentence each, for the lists of events and of the audit log. */
 
 import { jobLabel } from "../jobs/job-labels";
-import { t } from "../text/i18n";
-import { plural } from "../text/units";
+import { plural, t } from "../text";
 import type { OrderView } from "../../wire/schema.gen";
 
 const DEPLOYMENT_KINDS: Readonly<Record<string, string>> = { install: t`Deployment`, update: t`Update of the agent`, remove: t`Removal` };

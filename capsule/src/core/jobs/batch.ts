@@ -1,7 +1,6 @@
 /** Batches (the jobs of one request): counts by state, the groups that the page shows, and texts. */
 
-import { pluralWord, t } from "../text/i18n";
-import { plural } from "../text/units";
+import { plural, pluralWord, t } from "../text";
 import { actionLabel, jobEnded } from "./job-labels";
 import { VERBS } from "./verbs.gen";
 

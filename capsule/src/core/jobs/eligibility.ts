@@ -1,7 +1,7 @@
 /** Whether a node can run a job now, and if not, why. */
 
 import { policyRefusal } from "./batch";
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 interface EligibilityInput {
   state: string;

@@ -1,6 +1,6 @@
 /** What remains to be done after a job, according to its report. */
 
-import { pluralWord, t } from "../text/i18n";
+import { pluralWord, t } from "../text";
 import { jobGlyph, stateLabel } from "./job-labels";
 import type { CodedTextView } from "../../wire/schema.gen";
 

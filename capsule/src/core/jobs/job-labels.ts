@@ -1,6 +1,6 @@
 /** Labels for states, phases and actions of jobs. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 import { ACTION_LABELS } from "./verb-titles.gen";
 
 export { ACTION_LABELS };

@@ -1,7 +1,7 @@
 /** The chosen nodes on which an order has no job, by reason. */
 
 import { jobEnded } from "./job-labels";
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 interface RefusedLike {
   node_id: string;

@@ -1,8 +1,7 @@
 /** The actions that a server can run as jobs, mainly for packages, and their labels. */
 
 import { codedText } from "../text/coded-text";
-import { pluralWord, t } from "../text/i18n";
-import { decimalSize } from "../text/units";
+import { decimalSize, pluralWord, t } from "../text";
 import { ARG_KINDS } from "./arg-kinds.gen";
 import { jobEnded } from "./job-labels";
 import { VERBS, type PlannedVerb, type Verb } from "./verbs.gen";

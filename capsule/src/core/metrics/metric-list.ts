@@ -1,9 +1,7 @@
 /** All values of a node as a list for people: named, grouped and with units. */
 
 import { parseSeries } from "./series";
-import { translate, t } from "../text/i18n";
-import { age } from "../text/time";
-import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "../text/units";
+import { age, count, degrees, digits3, percent, rate, size, t, translate, UNKNOWN } from "../text";
 import type { Sample } from "../../wire/schema.gen";
 
 export interface MetricValue {

@@ -1,8 +1,6 @@
 /** How long the hub stores samples: texts, parsing and the hub's limits. */
 
-import { t } from "../text/i18n";
-import { timeOrDate } from "../text/time";
-import { size } from "../text/units";
+import { size, t, timeOrDate } from "../text";
 import type { TierView } from "../../wire/schema.gen";
 
 const UNITS: readonly (readonly [string, number])[] = [

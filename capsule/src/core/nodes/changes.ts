@@ -1,7 +1,7 @@
 /** The words of changes on a node. */
 
 import { actionLabel } from "../jobs/job-labels";
-import { t } from "../text/i18n";
+import { t } from "../text";
 import type { NodeChangeView } from "../../wire/schema.gen";
 
 type ChangeLike = Pick<NodeChangeView, "kind" | "object" | "from" | "to">;

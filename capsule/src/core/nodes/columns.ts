@@ -2,7 +2,7 @@
 
 import type { Filterable } from "./filter";
 import { csv, type CsvCell } from "../text/csv";
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 export type ColumnKey = "tags" | "os" | "kernel" | "agent" | "address" | "location" | "revision" | "patch" | "reboot" | "failed" | "note";
 

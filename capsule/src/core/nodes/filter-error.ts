@@ -1,7 +1,7 @@
 /** The error text for an invalid part of the fleet's filter. */
 
 import { LEVELS, numberNamed, NUMBERS, REBOOTS, splitToken, STATES, TEXTS } from "./filter";
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 const EXAMPLES: Record<string, string> = {
   tag: "web",

@@ -1,7 +1,7 @@
 /** The hub's findings about nodes: labels, order, and counts. */
 
 import { healthRank, type FindingLike, type Health, type HealthLike } from "./node-status";
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 /** The labels of the kinds of findings, the most urgent first. */
 const KINDS: Readonly<Record<string, string>> = {

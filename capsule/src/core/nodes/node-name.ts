@@ -1,6 +1,6 @@
 /** The hub's rules for node names and tags, checked before the request. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 const MAX_NAME = 100;
 const MAX_TAG = 64;

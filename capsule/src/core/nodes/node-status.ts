@@ -1,7 +1,7 @@
 /** The values of a node in lists, computed from its latest samples; their levels, and the health of a node. */
 
 import { labelValueOf } from "../metrics/series";
-import { share } from "../text/units";
+import { share } from "../text";
 import type { FindingView, NodeHealthView, Sample, UpdatesView } from "../../wire/schema.gen";
 
 export type Level = "" | "warn" | "crit";

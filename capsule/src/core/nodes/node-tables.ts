@@ -1,9 +1,7 @@
 /** Tables of a node (processes, services, interfaces …): sorting and texts. */
 
 import { formatValue } from "../metrics/metric-list";
-import { translate, t } from "../text/i18n";
-import { timeOrDate } from "../text/time";
-import { UNKNOWN } from "../text/units";
+import { t, timeOrDate, translate, UNKNOWN } from "../text";
 import type { ColumnView } from "../../wire/schema.gen";
 
 /** Numbers that are not rounded or scaled. */

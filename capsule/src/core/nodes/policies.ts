@@ -1,6 +1,6 @@
 /** Counts what the policies of many servers allow. */
 
-import { pluralWord, t } from "../text/i18n";
+import { pluralWord, t } from "../text";
 import type { PolicyView } from "../../wire/schema.gen";
 
 type PolicyLike = Pick<PolicyView, "mode" | "units"> & { journal: string };

@@ -1,7 +1,6 @@
 /** The words of ordered reboots. */
 
-import { t } from "../text/i18n";
-import { duration } from "../text/time";
+import { duration, t } from "../text";
 import type { RebootView } from "../../wire/schema.gen";
 
 type RebootLike = Pick<

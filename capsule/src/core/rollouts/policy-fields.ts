@@ -1,6 +1,6 @@
 /** The hub's rules for fields of a patch policy, checked before the request. Each function returns the error; empty = none. */
 
-import { t } from "../text/i18n";
+import { t } from "../text";
 
 const MOST_PATTERNS = 100;
 const MOST_ACTIONS = 10;

@@ -1,9 +1,7 @@
 /** Texts for roll-outs, patch policies and windows. */
 
 import { DAY_WORDS, daysWords, type Day } from "../alerts/schedule-text";
-import { t } from "../text/i18n";
-import { clock, date, iso, timeOrDate } from "../text/time";
-import { plural } from "../text/units";
+import { clock, date, iso, plural, t, timeOrDate } from "../text";
 
 export const ROLLOUT_STATES = {
   planning: t`Planning`,

@@ -1,7 +1,7 @@
 import type { Signal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { nameError } from "../../core/nodes/node-name";
-import { t } from "../../core/text/i18n";
+import { duration, t } from "../../core/text";
 import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
 import { openDeployment } from "../../state/deployments";
 import { closeDialog, showDialog } from "../../state/dialogs";
@@ -11,13 +11,10 @@ import { go, pageUrl } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentBody, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { Banner, Button, Form, Glyph, TextField } from "../../ui";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
-import { Form, TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { ActionError, useAction } from "../use-action";
 import { DraftBanner } from "./draft-banner";
@@ -35,7 +32,6 @@ import { LoadingDialog } from "./loading-dialog";
 import { ProgressBar, Steps } from "./steps";
 import { isJumpHostKey, addressText } from "../../core/deployments/server-list";
 import { dialogTitle, workedSeconds } from "../../core/deployments/deploy-steps";
-import { duration } from "../../core/text/time";
 import { POLICIES } from "../../core/jobs/job-labels";
 
 /** The method that has a draft, or else SSH. */

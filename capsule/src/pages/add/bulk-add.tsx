@@ -1,17 +1,15 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { pluralWord, tElements, t } from "../../core/text/i18n";
+import { plural, pluralWord, t, tElements } from "../../core/text";
 import { addressText, splitRows } from "../../core/deployments/server-list";
-import { plural } from "../../core/text/units";
 import { POLICIES } from "../../core/jobs/job-labels";
 import { showDialog } from "../../state/dialogs";
 import { newIdempotencyKey } from "../../state/job-detail";
 import { go } from "../../state/router";
 import { addServers, previewList } from "../../state/servers";
 import { ApiError, type ListedServerView, type ManyDeploymentsBody, type ServerListView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Form, Glyph } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
 import { GridHead, Cell } from "../../ui/grid-head";
 import { ActionError } from "../use-action";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
@@ -30,7 +28,6 @@ import {
 } from "./connection-form";
 import { PolicyFields } from "./policy-fields";
 import { Method, type MethodKey } from "./method";
-import { Form } from "../../ui/field";
 
 const SETTLE_MS = 400;
 const LARGEST = 256 * 1024;

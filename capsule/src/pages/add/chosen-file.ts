@@ -1,4 +1,4 @@
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 
 export const UNREADABLE = t`This file cannot be read.`;
 

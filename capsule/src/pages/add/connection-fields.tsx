@@ -3,13 +3,9 @@
 import type { RefObject } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { parseKeyHeader } from "../../core/deployments/private-key";
-import { t } from "../../core/text/i18n";
-import { Button } from "../../ui/button";
-import { SecretField, TextField } from "../../ui/field";
+import { t } from "../../core/text";
+import { Button, Glyph, Icon, SecretField, Segmented, TextField } from "../../ui";
 import { SelectField, Switch } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
-import { Segmented } from "../../ui/segmented";
 import { readText, UNREADABLE } from "./chosen-file";
 import { EMPTY_JUMP, type ConnectionForm, type JumpForm, type FormErrors, type SignInWay } from "./connection-form";
 import { HubKeyField } from "./hub-key-field";

@@ -1,7 +1,7 @@
 /** The input of the connection forms, its errors, and the request bodies made from it. Secrets exist only in the open dialog; `draft.ts` stores the rest. */
 
 import { policyLines, type PolicyWishes } from "../../core/deployments/policy-wishes";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import type { DeploymentBody, DeploymentView, JumpBody, PolicyView, RetryBody, ServerListView } from "../../state/types";
 
 /** How the hub signs in: with a private key, a password, or its own SSH key. */

@@ -1,7 +1,5 @@
-import { t } from "../../core/text/i18n";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { Icon } from "../../ui/icon";
+import { t } from "../../core/text";
+import { Banner, Button, Icon } from "../../ui";
 
 /** A notice that a form has input from an earlier draft. */
 export function DraftBanner({ secrets = true, onStartOver }: { secrets?: boolean; onStartOver: () => void }) {

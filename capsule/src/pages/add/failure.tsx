@@ -1,17 +1,15 @@
 /** The box about a failed deployment: its cause, what it left on the server, the field that fixes it, and a retry. */
 
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { fixFor, leftoverText, type FixField } from "../../core/deployments/deploy-steps";
 import { openDeployment } from "../../state/deployments";
 import { nodeName } from "../../state/fleet";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import type { DeploymentView, RetryBody } from "../../state/types";
-import { Button } from "../../ui/button";
-import { SecretField, TextField, Form } from "../../ui/field";
+import { Button, Form, Glyph, SecretField, TextField } from "../../ui";
 import { Check, ConfirmName } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
 import { useSubmit } from "../jobs/submit/use-submit";
 import { KeyField, SignInFields } from "./connection-fields";
 import { signInBody, missingCredentialsReason, portFault, wholeKey, type ConnectionForm } from "./connection-form";

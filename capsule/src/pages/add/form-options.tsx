@@ -2,9 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { loadLastInstall } from "../../state/deployment";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { useAction } from "../use-action";
 import type { Change } from "./connection-fields";
 import { EMPTY_CONNECTION, likeTheLast, type ConnectionForm, type FormErrors } from "./connection-form";

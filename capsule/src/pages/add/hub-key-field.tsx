@@ -2,12 +2,12 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { tElements, t } from "../../core/text/i18n";
+import { t, tElements } from "../../core/text";
 import { createHubKey, loadHubKey } from "../../state/hub-key";
 import { isAdmin } from "../../state/session";
 import { withStrictStepUp } from "../../state/step-up";
 import type { HubKeyView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { CopyButton } from "../../ui/copy";
 import { ActionError, useAction } from "../use-action";
 

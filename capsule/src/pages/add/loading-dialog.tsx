@@ -1,8 +1,7 @@
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { closeDialog } from "../../state/dialogs";
-import { Button } from "../../ui/button";
+import { Button, Skeletons } from "../../ui";
 import { Dialog } from "../../ui/dialog";
-import { Skeletons } from "../../ui/load-states";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
 /** A placeholder for the dialog of a deployment that is loading: nothing at first, then a skeleton, then a sentence as well. */

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { user } from "../../state/session";
-import { Segmented } from "../../ui/segmented";
+import { Segmented } from "../../ui";
 
 export type MethodKey = "ssh" | "many" | "command";
 

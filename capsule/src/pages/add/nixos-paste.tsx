@@ -2,13 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { inviteFileLine, nixosSettings } from "../../core/deployments/nixos-settings";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { makeInvite } from "../../state/invites";
 import { isAdmin } from "../../state/session";
 import type { DeploymentView, NewInviteView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { CopyButton } from "../../ui/copy";
 import { ActionError, useAction } from "../use-action";
 

@@ -1,7 +1,7 @@
 /** What the policy on the server allows beyond its mode: units that may be restarted, the journal, and accounts that report events. */
 
-import { t } from "../../core/text/i18n";
-import { TextField } from "../../ui/field";
+import { t } from "../../core/text";
+import { TextField } from "../../ui";
 import { SelectField } from "../../ui/form";
 import type { PolicyWishes } from "../../core/deployments/policy-wishes";
 

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { tElements, t } from "../../core/text/i18n";
+import { age, duration, elapsed, plural, t, tElements, timeOrDate } from "../../core/text";
 import {
   addressText,
   pendingHostKeys,
@@ -11,8 +11,6 @@ import {
   type ServerGroup,
 } from "../../core/deployments/server-list";
 import { deploymentStatusText, workedSeconds } from "../../core/deployments/deploy-steps";
-import { age, duration, elapsed, timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
 import { dayStart, now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
 import { showDialog } from "../../state/dialogs";
@@ -21,11 +19,9 @@ import { confirmHostKeys, loadServers, tryAgain } from "../../state/servers";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { ApiError, DeploymentView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Empty, Failure, Glyph, type GlyphKind, Loading } from "../../ui";
 import { Check } from "../../ui/form";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { usePolling } from "../bulk/use-polling";
 import { StopBulkDialog, BulkSummary } from "../bulk/bulk-summary";

@@ -1,9 +1,8 @@
-import { t } from "../../core/text/i18n";
+import { duration, iso, t } from "../../core/text";
 import { earlierText, stepTitle, workedStep } from "../../core/deployments/deploy-steps";
-import { duration, iso } from "../../core/text/time";
 import { now } from "../../state/clock";
 import type { DeploymentView, StepView } from "../../state/types";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Glyph, type GlyphKind } from "../../ui";
 
 const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: "run", done: "done", failed: "fail", skipped: "wait" };
 

@@ -2,7 +2,7 @@
 
 import type { Signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { loadDeployment } from "../../state/deployment";
 import { activeDeployments, followDeployment, watchDeployment } from "../../state/deployments";
 import { closeDialog } from "../../state/dialogs";

@@ -2,17 +2,13 @@
 
 import { useState } from "preact/hooks";
 import { tomorrow } from "../../core/alerts/alert-text";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { plural, t, timeOrDate } from "../../core/text";
 import { acknowledge, snooze } from "../../state/alert-calls";
 import { forEachLimited, concernsUser } from "../../state/bulk";
 import { hubNow, now } from "../../state/clock";
 import { toast } from "../../state/toasts";
 import type { AlertView } from "../../state/types";
-import { TextField } from "../../ui/field";
-import { Icon } from "../../ui/icon";
-import { MenuButton } from "../../ui/menu";
+import { Icon, MenuButton, TextField } from "../../ui";
 import { FormDialog } from "../form-dialog";
 
 const MAX_NOTE = 500;

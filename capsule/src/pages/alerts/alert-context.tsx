@@ -3,9 +3,7 @@
 import { alertChart, chartTitle } from "../../core/alerts/firing-thresholds";
 import { alertValue } from "../../core/alerts/alert-values";
 import { linePath } from "../../core/jobs/job-load";
-import { t } from "../../core/text/i18n";
-import { clock, timeOrDate } from "../../core/text/time";
-import { percent, size } from "../../core/text/units";
+import { clock, percent, size, t, timeOrDate } from "../../core/text";
 import { rules } from "../../state/alert-calls";
 import { dayStart, hubNow, now } from "../../state/clock";
 import { loadNode, loadSeries } from "../../state/job-load";
@@ -13,7 +11,7 @@ import { metricUnits } from "../../state/metrics";
 import { nodeLabel } from "../../state/node-label";
 import { loadPastProcesses } from "../../state/queries";
 import type { AlertView } from "../../state/types";
-import { Failure } from "../../ui/load-states";
+import { Failure } from "../../ui";
 import { useAnswer } from "../use-answer";
 
 /** Seconds before and after the start of the alert. */

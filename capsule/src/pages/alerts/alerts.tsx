@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { loadRules } from "../../state/alert-calls";
 import { firingCount } from "../../state/alerts";
 import { followIncidents } from "../../state/incidents";

@@ -2,13 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { targetComplete, targetError, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { addChannel, editChannel, loadKinds } from "../../state/alert-calls";
 import { manyOrganisations } from "../../state/organisation";
 import type { ApiError, ChannelBody, ChannelView } from "../../state/types";
-import { SecretField, TextField } from "../../ui/field";
+import { Failure, Loading, SecretField, TextField } from "../../ui";
 import { Check, SelectField } from "../../ui/form";
-import { Failure, Loading } from "../../ui/load-states";
 import { FormDialog } from "../form-dialog";
 import { ownZone } from "./schedule-fields";
 import { useAnswer } from "../use-answer";

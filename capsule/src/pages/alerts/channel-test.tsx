@@ -2,12 +2,11 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { deliverySentence, isSettled } from "../../core/alerts/delivery-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { deliveryOf, testChannel } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { ApiError, type ChannelView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
+import { Button, Glyph } from "../../ui";
 
 const EVERY_MS = 700;
 /** The test is followed for so many reads. Later tries are in the delivery log. */

@@ -2,17 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { reasonWords } from "../../core/alerts/delivery-text";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { deleteChannel, editChannel, loadChannels } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { askMessenger } from "../../state/messenger";
 import type { ChannelView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
-import { Empty } from "../../ui/load-states";
-import { MenuButton } from "../../ui/menu";
+import { Button, Empty, Glyph, type GlyphKind, Icon, MenuButton } from "../../ui";
 import { Time } from "../../ui/time";
 import { FormDialog } from "../form-dialog";
 import { ListView } from "../list-view";

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import { DAYS, type Day } from "../../core/alerts/schedule-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { addExpectation, editExpectation } from "../../state/alert-calls";
 import type { ExpectationBody, ExpectationView } from "../../state/types";
-import { TextField } from "../../ui/field";
+import { TextField } from "../../ui";
 import { SelectField } from "../../ui/form";
 import { NodesField } from "../nodes-field";
 import { FormDialog } from "../form-dialog";

@@ -1,19 +1,16 @@
 /** The delivery log: what the hub decided about each message, the newest first. */
 
 import { deliverySentence, kindWords } from "../../core/alerts/delivery-text";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { findDeliveries, loadChannels, retryDelivery } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { incidents } from "../../state/incidents";
 import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeliveryView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Empty, Glyph, type GlyphKind } from "../../ui";
 import { FilterChips } from "../../ui/filter-chips";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { ListView, useList } from "../list-view";
 import { mayManageAlerts } from "./rules";

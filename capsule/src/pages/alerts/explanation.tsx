@@ -1,13 +1,11 @@
 /** One sentence for each channel: when it was notified of an alert, or why not. */
 
-import { t } from "../../core/text/i18n";
-import { clock, timeOrDate } from "../../core/text/time";
+import { clock, t, timeOrDate } from "../../core/text";
 import { explain } from "../../state/alert-calls";
 import { dayStart, hubNow } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import type { AlertView } from "../../state/types";
-import { Failure, Loading } from "../../ui/load-states";
-import { Glyph } from "../../ui/glyph";
+import { Failure, Glyph, Loading } from "../../ui";
 import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
 

@@ -2,10 +2,9 @@
 
 import { useId, useState } from "preact/hooks";
 import { expressionParts, metricExpression, type MetricWindow } from "../../core/alerts/expression";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import type { MetricView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { Button, TextField } from "../../ui";
 import { SelectField } from "../../ui/form";
 
 const READS: readonly [string, string][] = [

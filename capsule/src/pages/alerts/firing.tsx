@@ -2,9 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { isNotice, openIncidents, type IncidentGroup } from "../../core/alerts/alert-text";
-import { t } from "../../core/text/i18n";
-import { age, timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { age, plural, t, timeOrDate } from "../../core/text";
 import { readPresentValues, rules } from "../../state/alert-calls";
 import { alerts } from "../../state/alerts";
 import { dayStart, now } from "../../state/clock";
@@ -14,9 +12,7 @@ import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { AlertView, IncidentView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
-import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Button, Empty, Failure, Glyph, Loading } from "../../ui";
 import { StaleNotice } from "../../ui/stale-notice";
 import { Time } from "../../ui/time";
 import { AcknowledgeDialog, SnoozeButton } from "./alert-actions";

@@ -2,12 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { kindWords } from "../../core/alerts/delivery-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { previewFormat } from "../../state/alert-calls";
 import type { ChannelView, FormatPreviewBody } from "../../state/types";
 import { Dialog, Foot } from "../../ui/dialog";
 import { SelectField } from "../../ui/form";
-import { Failure, Loading } from "../../ui/load-states";
+import { Failure, Loading } from "../../ui";
 import { useAnswer } from "../use-answer";
 
 type Kind = NonNullable<FormatPreviewBody["message"]>;

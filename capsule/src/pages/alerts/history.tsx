@@ -1,15 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { duration, timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { duration, plural, t, timeOrDate } from "../../core/text";
 import { findResolvedIncidents } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { endedIncidents } from "../../state/incidents";
 import type { IncidentView } from "../../state/types";
-import { Glyph } from "../../ui/glyph";
+import { Empty, Glyph, Icon } from "../../ui";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Icon } from "../../ui/icon";
-import { Empty } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { Time } from "../../ui/time";
 import { ListView, useList, pageOf } from "../list-view";

@@ -1,4 +1,4 @@
-import { t, tElements } from "../../core/text/i18n";
+import { t, tElements } from "../../core/text";
 import { mayAct } from "../../state/session";
 import { CopyButton } from "../../ui/copy";
 

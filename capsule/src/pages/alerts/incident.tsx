@@ -1,12 +1,10 @@
 /** The page of one incident. Messages about the incident link to it. */
 
-import { t } from "../../core/text/i18n";
-import { duration, timeOrDate } from "../../core/text/time";
+import { duration, t, timeOrDate } from "../../core/text";
 import { findIncident } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { endedIncidents, incidents } from "../../state/incidents";
-import { Empty, Failure, Loading } from "../../ui/load-states";
-import { Glyph } from "../../ui/glyph";
+import { Empty, Failure, Glyph, Loading } from "../../ui";
 import { Time } from "../../ui/time";
 import { IncidentContext } from "./alert-context";
 import { AlertsCut, AlertTable } from "./alert-table";

@@ -2,14 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { LEVEL_WORDS } from "../../core/alerts/rule-text";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { followLink } from "../../state/alert-calls";
 import { ApiError, type LinkView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
-import { Logo } from "../../ui/icon";
+import { Banner, Button, Glyph, Logo } from "../../ui";
 import { ActionError } from "../use-action";
 
 /** Removes the token from the address bar, so that it is not stored in the history or visible in a screenshot. Returns the token. */

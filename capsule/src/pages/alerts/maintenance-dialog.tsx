@@ -1,15 +1,14 @@
 import { useState } from "preact/hooks";
 import { DAYS, type Day } from "../../core/alerts/schedule-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { localDatetime, parseLocalDatetime } from "../../core/text/local-datetime";
 import { addMaintenance } from "../../state/alert-calls";
 import { hubNow } from "../../state/clock";
 import { reloadQuiet } from "../../state/quiet";
 import { user } from "../../state/session";
 import type { MaintenanceBody } from "../../state/types";
-import { TextField } from "../../ui/field";
+import { Segmented, TextField } from "../../ui";
 import { SelectField } from "../../ui/form";
-import { Segmented } from "../../ui/segmented";
 import { NodesField } from "../nodes-field";
 import { FormDialog } from "../form-dialog";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";

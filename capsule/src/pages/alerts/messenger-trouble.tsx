@@ -1,13 +1,10 @@
 /** A banner on every page while notifications are not sent. */
 
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { go, pageUrl } from "../../state/router";
 import type { NotificationsView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { Icon } from "../../ui/icon";
+import { Banner, Button, Icon } from "../../ui";
 
 /** Where it says that nobody is notified: the fleet, the firing alerts, and the page of each incident. */
 const TOLD_OF = /^\/(?:alerts(?:\/[0-9a-z]{26})?)?$/;

@@ -1,4 +1,4 @@
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { nodeLabel } from "../../state/node-label";
 
 const MOST = 5;

@@ -3,8 +3,8 @@
 import { useState } from "preact/hooks";
 import { fieldScale } from "../../core/alerts/alert-values";
 import type { OverrideDraft, RuleDraft } from "../../core/alerts/rule-draft";
-import { t } from "../../core/text/i18n";
-import { Button } from "../../ui/button";
+import { t } from "../../core/text";
+import { Button } from "../../ui";
 import { Check, TagsField } from "../../ui/form";
 import { Level } from "./threshold-fields";
 

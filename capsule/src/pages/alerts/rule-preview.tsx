@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { previewSentence } from "../../core/alerts/rule-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { previewRule } from "../../state/alert-calls";
 import { hubNow } from "../../state/clock";
 import { ApiError, type RuleBody } from "../../state/types";

@@ -1,8 +1,8 @@
 /** Fields for times, days and zones, which the dialogs of maintenance windows and deadlines share. */
 
 import { DAYS, DAY_WORDS, type Day } from "../../core/alerts/schedule-text";
-import { t } from "../../core/text/i18n";
-import { TextField } from "../../ui/field";
+import { t } from "../../core/text";
+import { TextField } from "../../ui";
 import { Check } from "../../ui/form";
 
 export const ownZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";

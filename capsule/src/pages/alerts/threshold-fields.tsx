@@ -3,8 +3,8 @@
 import { useState } from "preact/hooks";
 import { fieldNumber, fieldScale, fieldText, type FieldScale } from "../../core/alerts/alert-values";
 import type { RuleDraft, ThresholdDraft } from "../../core/alerts/rule-draft";
-import { t } from "../../core/text/i18n";
-import { TextField } from "../../ui/field";
+import { t } from "../../core/text";
+import { TextField } from "../../ui";
 import { Check } from "../../ui/form";
 
 /** A field for a number that shows the typed text even while it is no number. `value` sets only the first text. */

@@ -3,16 +3,13 @@
 import { useState } from "preact/hooks";
 import { deliverySentence, kindWords } from "../../core/alerts/delivery-text";
 import { eventText } from "../../core/events/event-text";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { findIncident, loadChannels } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { nodeName } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
 import type { AlertView, IncidentView, TimelineEntry } from "../../state/types";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
-import { Failure, Loading } from "../../ui/load-states";
+import { Failure, Glyph, type GlyphKind, Icon, Loading } from "../../ui";
 import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
 

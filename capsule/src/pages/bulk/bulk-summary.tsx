@@ -1,9 +1,8 @@
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { Button } from "../../ui/button";
+import { t } from "../../core/text";
+import { Button, Glyph, type GlyphKind } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
 import { ConfirmName } from "../../ui/form";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { ActionError, useAction } from "../use-action";
 
 interface BulkSummaryProps<G extends string> {

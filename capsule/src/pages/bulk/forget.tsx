@@ -1,8 +1,7 @@
 import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
 import { removalMethod } from "../../core/deployments/removal";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import { removeNode } from "../../state/deployment";
 import { closeDialog } from "../../state/dialogs";
 import type { BulkResult } from "../../state/bulk";
@@ -10,11 +9,9 @@ import { pick } from "../../state/selection";
 import { withStrictStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { Banner, Button, Glyph } from "../../ui";
 import { Check, ConfirmName } from "../../ui/form";
 import { Dialog } from "../../ui/dialog";
-import { Glyph } from "../../ui/glyph";
 import { useNodes } from "./use-nodes";
 import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 

@@ -2,10 +2,9 @@
 
 import { useEffect, useMemo } from "preact/hooks";
 import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { JobDetail } from "../../state/job-detail";
-import { Glyph } from "../../ui/glyph";
-import { Failure, Loading } from "../../ui/load-states";
+import { Failure, Glyph, Loading } from "../../ui";
 import { JobLoad } from "../job/job-load";
 import { Output } from "../job/output";
 

@@ -2,12 +2,11 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { leftOutReasons } from "../../core/jobs/left-out";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import { forEachLimited } from "../../state/bulk";
 import { loadBatch, loadPlan } from "../../state/job-detail";
 import { ApiError, type BatchView } from "../../state/types";
-import { Glyph } from "../../ui/glyph";
+import { Glyph } from "../../ui";
 
 const AT_ONCE = 4;
 /** The most plans that are read to tell an empty one from one that was not ordered. */

@@ -1,16 +1,14 @@
 /** The plans of many nodes. */
 
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { decimalSize, t } from "../../core/text";
 import { listSome, restartsText } from "../../core/jobs/batch";
-import { decimalSize } from "../../core/text/units";
 import { jobEnded, jobGlyph, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { forEachLimited } from "../../state/bulk";
 import { cancelBatch, loadBatch, loadPlan } from "../../state/job-detail";
 import { nodeLabel } from "../../state/node-label";
 import { ApiError, type BatchJobView, type BatchView, type PlanView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Glyph } from "../../ui/glyph";
+import { Banner, Glyph } from "../../ui";
 import { PlanChips } from "../job/plan-table";
 import { Cell } from "../../ui/grid-head";
 

@@ -1,12 +1,11 @@
 import { MAX_NODES } from "../../core/charts/compare";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import { showDialog, type OpenDialog } from "../../state/dialogs";
 import { ids } from "../../state/fleet";
 import { go } from "../../state/router";
 import { picked, unpick } from "../../state/selection";
 import { mayTag } from "../../state/session";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 
 /** The bar with actions for the selected nodes. They include nodes that the filter hides, so it shows the number of hidden nodes. */
 export function SelectionBar({ groups }: { groups: readonly { ids: readonly string[] }[] }) {

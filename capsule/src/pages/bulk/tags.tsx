@@ -1,21 +1,17 @@
 import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
 import { rebaseTags, applyTagChange, tagCounts } from "../../core/nodes/tag-diff";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import { closeDialog } from "../../state/dialogs";
 import { forEachLimited, concernsUser } from "../../state/bulk";
 import { editNode, type Edit } from "../../state/node-edit";
 import { dismiss, toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { Banner, Button, Form, Glyph } from "../../ui";
 import { Dialog } from "../../ui/dialog";
 import { Check, TagsField } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
 import { useNodes } from "./use-nodes";
 import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
-import { Form } from "../../ui/field";
 
 const AT_ONCE = 4;
 const MOST_TAGS = 40;

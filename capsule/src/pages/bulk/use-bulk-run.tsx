@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { forEachLimited, concernsUser, type BulkResult } from "../../state/bulk";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 
 export interface BulkRun<T> {
   /** The number of finished items; null = nothing is running. */

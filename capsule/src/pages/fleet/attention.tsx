@@ -2,15 +2,13 @@
 
 import { useEffect } from "preact/hooks";
 import { countFindings, kindLabel } from "../../core/nodes/findings";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { fleetSummary, rows } from "../../state/fleet";
 import { followFreezes, freezes } from "../../state/freezes";
 import { hubStarted } from "../../state/live/link";
 import { withQuery } from "../../state/router";
-import { Glyph } from "../../ui/glyph";
-import { lazy } from "../../ui/lazy";
+import { Glyph, lazy } from "../../ui";
 
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 const FreezeBanners = lazy(

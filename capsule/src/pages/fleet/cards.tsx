@@ -1,16 +1,12 @@
 import { useRef } from "preact/hooks";
 import { cpuLevel, type Level, levelOf } from "../../core/nodes/node-status";
-import { t } from "../../core/text/i18n";
-import { degrees, load, network, percent } from "../../core/text/units";
+import { degrees, load, network, percent, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
 import { inBits } from "../../state/preferences";
 import { mayAct } from "../../state/session";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
-import { Mark, Meter } from "../../ui/meter";
+import { Glyph, Icon, Mark, Meter, sampleAttributes, type SampleAttributes } from "../../ui";
 import { useInView } from "../../ui/use-in-view";
-import { sampleAttributes, type SampleAttributes } from "../../ui/sample-attributes";
 import { RowBadges, glyphOf, runningJobOn, RowCheckbox, SecurityPill } from "./cells";
 
 /** With more cards, a card out of view shows only its name and is not redrawn. */

@@ -4,9 +4,7 @@ import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Health, Level } from "../../core/nodes/node-status";
 import { kindLabel } from "../../core/nodes/findings";
-import { pluralWord, t } from "../../core/text/i18n";
-import { age, shortDuration, timeOrDate } from "../../core/text/time";
-import { percent, UNKNOWN } from "../../core/text/units";
+import { age, percent, pluralWord, shortDuration, t, timeOrDate, UNKNOWN } from "../../core/text";
 import { actionLabel, phaseLabel } from "../../core/jobs/job-labels";
 import type { Quiet } from "../../core/alerts/quiet";
 import { dayStart, now } from "../../state/clock";
@@ -16,11 +14,7 @@ import { nodeQuiet } from "../../state/quiet";
 import { pick, picked } from "../../state/selection";
 import { watchSpark, sparkFor } from "../../state/sparklines";
 import type { JobView } from "../../state/types";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { Icon, type IconName } from "../../ui/icon";
-import { lazy } from "../../ui/lazy";
-import { Mark, Meter } from "../../ui/meter";
-import type { SampleAttributes } from "../../ui/sample-attributes";
+import { Glyph, type GlyphKind, Icon, type IconName, lazy, Mark, Meter, type SampleAttributes } from "../../ui";
 
 /** Nothing until it is known: a temporary text would change while somebody reads it. */
 const OfflineCause = lazy<{ id: string }>(

@@ -1,14 +1,13 @@
 import { useState } from "preact/hooks";
 import { splitColumns } from "../../core/nodes/column-names";
 import { BUILT_IN, chosenColumns, COLUMN_KEYS, COLUMN_LABELS, fleetCsv, storedColumns } from "../../core/nodes/columns";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import { closeDialog } from "../../state/dialogs";
 import { rows } from "../../state/fleet";
 import { preferences, savePreferences } from "../../state/preferences";
 import { pageUrl } from "../../state/router";
 import { ApiError } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
 import { downloadText } from "../../ui/download";
 import { Check } from "../../ui/form";

@@ -2,7 +2,7 @@
 
 import { chosenColumns, COLUMN_LABELS, columnText } from "../../core/nodes/columns";
 import type { Row } from "../../state/fleet";
-import { Icon } from "../../ui/icon";
+import { Icon } from "../../ui";
 import { columnsOf, type SortKey } from "./sort-filter";
 
 interface HeadProps {

@@ -1,9 +1,8 @@
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { activeDeployments } from "../../state/deployments";
 import { showDialog } from "../../state/dialogs";
 import { mayAct, user } from "../../state/session";
-import { Button } from "../../ui/button";
-import { Empty } from "../../ui/load-states";
+import { Button, Empty } from "../../ui";
 
 /** The page of a fleet without nodes: the next step, or the deployment that is running. */
 export function FirstRun() {

@@ -1,14 +1,10 @@
 import type { Health } from "../../core/nodes/node-status";
-import { t } from "../../core/text/i18n";
-import { digits3, networkParts, plural, sizeParts, SIZES, share, UNKNOWN } from "../../core/text/units";
+import { digits3, networkParts, plural, share, sizeParts, SIZES, t, UNKNOWN } from "../../core/text";
 import { NODE_STATE_LABELS } from "../../core/jobs/job-labels";
 import { trail, fleetSummary, type FleetSummary } from "../../state/fleet";
 import { inBits } from "../../state/preferences";
 import { withQuery } from "../../state/router";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
-import { Meter } from "../../ui/meter";
-import { Spark } from "../../ui/spark";
+import { Glyph, Icon, Meter, Spark } from "../../ui";
 
 const HEALTHS = [
   ["crit", "critical"],

@@ -11,7 +11,7 @@ import {
   type NodeGroup,
   type Grouping,
 } from "../../core/nodes/node-groups";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { GROUPING_LABELS, NODE_STATE_LABELS } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
 import { showDialog } from "../../state/dialogs";
@@ -22,14 +22,8 @@ import { preferences } from "../../state/preferences";
 import { pageUrl, setQuery } from "../../state/router";
 import { picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
-import { Button } from "../../ui/button";
-import { Icon } from "../../ui/icon";
-import { lazy } from "../../ui/lazy";
-import { Empty, Loading } from "../../ui/load-states";
-import { MenuButton } from "../../ui/menu";
-import { Segmented } from "../../ui/segmented";
+import { Button, Empty, Icon, lazy, Loading, MenuButton, SearchField, Segmented } from "../../ui";
 import { useIsPhone } from "../../ui/use-is-phone";
-import { SearchField } from "../../ui/search";
 import { Attention } from "./attention";
 import { NodeCards } from "./cards";
 import { GroupMenu } from "./group-menu";

@@ -1,13 +1,12 @@
 /** The headers of groups of nodes, above the cards and in the table. */
 
 import type { NodeGroup, TableRow } from "../../core/nodes/node-groups";
-import { t } from "../../core/text/i18n";
-import { percent } from "../../core/text/units";
+import { percent, t } from "../../core/text";
 import { NODE_STATE_LABELS } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf, isReporting } from "../../state/fleet";
 import { mayAct } from "../../state/session";
-import { Icon } from "../../ui/icon";
+import { Icon } from "../../ui";
 import { RowCheckbox } from "./cells";
 import { groupName } from "./group-name";
 

@@ -2,7 +2,7 @@
 
 import { GROUPING_LABELS } from "../../core/jobs/job-labels";
 import { GROUPINGS, type Grouping } from "../../core/nodes/node-groups";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { setQuery } from "../../state/router";
 
 export function GroupMenu({ by }: { by: Grouping | null }) {

@@ -1,5 +1,5 @@
 import { NODE_STATE_LABELS } from "../../core/jobs/job-labels";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { pageUrl } from "../../state/router";
 
 /** The name of a group: a tag, a system, or the label of a state. */

@@ -1,6 +1,6 @@
 /** The reason why a node is offline, from the newest events. */
 
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { eventsLoaded } from "../../state/events";
 import { runningOn } from "../../state/jobs";
 import { offlineText } from "../node/offline-text";

@@ -1,9 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { rows } from "../../state/fleet";
 import { approveNode, rejectNode } from "../../state/invites";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
+import { Button, Glyph } from "../../ui";
 import { ActionError, useAction } from "../use-action";
 
 /** Nodes that joined with an organisation secret and wait for approval. */

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { findView, withoutView, withView } from "../../core/nodes/saved-views";
 import { closeDialog } from "../../state/dialogs";
 import { preferences } from "../../state/preferences";
@@ -7,9 +7,8 @@ import { pageUrl } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type SavedViewView } from "../../state/types";
 import { editViews } from "../../state/views";
-import { Button } from "../../ui/button";
+import { Button, TextField } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
 import { ActionError } from "../use-action";
 
 /** Restores a removed view at its former position, unless a view of the same name was saved since. */

@@ -1,6 +1,6 @@
 /** The choice of the sort order of cards, which have no table head. */
 
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { setQuery } from "../../state/router";
 import type { SortKey } from "./sort-filter";
 

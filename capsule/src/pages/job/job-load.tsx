@@ -3,9 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { jobWindow, linePath, sumOfSeries } from "../../core/jobs/job-load";
 import { seriesName } from "../../core/metrics/series";
-import { t } from "../../core/text/i18n";
-import { clock } from "../../core/text/time";
-import { percent, rate, size } from "../../core/text/units";
+import { clock, percent, rate, size, t } from "../../core/text";
 import { hubNow } from "../../state/clock";
 import { DISK, loadJobHistory, loadNode, NETWORK, watchNode } from "../../state/job-load";
 import type { HistoryView, JobView, NodeView } from "../../state/types";

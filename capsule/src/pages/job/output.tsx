@@ -2,20 +2,15 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { OutputThrottle } from "../../core/jobs/output-throttle";
-import { t } from "../../core/text/i18n";
-import { clock } from "../../core/text/time";
-import { count, decimalSize } from "../../core/text/units";
+import { clock, count, decimalSize, t } from "../../core/text";
 import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { outputUrl, type JobDetail } from "../../state/job-detail";
 import { live } from "../../state/live/link";
 import { shade } from "../../state/theme";
 import type { JobView } from "../../state/types";
 import type { ScreenHandle, ScreenProps } from "../../terminal/screen";
-import { Button } from "../../ui/button";
+import { Button, Glyph, Icon, lazy } from "../../ui";
 import { CopyButton } from "../../ui/copy";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
-import { lazy } from "../../ui/lazy";
 import { Time } from "../../ui/time";
 
 const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);

@@ -1,10 +1,9 @@
 import { isUpgrade, keptBackLabel, planChips, type PlanChipKind } from "../../core/jobs/package-actions";
 import { codedText } from "../../core/text/coded-text";
-import { t } from "../../core/text/i18n";
-import { decimalSize } from "../../core/text/units";
+import { decimalSize, t } from "../../core/text";
 import type { PlanView } from "../../state/types";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Icon, type IconName } from "../../ui/icon";
+import { Icon, type IconName } from "../../ui";
 
 const MOST = 500;
 

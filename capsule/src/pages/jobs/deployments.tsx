@@ -1,10 +1,8 @@
 import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
-import { t } from "../../core/text/i18n";
+import { age, duration, elapsed, plural, t, timeOrDate } from "../../core/text";
 import { addressText, countServers, serverGroupOf, SERVER_GROUP_LABELS, SERVER_GROUPS } from "../../core/deployments/server-list";
 import { deploymentStatusText, deploymentLabel, workedSeconds } from "../../core/deployments/deploy-steps";
-import { age, duration, elapsed, timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
 import { stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import {
@@ -18,9 +16,8 @@ import {
 import { findDeployments } from "../../state/queries";
 import { go } from "../../state/router";
 import type { DeploymentView } from "../../state/types";
-import { Glyph } from "../../ui/glyph";
+import { Empty, Failure, Glyph, Loading } from "../../ui";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Empty, Failure, Loading } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";

@@ -1,14 +1,13 @@
 import { countGroups, groupsText, nodesOf, type JobGroup } from "../../core/jobs/batch";
 import type { JobRow } from "../../core/jobs/job-rows";
-import { pluralWord, t } from "../../core/text/i18n";
-import { timeOrDate, elapsed as lasted } from "../../core/text/time";
+import { elapsed as lasted, pluralWord, t, timeOrDate } from "../../core/text";
 import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
 import { jobEnded, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
 import type { BatchSummaryView, DeploymentView, JobView } from "../../state/types";
-import { Glyph } from "../../ui/glyph";
+import { Glyph } from "../../ui";
 import { GridHead, Cell } from "../../ui/grid-head";
 import { rowOpening } from "../../ui/row-opening";
 import { Time } from "../../ui/time";

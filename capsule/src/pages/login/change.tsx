@@ -1,9 +1,8 @@
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { changePassword, knowsCurrentPassword, logOut, user } from "../../state/session";
 import { ApiError } from "../../state/types";
-import { Button } from "../../ui/button";
-import { SecretField, Form } from "../../ui/field";
+import { Button, Form, SecretField } from "../../ui";
 import { Frame } from "./frame";
 import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { beginTotp, newRecoveryCodes, switchOnTotp } from "../../state/account";
 import { enrolled, logOut, user } from "../../state/session";
 import { ApiError, type TotpView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { RecoveryCodes, SecretToScan } from "../settings/second-factor";
 import { ActionError, useAction } from "../use-action";
 import { Frame } from "./frame";

@@ -1,9 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { Banner } from "../../ui/banner";
-import { Glyph } from "../../ui/glyph";
-import { Icon, Logo } from "../../ui/icon";
+import { t } from "../../core/text";
+import { Banner, Glyph, Icon, Logo } from "../../ui";
 
 interface Props {
   title: string;

@@ -1,11 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { logIn, notice, phase, resume, resumesAt } from "../../state/session";
 import { ApiError } from "../../state/types";
-import { Button } from "../../ui/button";
-import { SecretField, TextField, Form } from "../../ui/field";
-import { lazy } from "../../ui/lazy";
+import { Button, Form, lazy, SecretField, TextField } from "../../ui";
 import { Frame } from "./frame";
 
 const ChangePage = lazy(t`the next step`, async () => (await import("./change")).ChangePage);

@@ -1,8 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { passwordRules, strength, wordsThatDoNotCount } from "../../core/access/password";
-import { t } from "../../core/text/i18n";
-import { SecretField } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
+import { t } from "../../core/text";
+import { Glyph, SecretField } from "../../ui";
 
 export interface NewPasswordEntries {
   password: string;

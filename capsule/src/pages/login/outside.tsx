@@ -1,9 +1,9 @@
 /** The page of a user who works in no organisation: theirs is suspended, or they belong to none. */
 
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { chosen, isHubAdmin, organisations, outside, switchTo } from "../../state/organisation";
 import { logOut } from "../../state/session";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { OrganisationsPage } from "../settings/organisations";
 import { Offers } from "../settings/offers";
 import { Frame } from "./frame";

@@ -1,11 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { ApiError } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Form, TextField } from "../../ui";
 import { CodeField } from "../../ui/code-field";
-import { TextField, Form } from "../../ui/field";
 import { Frame } from "./frame";
 
 interface Props {

@@ -1,14 +1,13 @@
 /** Sign-in through a provider: the buttons on the sign-in form, and the pages to which the provider sends the browser back. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { go } from "../../state/router";
 import { type PasskeyRequest, prove } from "../../state/passkeys";
 import { logIn, phase } from "../../state/session";
 import { finish, leaveFor, loadButtons, takeReturned } from "../../state/sso";
 import { ApiError, type SsoButtonView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { lazy } from "../../ui/lazy";
+import { Button, lazy } from "../../ui";
 import { Frame } from "./frame";
 
 const SecondStep = lazy(t`the next step`, async () => (await import("./second")).SecondStep);

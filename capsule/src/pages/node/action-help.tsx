@@ -2,11 +2,11 @@
 
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
 import { startJob } from "../jobs/submit/start-job";
 

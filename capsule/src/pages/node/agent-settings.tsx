@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/jobs/batch";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { showDialog } from "../../state/dialogs";
 import { newIdempotencyKey } from "../../state/job-detail";
@@ -8,7 +8,7 @@ import { isAdmin } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type NodeView } from "../../state/types";
 import { renewKeys, updateAgent } from "../../state/selfcare";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { startJob } from "../jobs/submit/start-job";
 import { isUnanswered, submitErrorText } from "../jobs/submit/use-submit";
 

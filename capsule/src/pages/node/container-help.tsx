@@ -3,11 +3,11 @@
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { RESTART, restartPermission } from "../../core/nodes/containers";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { startJob } from "../jobs/submit/start-job";

@@ -13,14 +13,11 @@ import {
   restartPermission,
   type ContainerRow,
 } from "../../core/nodes/containers";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
-import { count, plural, UNKNOWN } from "../../core/text/units";
+import { count, plural, t, timeOrDate, UNKNOWN } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { mayAct } from "../../state/session";
 import type { NodeView, TableView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Button, Glyph, type GlyphKind } from "../../ui";
 import { Time } from "../../ui/time";
 import { FactsTable } from "../../ui/facts-table";
 import { ConfirmRestart } from "./container-help";

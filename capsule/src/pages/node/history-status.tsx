@@ -1,11 +1,8 @@
 /** Texts while the history of a window is loading, or after an error. */
 
 import type { VNode } from "preact";
-import { t } from "../../core/text/i18n";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
+import { t } from "../../core/text";
+import { Banner, Button, Glyph, Icon } from "../../ui";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
 interface Props {

@@ -3,13 +3,12 @@
 import { useEffect, useState } from "preact/hooks";
 import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
 import { jobEnded, jobLabel } from "../../core/jobs/job-labels";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { jobs } from "../../state/jobs";
 import { findJobs } from "../../state/queries";
 import { ApiError, type JobView } from "../../state/types";
-import { Glyph } from "../../ui/glyph";
+import { Glyph } from "../../ui";
 
 export function LastJob({ id }: { id: string }) {
   const [read, setRead] = useState<JobView | null>(null);

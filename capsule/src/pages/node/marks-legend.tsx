@@ -1,8 +1,7 @@
 /** What the marks on the time axis of the charts stand for, as words that need no pointer. */
 
 import { marksSummary, type ChartMark } from "../../core/charts/chart-marks";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { Time } from "../../ui/time";
 

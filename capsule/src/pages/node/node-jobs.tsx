@@ -1,10 +1,10 @@
 import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { loadJobsOf } from "../../state/job-detail";
 import { jobs, newest } from "../../state/jobs";
 import type { JobView } from "../../state/types";
-import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Empty, Failure, Loading } from "../../ui";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { JobsTable } from "../jobs/table";

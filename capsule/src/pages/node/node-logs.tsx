@@ -1,17 +1,13 @@
 /** The lines of a node's system log, the newest first. The owner of the node must enable them. */
 
 import { useEffect, useState } from "preact/hooks";
-import { t, tElements } from "../../core/text/i18n";
-import { clock, date, sameDay } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { clock, date, plural, sameDay, t, tElements } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { loadLogs } from "../../state/queries";
 import { ApiError, type LogLineView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Empty, Failure, Glyph, type GlyphKind, Loading } from "../../ui";
 import { CopyButton } from "../../ui/copy";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Empty, Failure, Loading } from "../../ui/load-states";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
 

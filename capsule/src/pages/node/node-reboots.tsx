@@ -2,14 +2,11 @@
 
 import { useState } from "preact/hooks";
 import { rebootEvidence, rebootLosses, rebootNeed, rebootVerdict } from "../../core/nodes/reboots";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { loadReboots } from "../../state/queries";
 import type { RebootView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { Failure, Loading } from "../../ui/load-states";
+import { Button, Failure, Glyph, type GlyphKind, Loading } from "../../ui";
 import { StaleNotice } from "../../ui/stale-notice";
 import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";

@@ -1,11 +1,11 @@
 /** The rules that watch a node, with the values that apply to it. */
 
 import { ruleSentence, selectWords } from "../../core/alerts/rule-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { nodeRules, type NodeRule } from "../../state/firing-rules";
 import { nodeLabel } from "../../state/node-label";
 import type { NodeView } from "../../state/types";
-import { Failure, Loading } from "../../ui/load-states";
+import { Failure, Loading } from "../../ui";
 import { FactsTable } from "../../ui/facts-table";
 import { useAnswer } from "../use-answer";
 

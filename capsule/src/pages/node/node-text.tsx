@@ -1,11 +1,10 @@
 import { useEffect, useId, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { patchNode } from "../../state/fleet";
 import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
 import type { NodePatch } from "../../wire/schema.gen";
-import { Button } from "../../ui/button";
-import { FieldNote, TextField, Form } from "../../ui/field";
+import { Button, FieldNote, Form, TextField } from "../../ui";
 import { useAction } from "../use-action";
 
 interface Props {

@@ -1,8 +1,7 @@
 /** The reason why a node is offline, from the hub's event or its restart. */
 
 import { offlineReason, RESTARTED } from "../../core/nodes/offline-reason";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { now } from "../../state/clock";
 import { events } from "../../state/events";
 import { nodeSignal } from "../../state/fleet";

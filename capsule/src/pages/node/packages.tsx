@@ -2,14 +2,11 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
-import { tElements, t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
-import { count, plural } from "../../core/text/units";
+import { count, plural, t, tElements, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import type { NodeDetail } from "../../state/node-detail";
 import type { InstalledPackageView } from "../../state/types";
-import { TextField } from "../../ui/field";
-import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Empty, Failure, Loading, TextField } from "../../ui";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";

@@ -13,7 +13,7 @@ import {
   type ValueFormat,
 } from "../../core/charts/value-format";
 import { firingThreshold, type FiringRule } from "../../core/alerts/firing-thresholds";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { chartScaleOf } from "../../core/charts/chart-scale";
 import { labelled, parseSeries, seriesName } from "../../core/metrics/series";
 import { LIVE_S, timeRangeKey, type TimeRange } from "../../core/charts/time-range";
@@ -25,8 +25,7 @@ import { inBits } from "../../state/preferences";
 import { go, pageUrl, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
 import type { NodeView } from "../../state/types";
-import { sampleAttributes } from "../../ui/sample-attributes";
-import type { MenuItem } from "../../ui/menu";
+import { type MenuItem, sampleAttributes } from "../../ui";
 import { Skeleton } from "./skeleton";
 import { Reading } from "./history-status";
 

@@ -2,16 +2,12 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { localDatetime, parseLocalDatetime, repeatedHourOffset } from "../../core/text/local-datetime";
-import { t } from "../../core/text/i18n";
-import { clock, timeOrDate } from "../../core/text/time";
-import { percent, size } from "../../core/text/units";
+import { clock, percent, size, t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { chooseMoment, MINUTE_S, minuteOf } from "../../state/moment";
 import { loadPastProcesses } from "../../state/queries";
 import { ApiError, type PastProcessesView, type ProcessReadingView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
-import { Failure, Loading } from "../../ui/load-states";
+import { Button, Failure, Loading, TextField } from "../../ui";
 import { FactsTable } from "../../ui/facts-table";
 
 /** A moment is read when the pointer has rested on it this long. */

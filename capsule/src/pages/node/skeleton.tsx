@@ -1,8 +1,5 @@
-import { t } from "../../core/text/i18n";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
-import { isLost, OfflineNotice } from "../../ui/offline-notice";
+import { t } from "../../core/text";
+import { Banner, Button, Glyph, isLost, OfflineNotice } from "../../ui";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
 const CARDS = ["two-wide", "", "", "", "", "", "", ""] as const;

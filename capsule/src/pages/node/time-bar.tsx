@@ -3,8 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { age, clock, date, sameDay } from "../../core/text/time";
+import { age, clock, date, sameDay, t } from "../../core/text";
 import {
   LIVE_S,
   panSpan,
@@ -28,12 +27,8 @@ import { openDialog } from "../../state/dialogs";
 import { pointsFor } from "../../state/node-detail";
 import { singleKeys } from "../../state/preferences";
 import { pageUrl, setQuery } from "../../state/router";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { Banner, Button, Form, Icon, Segmented, TextField } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
-import { TextField, Form } from "../../ui/field";
-import { Icon } from "../../ui/icon";
-import { Segmented } from "../../ui/segmented";
 
 const RANGE_WORDS: Record<Range, string> = { live: t`Live`, "1h": t`1h`, "24h": t`24h`, "7d": t`7d`, "30d": t`30d` };
 const SHORTEST_RELOAD_S = 10;

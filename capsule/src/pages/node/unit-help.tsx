@@ -3,12 +3,11 @@
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { splitUnits } from "../../core/nodes/units";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
 import { mayAct } from "../../state/session";
 import type { JobBody, NodeView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { startJob } from "../jobs/submit/start-job";

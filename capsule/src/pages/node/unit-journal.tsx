@@ -1,17 +1,13 @@
 /** The dialog with the last lines of a unit's journal. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { clock, date, sameDay } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { clock, date, plural, sameDay, t } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { readUnitJournal, type JournalLevel } from "../../state/queries";
 import { ApiError, type NodeView, type UnitJournalView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Failure, Loading, Segmented } from "../../ui";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
-import { Failure, Loading } from "../../ui/load-states";
-import { Segmented } from "../../ui/segmented";
 
 const ERROR = 3;
 const WARNING = 4;

@@ -1,7 +1,7 @@
 /** What the dialogs that deploy again share: the wish to change the policy, and the difference to the owner's file. */
 
 import type { ComponentChildren } from "preact";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { Check, SelectField } from "../../ui/form";
 import type { Change } from "../add/connection-fields";
 import type { ConnectionForm } from "../add/connection-form";

@@ -6,18 +6,15 @@ import { countServers, SERVER_GROUPS, SERVER_GROUP_LABELS } from "../../core/dep
 import { listSome } from "../../core/jobs/batch";
 import { byReason } from "../../core/jobs/left-out";
 import { POLICIES } from "../../core/jobs/job-labels";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import { redeployNodes } from "../../state/deployment";
 import { closeDialog, showDialog } from "../../state/dialogs";
 import { go } from "../../state/router";
 import { loadServers } from "../../state/servers";
 import type { DeploymentView, NodeView, RedeployedView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { Banner, Button, Form, Glyph } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Check } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
 import { SignInFields, useFocusFirstError, UserField } from "../add/connection-fields";
 import {
   EMPTY_CONNECTION,
@@ -32,7 +29,6 @@ import { usePolling } from "../bulk/use-polling";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { ActionError } from "../use-action";
 import { PolicyTexts, PolicyWish } from "./policy-parts";
-import { Form } from "../../ui/field";
 
 const EVERY_MS = 1500;
 /** The most nodes of one request. */

@@ -1,17 +1,15 @@
 import { policyLines } from "../../core/deployments/policy-wishes";
 import { useState } from "preact/hooks";
 import { POLICIES } from "../../core/jobs/job-labels";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { redeployNode } from "../../state/deployment";
 import { openDeployment } from "../../state/deployments";
 import { closeDialog, showDialog } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
 import { go } from "../../state/router";
 import type { NodeView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { Banner, Button, Form, Glyph } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
-import { Glyph } from "../../ui/glyph";
 import { ActionError } from "../use-action";
 import { ServerFields, SignInFields, UserField } from "../add/connection-fields";
 import {
@@ -24,7 +22,6 @@ import {
 } from "../add/connection-form";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { PolicyTexts, PolicyWish } from "./policy-parts";
-import { Form } from "../../ui/field";
 
 /** The dialog that deploys to a node's server again. It asks for credentials if none are stored. */
 export function RedeployDialog({ node: id }: { node: string }) {

@@ -1,4 +1,4 @@
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { preferences, savePreferences } from "../../state/preferences";
 import { setTheme, theme, type Theme } from "../../state/theme";
 import { toast } from "../../state/toasts";

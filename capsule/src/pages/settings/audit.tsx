@@ -15,9 +15,7 @@ import {
   type AuditFilter,
 } from "../../core/access/audit";
 import { parseDays, spanOf } from "../../core/text/day-range";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { plural, t, timeOrDate } from "../../core/text";
 import { orderSeverity, orderSummary, orderTitle, orderUrl } from "../../core/events/orders";
 import { dayStart } from "../../state/clock";
 import { ids, nodeName } from "../../state/fleet";
@@ -25,15 +23,10 @@ import { searchAudit, loadWholeAudit, verifyAudit } from "../../state/users";
 import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
 import type { AuditCheckView, AuditView, OrderView, SubjectView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { Banner, Button, Empty, Glyph, Icon, TextField } from "../../ui";
 import { CopyButton } from "../../ui/copy";
-import { TextField } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
 import { GridHead, Cell } from "../../ui/grid-head";
 import { downloadText } from "../../ui/download";
-import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { DateRange } from "../date-range";
 import { ListView, useList } from "../list-view";

@@ -13,17 +13,12 @@ import {
   TIER_LABELS,
   type Tier,
 } from "../../core/metrics/retention";
-import { tElements, t } from "../../core/text/i18n";
-import { count, size } from "../../core/text/units";
+import { count, size, t, tElements } from "../../core/text";
 import { now } from "../../state/clock";
 import { loadSettings, patchSettings } from "../../state/users";
 import { toast } from "../../state/toasts";
 import type { TierView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { TextField, Form } from "../../ui/field";
-import { Glyph } from "../../ui/glyph";
-import { Failure, Loading } from "../../ui/load-states";
+import { Banner, Button, Failure, Form, Glyph, Loading, TextField } from "../../ui";
 import { RoleRefusal } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";

@@ -2,14 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { auditKey } from "../../core/access/audit";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { loadHubAdmins, loadHubAudit, setHubAdmin } from "../../state/organisations";
 import { user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { AuditView, InstanceAdminView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
-import { Empty } from "../../ui/load-states";
+import { Button, Empty, TextField } from "../../ui";
 import { SectionHead } from "../../ui/section-head";
 import { FormDialog } from "../form-dialog";
 import { ListView, useList, pageOf } from "../list-view";

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { createHubKey, removeHubKey } from "../../state/hub-key";
 import { withStrictStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { SectionHead } from "../../ui/section-head";
 import { HubKeyField } from "../add/hub-key-field";
 import { Typed } from "./user-dialogs";

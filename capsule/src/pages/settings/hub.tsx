@@ -1,13 +1,11 @@
 /** The hub itself: its addresses, its encryption, and its storage. */
 
-import { t, tElements } from "../../core/text/i18n";
-import { age, timeOrDate } from "../../core/text/time";
-import { size } from "../../core/text/units";
+import { age, size, t, tElements, timeOrDate } from "../../core/text";
 import { dayStart, now } from "../../state/clock";
 import { fleetSummary } from "../../state/fleet";
 import { loadSettings } from "../../state/users";
 import { CopyButton } from "../../ui/copy";
-import { Failure, Loading } from "../../ui/load-states";
+import { Failure, Loading } from "../../ui";
 import { Time } from "../../ui/time";
 import { RoleRefusal } from "../list-view";
 import { useAnswer } from "../use-answer";

@@ -1,13 +1,12 @@
 /** The accounts of providers that belong to the user, on the account page. Nothing shows while there is no provider. */
 
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { leaveFor, loadButtons, loadLinks, removeLink } from "../../state/sso";
 import { toast } from "../../state/toasts";
 import { ApiError, type SsoButtonView, type SsoLinkView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { ActionError, useAction } from "../use-action";
 
 export function LinkedAccounts() {

@@ -2,8 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { grantsLabel, grantsNothing, ROLE_LABELS, type Role } from "../../core/access/account-labels";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { now } from "../../state/clock";
 import { chosen, organisations } from "../../state/organisation";
 import { loadMembers, offerMembership, patchMember, removeMember } from "../../state/organisations";
@@ -11,10 +10,8 @@ import { reloadUser, user } from "../../state/session";
 import { loadButtons } from "../../state/sso";
 import { toast } from "../../state/toasts";
 import type { GrantsView, MemberView, OfferView, SsoButtonView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { Button, Empty, TextField } from "../../ui";
 import { SelectField } from "../../ui/form";
-import { Empty } from "../../ui/load-states";
 import { SectionHead } from "../../ui/section-head";
 import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";

@@ -2,10 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { ROLE_LABELS } from "../../core/access/account-labels";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { answerOffer, loadOffers } from "../../state/organisations";
 import { ApiError, type OwnOfferView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button } from "../../ui";
 import { ActionError, useAction } from "../use-action";
 
 export function Offers() {

@@ -1,8 +1,7 @@
 /** All organisations of the hub, for its admins: counts, never content. */
 
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
+import { plural, t } from "../../core/text";
 import {
   addOrganisation,
   breakGlass,
@@ -16,12 +15,8 @@ import { manyOrganisations } from "../../state/organisation";
 import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { FirstAdminView, OrganisationSummaryView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { Button, Empty, Icon, MenuButton, TextField } from "../../ui";
 import { Check, ConfirmName, SelectField } from "../../ui/form";
-import { Empty } from "../../ui/load-states";
-import { Icon } from "../../ui/icon";
-import { MenuButton } from "../../ui/menu";
 import { SectionHead } from "../../ui/section-head";
 import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";

@@ -1,15 +1,13 @@
 /** The passkeys of the user, on the account page. They need the codes of an app beside them. */
 
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { addPasskey, loadPasskeys, removePasskey } from "../../state/passkeys";
 import { user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { PasskeysView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { TextField, Form } from "../../ui/field";
+import { Button, Form, TextField } from "../../ui";
 import { ActionError, useAction } from "../use-action";
 
 export function Passkeys() {

@@ -4,14 +4,12 @@ import { useState } from "preact/hooks";
 import { listSome } from "../../core/jobs/batch";
 import { nameCollator } from "../../core/nodes/node-groups";
 import { policySummary } from "../../core/nodes/policies";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { showDialog } from "../../state/dialogs";
 import { rows } from "../../state/fleet";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Empty } from "../../ui/load-states";
-import { SearchField } from "../../ui/search";
+import { Button, Empty, SearchField } from "../../ui";
 import { ShowMore } from "../../ui/show-more";
 
 const SHOWN = 100;

@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { groupSecret, recoveryText } from "../../core/access/account-labels";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { beginTotp, newRecoveryCodes, stopTotp, switchOnTotp } from "../../state/account";
 import { reloadUser, user } from "../../state/session";
 import { ApiError, type TotpView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Form } from "../../ui";
 import { Check } from "../../ui/form";
 import { CodeField } from "../../ui/code-field";
 import { CopyButton } from "../../ui/copy";
@@ -14,7 +14,6 @@ import { downloadText } from "../../ui/download";
 import { FormDialog } from "../form-dialog";
 import { ActionError, useAction } from "../use-action";
 import { StoreFirstNote, useConfirmStored } from "./secret-once";
-import { Form } from "../../ui/field";
 
 /** The new secret as a QR code and as text, and a field for its first code. */
 export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; submit: string; onCode: (code: string) => Promise<void> }) {

@@ -1,11 +1,9 @@
 import { useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
+import { t } from "../../core/text";
+import { Banner, Button, Glyph } from "../../ui";
 import { Check } from "../../ui/form";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
-import { Glyph } from "../../ui/glyph";
 
 /** The close function of a dialog with a secret that cannot be shown again: the first call only warns. */
 export function useConfirmStored(shown: boolean, close: () => void): { warned: boolean; onClose: () => void } {

@@ -1,4 +1,4 @@
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { isHubAdmin, manyOrganisations } from "../../state/organisation";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";

@@ -2,18 +2,15 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { now } from "../../state/clock";
 import { chosen, manyOrganisations } from "../../state/organisation";
 import { addProvider, checkProvider, deleteProvider, loadAttempts, loadProviders, loadRule, saveProvider, saveRule } from "../../state/sso";
 import { toast } from "../../state/toasts";
 import type { GroupRowBody, ProviderView, SsoRuleView } from "../../state/types";
-import { Button } from "../../ui/button";
+import { Button, Empty, SecretField, TextField } from "../../ui";
 import { CopyButton } from "../../ui/copy";
-import { SecretField, TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
-import { Empty } from "../../ui/load-states";
 import { SectionHead } from "../../ui/section-head";
 import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";

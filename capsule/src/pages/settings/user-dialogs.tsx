@@ -1,14 +1,12 @@
 import { useState } from "preact/hooks";
 import { grantsNothing, ROLE_HINTS, ROLE_LABELS, ROLES, type Role } from "../../core/access/account-labels";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { loadPolicies } from "../../state/rollouts";
 import { addUser, patchUser, resetPassword } from "../../state/users";
 import type { AccountView, GrantsView, OneTimePasswordView } from "../../state/types";
-import { Banner } from "../../ui/banner";
+import { Banner, Glyph, TextField } from "../../ui";
 import { ConfirmName } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
 import { RadioCards } from "../../ui/radio-cards";
-import { TextField } from "../../ui/field";
 import { FormDialog } from "../form-dialog";
 import { NodesField } from "../nodes-field";
 import { useAnswer } from "../use-answer";

@@ -1,28 +1,22 @@
 import { useState } from "preact/hooks";
 import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
+import { age, t } from "../../core/text";
 import { loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
 import { loadSettings, loadUsers, patchSettings, patchUser } from "../../state/users";
 import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { AccountView, OneTimePasswordView, SessionView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Button, Empty, Failure, Form, Glyph, Icon, Loading, MenuButton } from "../../ui";
 import { RadioCards } from "../../ui/radio-cards";
 import { Dialog } from "../../ui/dialog";
-import { Glyph } from "../../ui/glyph";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Icon } from "../../ui/icon";
-import { MenuButton } from "../../ui/menu";
 import { SessionTable } from "./account";
 import { ListView, useList, pageOf } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
 import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
-import { Form } from "../../ui/field";
 
 type OpenDialog =
   | { kind: "add" }

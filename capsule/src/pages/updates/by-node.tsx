@@ -1,20 +1,15 @@
 import { ineligibleReason } from "../../core/jobs/eligibility";
 import { listSome } from "../../core/jobs/batch";
 import { nameCollator } from "../../core/nodes/node-groups";
-import { t } from "../../core/text/i18n";
-import { age } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { age, plural, t } from "../../core/text";
 import { now } from "../../state/clock";
 import { showDialog } from "../../state/dialogs";
 import { loaded, rows, type Row } from "../../state/fleet";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
-import { Button } from "../../ui/button";
-import { Glyph } from "../../ui/glyph";
+import { Button, Empty, Glyph, Loading, VirtualList } from "../../ui";
 import { GridHead, Cell } from "../../ui/grid-head";
-import { Empty, Loading } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
-import { VirtualList } from "../../ui/virtual-list";
 import { SecurityPill } from "../fleet/cells";
 
 /** The nodes with updates, or with security updates, that match a search. */

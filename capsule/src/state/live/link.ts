@@ -1,6 +1,6 @@
 /** The live socket of this tab, and its state for the page. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { Connection, type LinkState, type Topic } from "../../wire/connection";
 import { ROOT } from "../../wire/http";
 import { hubNow, now, setHubTime, tick } from "../clock";
@@ -119,6 +119,19 @@ export function followWhileSignedIn(
     end?.();
     end = null;
     forget();
+  });
+}
+
+/** Asks at once, or after `firstMs`, and then again and again, as long as the socket is open. */
+export function askWhileLive(ask: () => Promise<void>, everyMs: number, firstMs = 0): void {
+  effect(() => {
+    if (!live.value) return;
+    const first = setTimeout(() => void ask(), firstMs);
+    const timer = setInterval(() => void ask(), everyMs);
+    return () => {
+      clearTimeout(first);
+      clearInterval(timer);
+    };
   });
 }
 

@@ -1,7 +1,7 @@
 import { effect } from "@preact/signals";
 import { jobEnded, jobLabel } from "../../../core/jobs/job-labels";
 import { checkResultText } from "../../../core/jobs/follow-up";
-import { t } from "../../../core/text/i18n";
+import { t } from "../../../core/text";
 import { now } from "../../../state/clock";
 import { showDialog } from "../../../state/dialogs";
 import { nodeSignal } from "../../../state/fleet";

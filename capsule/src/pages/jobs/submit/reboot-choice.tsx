@@ -1,5 +1,5 @@
-import { t } from "../../../core/text/i18n";
-import { Segmented } from "../../../ui/segmented";
+import { t } from "../../../core/text";
+import { Segmented } from "../../../ui";
 
 interface Props {
   rebooting: boolean;

@@ -2,7 +2,7 @@ import { JOB_VERBS, wantsPackages } from "../../../core/jobs/package-actions";
 import { showDialog } from "../../../state/dialogs";
 import { mayAct } from "../../../state/session";
 import type { JobBody } from "../../../state/types";
-import { Button } from "../../../ui/button";
+import { Button } from "../../../ui";
 
 /** Whether a user can request this action. */
 const isOrder = (action: string): action is JobBody["action"] => JOB_VERBS.some(([name]) => name === action);

@@ -1,4 +1,4 @@
-import { t } from "../../../core/text/i18n";
+import { t } from "../../../core/text";
 import { openDialog } from "../../../state/dialogs";
 import { go, pageUrl } from "../../../state/router";
 import { withStepUp } from "../../../state/step-up";

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../../core/text/i18n";
+import { t } from "../../../core/text";
 import { STRICT_MINUTES, stepUp, withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
 import { ApiError } from "../../../state/types";
