@@ -209,7 +209,8 @@ export function StepUpDialog() {
                   value={code}
                   onText={setCode}
                   wrong={wrongCode}
-                  input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true }}
+                  code
+                  input={{ required: true }}
                 />
               ) : (
                 <CodeField

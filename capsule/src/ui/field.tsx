@@ -35,7 +35,9 @@ interface TextProps extends FieldProps {
   onText: (text: string) => void;
   type?: string;
   inputRef?: Ref<HTMLInputElement>;
-  /** Further attributes: `autocomplete`, `placeholder`, `inputmode`, `autofocus` … */
+  /** Whether it is a name or a word for a program, which no browser corrects. */
+  code?: boolean;
+  /** Further attributes: `autocomplete` (off by itself), `placeholder`, `inputmode`, `autofocus` … */
   input?: Readonly<Record<string, string | number | boolean | undefined>>;
 }
 
@@ -61,12 +63,26 @@ function Input({ id, hint, wrong, value, onText, inputRef, attributes }: InputPr
   );
 }
 
-export function TextField({ label, hint, wrong = "", value, onText, type = "text", inputRef, input = {}, class: extra = "" }: TextProps) {
+export function TextField({
+  label,
+  hint,
+  wrong = "",
+  value,
+  onText,
+  type = "text",
+  inputRef,
+  code = false,
+  input = {},
+  class: extra = "",
+}: TextProps) {
   const id = useId();
   return (
     <div class={`field ${extra}`}>
       <label for={id}>{label}</label>
-      <Input {...{ id, hint, wrong, value, onText, inputRef }} attributes={{ ...input, type }} />
+      <Input
+        {...{ id, hint, wrong, value, onText, inputRef }}
+        attributes={{ autocomplete: "off", ...(code ? { spellcheck: false, autocapitalize: "off" } : {}), ...input, type }}
+      />
       <FieldNote id={id} hint={hint} wrong={wrong} />
     </div>
   );

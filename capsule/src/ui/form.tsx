@@ -153,12 +153,5 @@ export function TagsField({
 
 /** A field for the name of the object to remove; the button stays disabled until it matches. */
 export function ConfirmName({ name, value, onText }: { name: string; value: string; onText: (text: string) => void }) {
-  return (
-    <TextField
-      label={t`Type ${name} to confirm`}
-      value={value}
-      onText={onText}
-      input={{ autocomplete: "off", spellcheck: false, "aria-required": true }}
-    />
-  );
+  return <TextField label={t`Type ${name} to confirm`} value={value} onText={onText} code input={{ "aria-required": true }} />;
 }

@@ -220,7 +220,8 @@ function SshForm({ entries, onChange, onClose, onMethod, onStartOver, send, onSe
               value={entries.name}
               onText={(name) => change({ name })}
               wrong={nameError(entries.name) || (wrong.name ?? "")}
-              input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }}
+              code
+              input={{ placeholder: t`taken from the host name` }}
             />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />

@@ -47,7 +47,8 @@ export function ServerFields({
         value={entries.host}
         onText={(host) => onChange({ host })}
         wrong={wrong.host ?? ""}
-        input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, autofocus: true, maxLength: 253 }}
+        code
+        input={{ autofocus: true, maxLength: 253 }}
       />
       <TextField
         class="port"
@@ -55,7 +56,7 @@ export function ServerFields({
         value={entries.port}
         onText={(port) => onChange({ port })}
         wrong={wrong.port ?? ""}
-        input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5, ...(known ? { placeholder: t`as before` } : {}) }}
+        input={{ inputmode: "numeric", maxLength: 5, ...(known ? { placeholder: t`as before` } : {}) }}
       />
     </>
   );
@@ -362,7 +363,7 @@ export function JumpFields({
             value={jump.port}
             onText={(port) => change({ port })}
             wrong={wrong.jumpPort ?? ""}
-            input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }}
+            input={{ inputmode: "numeric", maxLength: 5 }}
           />
           <div class="halves">
             <TextField
@@ -421,16 +422,7 @@ interface OneFieldProps {
 }
 
 export function UserField({ value, hint = "", wrong = "", onText }: OneFieldProps) {
-  return (
-    <TextField
-      label={t`SSH user`}
-      hint={hint}
-      value={value}
-      onText={onText}
-      wrong={wrong}
-      input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }}
-    />
-  );
+  return <TextField label={t`SSH user`} hint={hint} value={value} onText={onText} wrong={wrong} code input={{ maxLength: 64 }} />;
 }
 
 export function ProxyField({ value, wrong = "", onText }: OneFieldProps) {
@@ -441,13 +433,8 @@ export function ProxyField({ value, wrong = "", onText }: OneFieldProps) {
       value={value}
       onText={onText}
       wrong={wrong}
-      input={{
-        placeholder: "http://proxy.example:3128",
-        autocomplete: "off",
-        autocapitalize: "off",
-        spellcheck: false,
-        maxLength: 300,
-      }}
+      code
+      input={{ placeholder: "http://proxy.example:3128", maxLength: 300 }}
     />
   );
 }

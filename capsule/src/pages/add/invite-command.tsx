@@ -100,7 +100,8 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props) {
             value={form.name}
             onText={(name) => change({ name })}
             wrong={nameError(form.name)}
-            input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false }}
+            code
+            input={{ placeholder: t`taken from the server` }}
           />
           <div class="halves">
             <SelectField

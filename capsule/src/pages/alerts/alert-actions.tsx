@@ -39,7 +39,7 @@ export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonl
         hint={t`Others see it. The alert is not repeated any more; if it becomes critical, a new message is sent.`}
         value={note}
         onText={setNote}
-        input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }}
+        input={{ maxLength: MAX_NOTE, placeholder: t`optional`, autofocus: true }}
       />
     </FormDialog>
   );

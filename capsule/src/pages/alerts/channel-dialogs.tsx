@@ -118,7 +118,8 @@ function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps) {
               label={t`Time zone`}
               value={hours.zone}
               onText={(zone) => onHours({ ...hours, zone })}
-              input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64 }}
+              code
+              input={{ required: true, maxLength: 64 }}
             />
           </div>
           <Check checked={hours.critical_too ?? false} onCheck={(critical_too) => onHours({ ...hours, critical_too })}>
@@ -178,7 +179,7 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
             label={t`Name`}
             value={name}
             onText={setName}
-            input={{ maxLength: 100, autocomplete: "off", placeholder: t`such as Ops by mail`, required: true }}
+            input={{ maxLength: 100, placeholder: t`such as Ops by mail`, required: true }}
           />
           <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />
           <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
@@ -220,12 +221,7 @@ export function EditChannel({
       done={[t`${name.trim()} was changed`]}
       onClose={onClose}
     >
-      <TextField
-        label={t`Name`}
-        value={name}
-        onText={setName}
-        input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: true }}
-      />
+      <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, required: true, autofocus: true }} />
       <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
       {instance !== null && manyOrganisations.value && (
         <Check checked={instance} onCheck={setInstance}>

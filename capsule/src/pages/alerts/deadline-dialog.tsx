@@ -66,14 +66,15 @@ export function DeadlineDialog({
         label={t`Name`}
         value={draft.name}
         onText={(name) => change({ name })}
-        input={{ maxLength: 80, autocomplete: "off", placeholder: t`such as Nightly backup`, required: true, autofocus: true }}
+        input={{ maxLength: 80, placeholder: t`such as Nightly backup`, required: true, autofocus: true }}
       />
       <TextField
         label={t`Event`}
         hint={t`A type of event, such as backup_completed, or the name of an event of your own.`}
         value={draft.event}
         onText={(event) => change({ event })}
-        input={{ autocomplete: "off", spellcheck: false, maxLength: 64, required: true }}
+        code
+        input={{ maxLength: 64, required: true }}
       />
       <HowToReport event={draft.event.trim()} />
       <NodesField

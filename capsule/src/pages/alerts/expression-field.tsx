@@ -41,7 +41,8 @@ export function ExpressionField({ expr, metrics, onExpr }: Props) {
           hint={t`Such as avg(cpu.total, 10m), state(unit_failed) or event(backup_failed).`}
           value={expr}
           onText={onExpr}
-          input={{ maxLength: 300, autocomplete: "off", spellcheck: false, required: true }}
+          code
+          input={{ maxLength: 300, required: true }}
           class="mono-field"
         />
         {parts.kind === "metric" && (
@@ -123,7 +124,8 @@ function MetricFields({
             label={t`Only ${labelName}`}
             value={parts.label}
             onText={(label) => change({ label })}
-            input={{ autocomplete: "off", spellcheck: false, placeholder: t`all` }}
+            code
+            input={{ placeholder: t`all` }}
           />
         )}
       </div>

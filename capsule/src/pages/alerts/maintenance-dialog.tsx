@@ -89,13 +89,7 @@ export function MaintenanceDialog({
           </div>
         </>
       )}
-      <TextField
-        label={t`Why`}
-        value={reason}
-        onText={setReason}
-        hint={t`Optional. Others see it.`}
-        input={{ maxLength: 200, autocomplete: "off" }}
-      />
+      <TextField label={t`Why`} value={reason} onText={setReason} hint={t`Optional. Others see it.`} input={{ maxLength: 200 }} />
     </FormDialog>
   );
 }

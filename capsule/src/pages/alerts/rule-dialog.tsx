@@ -77,7 +77,7 @@ export function RuleDialog({ rule, onClose, onLoaded }: Props) {
         label={t`Name`}
         value={draft.name}
         onText={(name) => change({ name })}
-        input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: !rule }}
+        input={{ maxLength: 100, required: true, autofocus: !rule }}
       />
       <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
       <div>

@@ -35,6 +35,7 @@ export const ZoneField = ({ value, onText }: { value: string; onText: (text: str
     label={t`Time zone`}
     value={value}
     onText={onText}
-    input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64, placeholder: t`such as Europe/Budapest` }}
+    code
+    input={{ required: true, maxLength: 64, placeholder: t`such as Europe/Budapest` }}
   />
 );

@@ -32,7 +32,7 @@ export function NumberField({
         setTyped(text);
         onValue(fieldNumber(text, scale));
       }}
-      input={{ inputmode: "decimal", autocomplete: "off", maxLength: 24 }}
+      input={{ inputmode: "decimal", maxLength: 24 }}
       class="short-field"
     />
   );

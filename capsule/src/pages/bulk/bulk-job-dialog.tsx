@@ -219,15 +219,7 @@ export function BulkJobDialog({
         {chosen ? (
           <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p>
         ) : (
-          naming && (
-            <TextField
-              label={t`Packages`}
-              hint={t`Exact names, separated by spaces.`}
-              value={names}
-              onText={changeNames}
-              input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }}
-            />
-          )
+          naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={changeNames} code />
         )}
         {plans && <PlansTable plans={plans} leftOut={leftOut} without={without} locked={sending || sent !== null} onWithout={leaveOut} />}
         {mayReboot && (!planning || working.length > 0) && (

@@ -72,7 +72,7 @@ export function SavedViewsDialog() {
               hint={same ? t`A view with this name exists. Saving replaces it.` : t`Saves the current filter, sort order and grouping.`}
               value={name}
               onText={setName}
-              input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }}
+              input={{ autofocus: true, maxLength: 60, required: true }}
             />
           )}
           {views.length > 0 && (

@@ -98,7 +98,8 @@ function SignIn() {
           label={t`User name`}
           value={username}
           onText={setUsername}
-          input={{ name: "username", autocomplete: "username", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+          code
+          input={{ name: "username", autocomplete: "username", required: true, autofocus: true }}
         />
         <SecretField
           label={t`Password`}
@@ -113,7 +114,8 @@ function SignIn() {
             value={setupCode}
             onText={setSetupCode}
             hint={t`Ground Control prints it on its console at the first start.`}
-            input={{ autocomplete: "one-time-code", spellcheck: false, required: true, autofocus: true }}
+            code
+            input={{ autocomplete: "one-time-code", required: true, autofocus: true }}
           />
         )}
         <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>

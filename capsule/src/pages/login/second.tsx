@@ -67,14 +67,8 @@ export function SecondStep({ username, onCode, onPasskey, onBack }: Props) {
             value={code}
             onText={setCode}
             inputRef={field}
-            input={{
-              name: "recovery-code",
-              autocomplete: "off",
-              autocapitalize: "off",
-              spellcheck: false,
-              required: true,
-              autofocus: true,
-            }}
+            code
+            input={{ name: "recovery-code", required: true, autofocus: true }}
           />
         ) : (
           <CodeField

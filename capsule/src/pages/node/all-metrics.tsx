@@ -92,7 +92,8 @@ function List({ view, drawn, words, onWords }: ListProps) {
         value={words}
         onText={onWords}
         type="search"
-        input={{ placeholder: "disk sda", spellcheck: false }}
+        code
+        input={{ placeholder: "disk sda" }}
       />
       {!groups.length && (
         <Empty

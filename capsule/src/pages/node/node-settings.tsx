@@ -132,13 +132,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }) {
     <section class="card" aria-label={mayTag.value ? t`Name and tags` : t`Name`}>
       <h2>{mayTag.value ? t`Name and tags` : t`Name`}</h2>
       <Form class="stack" onSubmit={() => void save()}>
-        <TextField
-          label={t`Name in Stardust`}
-          value={name}
-          onText={setName}
-          wrong={fault || wrong}
-          input={{ required: true, autocomplete: "off", spellcheck: false }}
-        />
+        <TextField label={t`Name in Stardust`} value={name} onText={setName} wrong={fault || wrong} code input={{ required: true }} />
         {mayTag.value ? (
           <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
         ) : (

@@ -42,7 +42,7 @@ function NodeText({ view, title, label, hint, save, stored: storedOf, patch, lon
         {long ? (
           <LongField label={label} value={text} onText={setText} wrong={act.refusal} />
         ) : (
-          <TextField label={label} value={text} onText={setText} wrong={act.refusal} hint={hint} input={{ autocomplete: "off" }} />
+          <TextField label={label} value={text} onText={setText} wrong={act.refusal} hint={hint} />
         )}
         <div>
           <Button kind="primary" type="submit" busy={act.busy} disabled={same}>

@@ -64,7 +64,8 @@ export function Packages({ detail }: { detail: NodeDetail }) {
         value={search}
         onText={setSearch}
         type="search"
-        input={{ placeholder: t`Search by name`, spellcheck: false }}
+        code
+        input={{ placeholder: t`Search by name` }}
       />
       {found ? (
         <>

@@ -51,7 +51,8 @@ export function Units({ detail, view, table }: UnitsProps) {
         value={words}
         onText={setWords}
         type="search"
-        input={{ placeholder: t`Search`, spellcheck: false }}
+        code
+        input={{ placeholder: t`Search` }}
       />
       {table.total === null ? (
         <p class="pad t3">{t`The agent could not read this.`}</p>

@@ -337,12 +337,5 @@ function Target({ text, action = "", nameOf }: { text: string; action?: string; 
 /** A field of the filter, which applies when typing pauses. */
 function FilterText({ label, name, value, placeholder }: { label: string; name: string; value: string; placeholder: string }) {
   const [text, setText] = useSettledText(value, (settled) => setQuery({ [name]: settled }));
-  return (
-    <TextField
-      label={label}
-      value={text}
-      onText={setText}
-      input={{ type: "search", placeholder, autocomplete: "off", spellcheck: false, maxLength: 64 }}
-    />
-  );
+  return <TextField label={label} value={text} onText={setText} code input={{ type: "search", placeholder, maxLength: 64 }} />;
 }

@@ -78,7 +78,8 @@ function Retention({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (t
               wrong={faults[index] ?? ""}
               hint={t`About ${size(bytesWhenFull(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${axisMark(tier.bytes_per_value)} bytes each${tier.measured ? "" : ` (${t`estimate; improves as data arrives`})`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
-              input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
+              code
+              input={{ maxLength: 12 }}
             />
           ))}
           <p>{tElements`About ${<b class="strong num">{size(total)}</b>} in total`}</p>

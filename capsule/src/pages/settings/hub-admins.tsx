@@ -100,7 +100,8 @@ function Add({ onClose, onSaved }: { onClose: () => void; onSaved: (name: string
         hint={t`An account of this hub.`}
         value={name}
         onText={setName}
-        input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+        code
+        input={{ maxLength: 64, required: true, autofocus: true }}
       />
     </FormDialog>
   );

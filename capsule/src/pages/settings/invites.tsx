@@ -222,7 +222,8 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
         value={name}
         onText={setName}
         wrong={nameError(name)}
-        input={{ autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
+        code
+        input={{ required: true, autofocus: true }}
       />
       <div class="halves">
         <TextField
@@ -230,7 +231,7 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
           value={uses}
           onText={setUses}
           wrong={wrongUses}
-          input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }}
+          input={{ inputmode: "numeric", maxLength: 4 }}
         />
         <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />
       </div>

@@ -189,7 +189,8 @@ function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void
           }
           value={username}
           onText={setUsername}
-          input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+          code
+          input={{ maxLength: 64, required: true, autofocus: true }}
         />
       )}
       <RoleField value={role} onPick={setRole} />

@@ -206,18 +206,14 @@ function Edit({
       onSave={save}
       onClose={onClose}
     >
-      <TextField
-        label={t`Name`}
-        value={name}
-        onText={setName}
-        input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }}
-      />
+      <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 60, required: true, autofocus: true }} />
       <TextField
         label={t`Short name`}
         hint={one ? t`Programs that name it must be changed, too.` : t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
         value={short}
         onText={setSlug}
-        input={{ maxLength: 40, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+        code
+        input={{ maxLength: 40 }}
       />
       {!one && (
         <TextField
@@ -225,7 +221,8 @@ function Edit({
           hint={t`An unknown name becomes an account with a one-time password. A known user must accept.`}
           value={admin}
           onText={setAdmin}
-          input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+          code
+          input={{ maxLength: 64 }}
         />
       )}
       <TextField
@@ -234,7 +231,7 @@ function Edit({
         value={quota}
         wrong={isQuota(quota) ? "" : t`A whole number.`}
         onText={setQuota}
-        input={{ inputmode: "numeric", autocomplete: "off" }}
+        input={{ inputmode: "numeric" }}
       />
     </FormDialog>
   );

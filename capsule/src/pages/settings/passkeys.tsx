@@ -64,12 +64,7 @@ export function Passkeys() {
       )}
       {found && !why && (
         <Form class="row wrap" onSubmit={() => void (name.trim() && add())}>
-          <TextField
-            label={t`Name of the passkey`}
-            value={name}
-            onText={setName}
-            input={{ maxLength: 60, required: true, autocomplete: "off" }}
-          />
+          <TextField label={t`Name of the passkey`} value={name} onText={setName} input={{ maxLength: 60, required: true }} />
           <Button type="submit" busy={act.busy} disabled={!name.trim()}>
             {t`Add passkey`}
           </Button>

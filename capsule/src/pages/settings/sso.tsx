@@ -288,7 +288,8 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
         hint={t`In addresses, such as “company”.`}
         value={name}
         onText={setName}
-        input={{ required: true, maxLength: 32, spellcheck: false, autocapitalize: "off", autofocus: true }}
+        code
+        input={{ required: true, maxLength: 32, autofocus: true }}
       />
       <TextField
         label={t`Title`}
@@ -302,9 +303,10 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
         hint={t`Exactly as the provider writes it, with or without a slash at its end.`}
         value={issuer}
         onText={setIssuer}
-        input={{ required: true, type: "url", spellcheck: false }}
+        code
+        input={{ required: true, type: "url" }}
       />
-      <TextField label={t`Client id`} value={clientId} onText={setClientId} input={{ required: true, spellcheck: false }} />
+      <TextField label={t`Client id`} value={clientId} onText={setClientId} code input={{ required: true }} />
       <SecretField
         label={t`Client secret`}
         hint={one?.has_secret ? t`One is sealed. Leave this empty to keep it.` : t`Empty: a public client.`}
@@ -312,7 +314,7 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
         onText={setSecret}
         input={{ autocomplete: "new-password" }}
       />
-      <TextField label={t`Scopes`} value={scopes} onText={setScopes} input={{ spellcheck: false }} />
+      <TextField label={t`Scopes`} value={scopes} onText={setScopes} code />
       <div class="field">
         <label for="sso-ca">{t`Certificate authority`}</label>
         <textarea id="sso-ca" class="input" rows={3} spellcheck={false} value={ca} onInput={(event) => setCa(event.currentTarget.value)} />

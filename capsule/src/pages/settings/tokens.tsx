@@ -160,7 +160,8 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
         hint={t`What it is for, such as “backup script”.`}
         value={name}
         onText={setName}
-        input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
+        code
+        input={{ maxLength: 64, required: true, autofocus: true }}
       />
       <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
       <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />

@@ -38,7 +38,8 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
         label={t`User name`}
         value={username}
         onText={setUsername}
-        input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+        code
+        input={{ maxLength: 64, required: true, autofocus: true }}
       />
       <RoleField value={role} onPick={setRole} />
       {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}

@@ -225,7 +225,8 @@ export function JobDialog({ view, action, planned, named = [], onClose }: JobDia
             hint={t`Exact names, separated by spaces.`}
             value={names}
             onText={setNames}
-            input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }}
+            code
+            input={{ autofocus: true, readOnly: busy }}
           />
         )}
         {before && <p class="t2">{before}</p>}
