@@ -1,16 +1,11 @@
 /** The organisation in which this tab works. Each request names it, if the user belongs to several. */
 
 import { signal } from "@preact/signals";
+import { hostCookie, readCookie, writeCookie } from "./cookies";
 import type { MeView, OwnOrganisationView } from "../wire/schema.gen";
 
-const SECURE = location.protocol === "https:";
 /** The cookie with the organisation that this browser worked in last. The hub does not read it. */
-const COOKIE = SECURE ? "__Host-stardust-organisation" : "stardust-organisation";
-const remembered = (): string | undefined =>
-  document.cookie
-    .split("; ")
-    .find((one) => one.startsWith(`${COOKIE}=`))
-    ?.slice(COOKIE.length + 1);
+const COOKIE = hostCookie("organisation");
 
 /** The organisations of the user. */
 export const organisations = signal<readonly OwnOrganisationView[]>([]);
@@ -34,7 +29,7 @@ export function adopt(me: MeView): boolean {
     return false;
   }
   const before = chosen.peek();
-  const wished = before || remembered();
+  const wished = before || readCookie(COOKIE);
   const open = me.organisations.filter(({ state, slug }) => state === "active" && slug !== before);
   chosen.value = (open.find(({ slug }) => slug === wished) ?? open[0] ?? me.organisations[0])?.slug ?? "";
   return chosen.peek() !== before;
@@ -42,7 +37,7 @@ export function adopt(me: MeView): boolean {
 
 /** Works in another organisation from now on. The page is loaded anew: nothing of the other one stays in it. */
 export function switchTo(slug: string): void {
-  document.cookie = `${COOKIE}=${slug}; Path=/; Max-Age=31536000; SameSite=Strict${SECURE ? "; Secure" : ""}`;
+  writeCookie(COOKIE, slug);
   location.assign("/");
 }
 

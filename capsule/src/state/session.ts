@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/live/backoff";
+import { hostCookie, readCookie, writeCookie } from "./cookies";
 import { pollUntilSettled } from "./settled-question";
 import { t } from "../core/text";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
@@ -16,9 +17,8 @@ const EARLY_S = 60;
 const SOONEST_S = 5;
 /** The page may stay blank this long while it loads or signs out. */
 const SILENT_MS = 2000;
-const SECURE = location.protocol === "https:";
 /** The cookie that exists from a sign-out until the hub has confirmed it. A page that is reloaded meanwhile continues the sign-out. */
-const LEAVING = SECURE ? "__Host-stardust-leaving" : "stardust-leaving";
+const LEAVING = hostCookie("leaving");
 
 export const phase = signal<Phase>("loading");
 export const user = signal<UserView | null>(null);
@@ -51,10 +51,8 @@ export function onSessionEnd(listener: () => void): void {
   endings.add(listener);
 }
 
-const leaving = (): boolean => document.cookie.includes(`${LEAVING}=1`);
-function markLeaving(on: boolean): void {
-  document.cookie = `${LEAVING}=${+on}; Path=/; SameSite=Strict${SECURE ? "; Secure" : ""}${on ? "" : "; Max-Age=0"}`;
-}
+const leaving = (): boolean => readCookie(LEAVING) === "1";
+const markLeaving = (on: boolean): void => writeCookie(LEAVING, `${+on}`, on ? null : 0);
 
 /**
  * Shows the session of an answer, unless something newer is shown (a sign-in, a sign-out, a later answer). While the user signs out, only the

@@ -1,11 +1,15 @@
 /** The theme: light, dark or that of the system. A cookie stores it, so that the hub can write it into the page before the first paint. */
 
 import { signal } from "@preact/signals";
+import { readCookie, writeCookie } from "./cookies";
 
 export type Theme = "auto" | "light" | "dark";
 
 const root = document.documentElement;
-const fromCookie = (): Theme => (/(?:^|;\s*)theme=(dark|light)\b/.exec(document.cookie)?.[1] ?? "auto") as Theme;
+function fromCookie(): Theme {
+  const kept = readCookie("theme");
+  return kept === "dark" || kept === "light" ? kept : "auto";
+}
 const system = matchMedia("(prefers-color-scheme: dark)");
 /** The channel on which tabs of this browser notify each other when the cookie changes. */
 const tabs = new BroadcastChannel("theme");
@@ -21,7 +25,7 @@ function apply(): void {
 }
 
 export function setTheme(wanted: Theme): void {
-  document.cookie = `theme=${wanted}; Path=/; Max-Age=31536000; SameSite=Strict${location.protocol === "https:" ? "; Secure" : ""}`;
+  writeCookie("theme", wanted);
   apply();
   tabs.postMessage(0);
 }

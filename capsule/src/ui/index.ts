@@ -1,17 +1,17 @@
 /** What the first view shows, and every page. A module that is not named here is imported by its own name, so that it stays in a later chunk,
  * or because it loads only in a browser. */
 
+export * from "./icon";
+export * from "./glyph";
+export * from "./button";
+export * from "./offline-notice";
+export * from "./load-states";
+export * from "./lazy";
 export * from "./banner";
 export * from "./boundary";
-export * from "./button";
 export * from "./field";
-export * from "./glyph";
-export * from "./icon";
-export * from "./lazy";
-export * from "./load-states";
 export * from "./menu";
 export * from "./meter";
-export * from "./offline-notice";
 export * from "./sample-attributes";
 export * from "./search";
 export * from "./segmented";

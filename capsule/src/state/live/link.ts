@@ -33,9 +33,9 @@ export const retryIn = computed(() => {
 /** Grows whenever samples may be missing: at each connection, and when a tab that was hidden for long is shown. Then views load history again. */
 export const connections = signal(0);
 
-const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const connection = new Connection(
-  () => `${scheme}//${location.host}${ROOT}live${organisations.peek().length > 1 ? `?organisation=${chosen.peek()}` : ""}`,
+  () =>
+    `${location.protocol.replace("http", "ws")}//${location.host}${ROOT}live${organisations.peek().length > 1 ? `?organisation=${chosen.peek()}` : ""}`,
   (next) => {
     // This is also true before the first connection: a hub that accepts the socket and sends nothing counts as offline.
     const lost = next.at !== "open" && next.at !== "closed";
