@@ -190,6 +190,8 @@ def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     for tag in trimmed:
         if not tag or len(tag) > MAX_TAG_CHARS or clean(tag, MAX_TAG_CHARS) != tag:
             raise BadRequest(f"a tag must have 1 to {MAX_TAG_CHARS} printable characters", field="tags")
+        if "," in tag:
+            raise BadRequest("a tag has no comma, which separates tags", field="tags")
     return trimmed
 
 

@@ -60,4 +60,6 @@ def checked_tags(tags: list[str]) -> tuple[str, ...]:
     trimmed = tuple(dict.fromkeys(tag.strip() for tag in tags))
     if len(trimmed) > MAX_TAGS or not all(1 <= len(tag) <= MAX_TAG_CHARS and is_visible(tag) for tag in trimmed):
         raise BadRequest(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} visible characters")
+    if any("," in tag for tag in trimmed):
+        raise BadRequest("a tag has no comma, which separates tags")
     return trimmed

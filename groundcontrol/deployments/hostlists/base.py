@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Final
 
 from groundcontrol.core.text import clean, is_visible
@@ -103,8 +104,8 @@ def read_port(text: str) -> int:
 
 
 def read_tags(text: str) -> tuple[str, ...]:
-    """Parse tags, separated by `;`, `|` or spaces."""
-    return tuple(dict.fromkeys(text.replace(";", " ").replace("|", " ").split()))
+    """Parse tags, separated by `;`, `|`, commas or spaces."""
+    return tuple(dict.fromkeys(tag for tag in re.split(r"[;|,\s]", text) if tag))
 
 
 def checked(server: Listed) -> Listed:

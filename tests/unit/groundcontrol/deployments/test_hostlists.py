@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from groundcontrol.core.errors import BadRequest
-from groundcontrol.deployments.hostlists.base import MAX_ROWS, MAX_TEXT_CHARS
+from groundcontrol.deployments.hostlists.base import MAX_ROWS, MAX_TEXT_CHARS, read_tags
 from groundcontrol.deployments.hostlists.model import Format, Listed, ServerAddress
 from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.model import DeploymentRequest, JumpRequest
@@ -396,3 +396,7 @@ def test_arbitrary_text_raises_no_error(text: str, form: str) -> None:
         assert 1 <= one.line <= text.count("\n") + text.count("\r") + 1
         assert one.problems or (one.host and 0 < one.port < 65536)
         assert len(one.host) <= 300
+
+
+def test_tags_of_a_row_are_separated_by_commas_too() -> None:
+    assert read_tags("web,db; eu|eu ,") == ("web", "db", "eu")

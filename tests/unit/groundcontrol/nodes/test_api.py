@@ -182,6 +182,7 @@ async def test_an_invalid_change_of_a_node_is_refused(hub: TestHub) -> None:
         {"name": f" {new_random_id()} "},
         {"tags": [""]},
         {"tags": ["x" * 65]},
+        {"tags": ["web,db"]},
         {"owner": "me"},
         {"name": 3},
     ]:
