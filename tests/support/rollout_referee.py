@@ -104,6 +104,7 @@ class Referee:
             return
         self._follow_watches()
         unclear = [] if before.policy.gates == "observe" else list(self._unclear())
+        unclear = [one for one in unclear if self.new[one[0].node].state != "failed"]  # counted as a failure
         if unclear:
             self.unclear_at = world.monotonic
         self._counts(moved)
@@ -115,7 +116,6 @@ class Referee:
             self._nothing_after_a_stop(one, person=person)
             self._inside_its_window(one)
         self._facts_stop_it(working, person=person)
-        unclear = [one for one in unclear if self.new[one[0].node].state != "failed"]  # counted as a failure
         for one in [one for one in working if self.old[one.node].state in ("pending", "held") and before.state != "planning"]:
             self._may_begin(one, unclear)
         for one in [one for one in working if one.step == "reboot"]:
