@@ -130,7 +130,7 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         page.get_by_role("button", name="Stop the roll-out").click()
         expect(page.get_by_role("button", name="Stop…")).to_have_count(0)
         seen.open("/rollouts/calendar")
-        expect(dates.filter(has_text="Cancelled")).to_have_count(1)
+        expect(dates.filter(has_text=re.compile("Cancelled|Stopping|Stopped"))).to_have_count(1)
 
         left = left_rollout(world[0])
         seen.open(f"/rollout/{left}")
