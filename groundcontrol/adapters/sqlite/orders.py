@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
+from groundcontrol.adapters.sqlite.control_store import serves
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows
-from groundcontrol.adapters.sqlite.plans import shows_loss
 from groundcontrol.adapters.sqlite.records import record_stores
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, granted_deployments
 from groundcontrol.core.scope import Scope
@@ -55,7 +55,12 @@ _WORK: Final = (
 
 
 @serves("orders", OrderStore)
-class SqliteOrders(ControlStore):
+class SqliteOrders:
+    def __init__(self, reader: Reader, shows_loss: Callable[[str], bool]) -> None:
+        """Args: shows_loss: whether a stored report of a reboot names something that did not come back."""
+        self._reader = reader
+        self._shows_loss = shows_loss
+
     async def orders(self, scope: Scope, ids: Collection[str]) -> Sequence[Order]:
         if not ids:
             return []
@@ -70,7 +75,7 @@ class SqliteOrders(ControlStore):
                 first = Order(row["id"], row["kind"], row["action"], row["for_action"], row["created_by"], {})
                 found.setdefault(row["id"], first).states[row["ended"]] = row["n"]
             for row in rows.fetch_all(_REBOOTED.format(admitted(scope)), scope.org, chosen, *grant_values(scope)):
-                if shows_loss(row["body"]):
+                if self._shows_loss(row["body"]):
                     states = found[row["id"]].states
                     states["incomplete"] = states.get("incomplete", 0) + 1
                     states["succeeded"] -= 1

@@ -41,6 +41,8 @@ from groundcontrol.adapters.sqlite.jobs import SqliteJobs, delete_jobs_of
 from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
+from groundcontrol.adapters.sqlite.orders import SqliteOrders
+from groundcontrol.adapters.sqlite.plans import shows_loss
 from groundcontrol.adapters.sqlite.policies import SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
 from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING, reboot_waits
@@ -110,6 +112,7 @@ _COMPOSED: Final[dict[type, Callable[[Connections], object]]] = {
     SqliteBatches: lambda at: SqliteBatches(*at.of_control(), at.jobs),
     SqliteDeployments: lambda at: SqliteDeployments(*at.of_control(), open_for),
     SqliteSecrets: lambda at: SqliteSecrets(at.writer, at.reader, at.audit),
+    SqliteOrders: lambda at: SqliteOrders(at.reader, shows_loss),
     SqliteLog: lambda at: SqliteLog(*at.of_control(), at.audit_keys),
     SqliteDeliveries: lambda at: SqliteDeliveries(at.writer, at.reader, at.audit),
     SqlitePolicies: lambda at: at.policies,
