@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ from groundcontrol.lan import FIND, stored_addresses
 from groundcontrol.own_certificate import read_certificate
 from groundcontrol.settings import add_lan_flag
 from majortom.build.bundle import BundleError, read_bundle
+from scripts.dev.organisation import name_first_organisation
 from scripts.dev.restarts import EXIT_CONFIG, Restarts, how_it_ended, start_again
 from scripts.dev.state_files import MOST_LOG_BYTES, shorten_log, write
 from scripts.dev.terminal import login_of, reason_of, say, welcome
@@ -189,10 +190,13 @@ class Runner:
             f"{key}={value}" for key, value in facts.items() if key not in {"at", "level", "logger"}
         )
 
-    def local_session(self) -> aiohttp.ClientSession:
-        """An HTTP session over the hub's local socket, as its owner."""
+    @contextlib.asynccontextmanager
+    async def local_session(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """An HTTP session over the hub's local socket, as its owner, in the first organisation."""
         connector = aiohttp.UnixConnector(str(self.state / "control.sock"))
-        return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10))
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as http:
+            await name_first_organisation(http)
+            yield http
 
     def setup_code(self) -> str:
         """The code that the hub printed at its first start; empty: the log no longer has it."""

@@ -26,6 +26,7 @@ import aiohttp
 import msgspec
 
 from groundcontrol.samples.chunks.pack_codec import unpack
+from scripts.dev.organisation import name_first_organisation
 from scripts.dev.state_files import write
 from scripts.dev.terminal import reason_of
 from scripts.simfleet.hosts import (
@@ -319,6 +320,7 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], Ad
         raise FleetError("no hub is running in this checkout; start it with scripts/run")
     connector = aiohttp.UnixConnector(str(socket))
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as http:
+        await name_first_organisation(http)
         enrolled = await _nodes(http)
         known = [node for node in written if node["node_id"] in enrolled]
         names, skipped = new_names(

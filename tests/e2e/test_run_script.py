@@ -234,12 +234,14 @@ def test_a_removed_machine_is_enrolled_again_under_a_free_name(checkout: Checkou
     (checkout.state / "agent" / "policy.conf").write_text(policy)
     assert hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status < 300
     [other] = hub.enrol(node["name"].upper())
+    assert hub.local("POST", "/api/v1/organisations", {"slug": "blue", "name": "Blue", "first_admin": "eve"}).status == 201
     checkout.interrupt()
     told = checkout.begin("--bind", "127.0.0.9")
     assert f"  Stardust      http://127.0.0.9:{port}\n" in told
     assert f"ssh -L 127.0.0.9:{port}:127.0.0.9:{port} " in told
     assert f"{node['name']} was removed from the fleet; this machine is enrolled again." in told
     assert f"Another node is named {node['name']}, so this machine is named {node['name']}-2." in told
+    assert hub.local("DELETE", "/api/v1/organisations/blue", {"typed": "blue"}).status < 300
     [anew_id] = {found["id"] for found in checkout.nodes()} - {other.node_id}
     wait_until(lambda: hub.node(anew_id)["policy"] is not None, START_LIMIT_S, lambda: checkout.spider_log)
     anew = hub.node(anew_id)
