@@ -57,8 +57,7 @@ async def test_a_deployment_cut_once_is_rolled_back_immediately_and_the_retry_su
 
 
 @pytest.mark.holds("SAFETY-68", "S-57", "F-22")
-@pytest.mark.slow  # the same timer as after the cut above; test_deploy kills a hub
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [pytest.param(step, marks=() if step == "install" else pytest.mark.slow) for step in STEPS])
 async def test_a_killed_deployer_leaves_nothing(cutting: Cutting, step: str) -> None:
     before = await cutting.look()
     await cutting.kill(step)
