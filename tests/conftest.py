@@ -153,14 +153,19 @@ def disk_path() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def lab_hosts() -> Iterator[list[labs.Host]]:
-    """Two Debian hosts that live as long as the tests run."""
+def lab() -> Iterator[None]:
+    """The hosts that tests have booted are stopped at the end."""
+    yield
+    labs.down()
+
+
+@pytest.fixture(scope="module")
+def lab_hosts(lab: None) -> list[labs.Host]:
+    """Two Debian hosts, which all modules share. They are booted again if a module has stopped its lab."""
     reason = labs.unavailable()
     if reason:
         pytest.fail(f"this test needs lab hosts, and {reason}")
-    hosts = labs.up(debian=2)
-    yield hosts
-    labs.down()
+    return labs.up(debian=2)
 
 
 @pytest.fixture

@@ -125,7 +125,8 @@ def test_servers_removed_in_the_page_are_recreated_by_the_fleet(tmp_path: Path) 
 
         first = fleet(5)
         gone = list(first)[2]
-        assert hub.local("DELETE", f"/api/v1/nodes/{gone}?force=true").status == 202
+        # just after its start, the hub still looks after deployments of before, and asks to try again
+        wait_until(lambda: hub.local("DELETE", f"/api/v1/nodes/{gone}?force=true").status == 202, what="the removal begins")
         wait_until(lambda: gone not in {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}, what="it stays")
         second = fleet(5)
         assert sorted(second.values()) == sorted(first.values())
