@@ -52,6 +52,7 @@ VERBS: Final = (
     Command("channels", (), "where messages about alerts go; test one"),
     Command("update", (), "update nodes to the Spider that this hub ships"),
     Command("redeploy", (), "install Spider again on a node's server, by SSH; id, history and settings stay"),
+    Command("retry", (), "try failed deployments of servers again, with one log-in for all; without an id, list them"),
     Command("rekey", (), "give a node the next generation of its keys"),
     Command("ssh-key", (), "the hub's own SSH key: show, new, replace, remove"),
     Command("user", ("u",), "users: list, add, passwd, reset, role, disable, enable, totp-reset"),

@@ -29,6 +29,12 @@ def add_login(parser: argparse._ActionsContainer) -> None:
     """Add the flags for a server's address and credentials. No flag has a secret as its value."""
     parser.add_argument("--host", metavar="HOST", help="the server's address; stored credentials are never sent to a new one")
     parser.add_argument("--port", type=int, metavar="PORT", help="the port of sshd")
+    add_credentials(parser)
+    parser.add_argument("--host-key", metavar="SHA256:…", help="the fingerprint of the server's host key, if the key has changed")
+
+
+def add_credentials(parser: argparse._ActionsContainer) -> None:
+    """Add the flags for the credentials alone, which may be those of many servers."""
     parser.add_argument("--username", metavar="USER", help="the user who logs in")
     parser.add_argument("--key", metavar="FILE", help="the private key")
     parser.add_argument("--hub-key", action="store_true", help="log in with the hub's own SSH key (stardust ssh-key)")
@@ -36,7 +42,6 @@ def add_login(parser: argparse._ActionsContainer) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", action="store_true", help=f"ask for the {about}, or read it as a line of standard input"
         )
-    parser.add_argument("--host-key", metavar="SHA256:…", help="the fingerprint of the server's host key, if the key has changed")
 
 
 def login_body(args: argparse.Namespace) -> dict[str, Any]:
@@ -44,7 +49,7 @@ def login_body(args: argparse.Namespace) -> dict[str, Any]:
 
     Raises: CliError: a key or a secret cannot be read.
     """
-    body: dict[str, Any] = {name: getattr(args, name) for name in _PLAIN if getattr(args, name) is not None}
+    body: dict[str, Any] = {name: getattr(args, name) for name in _PLAIN if getattr(args, name, None) is not None}
     body |= {"use_hub_key": True} if args.hub_key else {}
     body |= {"private_key": _key(Path(args.key))} if args.key else {}
     return body | {name: _secret(about) for name, about in _SECRETS.items() if getattr(args, name)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from groundcontrol.core.errors import BadRequest, TooLarge
+from groundcontrol.core.errors import BadRequest, HubError, TooLarge
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.deployments.agent_updates import UpdateService
@@ -14,7 +15,7 @@ from groundcontrol.deployments.hostlists.base import MAX_TEXT_CHARS
 from groundcontrol.deployments.hub_key import HubKey, HubKeyService
 from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, JumpRequest, PolicyLines
 from groundcontrol.deployments.requests import redirects
-from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.deployments.service import MAX_MANY, DeploymentService
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.views import (
     AgentUpdatesBody,
@@ -31,9 +32,12 @@ from groundcontrol.deployments.views import (
     ListedJumpBody,
     ManyDeploymentsBody,
     NotBegunView,
+    NotRetriedView,
     RedeployedView,
     RedeployManyBody,
+    RetriedView,
     RetryBody,
+    RetryManyBody,
     ServerBody,
     ServerListBody,
     ServerListView,
@@ -80,13 +84,13 @@ async def get_deployment(call: ApiRequest) -> DeploymentView:
 
 async def confirm_host_key(call: ApiRequest, body: HostKeyBody) -> DeploymentView:
     """Confirm the host key that the server has presented."""
-    await _control(call)
+    await _controlled(call, call.deployment_id)
     return deployment_view(await call.services[DeploymentService].confirm_host_key(call.scope, call.deployment_id, body.fingerprint))
 
 
 async def cancel_deployment(call: ApiRequest) -> DeploymentView:
     """Stop a deployment, and undo its changes."""
-    row = await _control(call)
+    row = await _controlled(call, call.deployment_id)
     if row.kind == "update":
         return deployment_view(await call.services[UpdateService].cancel(call.scope, call.deployment_id))
     return deployment_view(await call.services[DeploymentService].cancel(call.scope, call.deployment_id))
@@ -94,15 +98,50 @@ async def cancel_deployment(call: ApiRequest) -> DeploymentView:
 
 async def retry_deployment(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
     """Retry a failed or cancelled deployment, with changed fields. A removal, a redeployment or another server needs a recent password."""
-    row = await _control(call)
+    row = await _retryable(call, call.deployment_id)
     if body is not None and body.tags is not None:
         check_new_tags(call.scope, body.tags)
     overrides = _overrides(body)
+    _ask_password(call, [row], overrides)
+    return deployment_view(await call.services[DeploymentService].retry(call.scope, call.deployment_id, overrides))
+
+
+async def retry_deployments(call: ApiRequest, body: RetryManyBody) -> RetriedView:
+    """Retry many failed or cancelled deployments with the same log-in, or with those that the hub still has. Some need a recent password."""
+    check_key_size(body.private_key)
+    fields = msgspec.structs.asdict(body)
+    wanted = [DeploymentId(one) for one in fields.pop("deployments")]
+    if not 1 <= len(set(wanted)) == len(wanted) <= MAX_MANY:
+        raise BadRequest(f"deployments must name 1 to {MAX_MANY} deployments, each once", field="deployments")
+    overrides = DeploymentOverrides(**fields)
+    rows: list[Deployment] = []
+    refused: list[tuple[DeploymentId, HubError]] = []
+    for one in wanted:
+        try:
+            rows.append(await _retryable(call, one))
+        except HubError as exc:
+            refused.append((one, exc))
+    _ask_password(call, rows, overrides)
+    retried, failed = await call.services[DeploymentService].retry_many(call.scope, [row.id for row in rows], overrides)
+    return RetriedView(
+        deployments=[deployment_view(row) for row in retried],
+        refused=[NotRetriedView(one, exc.code, exc.message) for one, exc in (*refused, *failed)],
+    )
+
+
+async def _retryable(call: ApiRequest, deployment: DeploymentId) -> Deployment:
+    """A deployment that the caller may retry. Raises: NotFound, Forbidden, StoreError."""
+    row = await _controlled(call, deployment)
     if row.kind == "remove":
         call.authorize("node.delete", row)
-    if row.kind == "remove" or row.options.again or (overrides is not None and redirects(row, overrides)):
-        call.services.auth.require_step_up(call.caller, strict=row.kind == "remove" or _changes_policy(overrides))
-    return deployment_view(await call.services[DeploymentService].retry(call.scope, call.deployment_id, overrides))
+    return row
+
+
+def _ask_password(call: ApiRequest, rows: Sequence[Deployment], overrides: DeploymentOverrides | None) -> None:
+    """Raises: StepUpRequired: one of the retries needs a newer proof of the password."""
+    removal = any(row.kind == "remove" for row in rows)
+    if removal or any(row.options.again or (overrides is not None and redirects(row, overrides)) for row in rows):
+        call.services.auth.require_step_up(call.caller, strict=removal or _changes_policy(overrides))
 
 
 async def remove_node(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
@@ -154,8 +193,8 @@ def _taken_lines(fields: dict[str, Any]) -> PolicyLines:
     return lines
 
 
-async def _control(call: ApiRequest) -> Deployment:
-    row = await call.services[DeploymentStore].deployment(call.scope, call.deployment_id)
+async def _controlled(call: ApiRequest, deployment: DeploymentId) -> Deployment:
+    row = await call.services[DeploymentStore].deployment(call.scope, deployment)
     call.authorize("deployment.control", row)
     return row
 

@@ -525,6 +525,23 @@ class DeploymentService:
             self._begin(scope, row, merged, pinned)
         return row
 
+    async def retry_many(
+        self, scope: Scope, deployments: Sequence[DeploymentId], overrides: DeploymentOverrides | None
+    ) -> tuple[Sequence[Deployment], Sequence[tuple[DeploymentId, HubError]]]:
+        """Retry many deployments with the same changed fields, each independent of the others.
+
+        Credentials of a deployment that did not succeed are in memory only, so a killed hub has none of them: a person types them once for all.
+        Returns: the retried deployments, and the others with the reason.
+        """
+        retried: list[Deployment] = []
+        refused: list[tuple[DeploymentId, HubError]] = []
+        for deployment in deployments:
+            try:
+                retried.append(await self.retry(scope, deployment, overrides))
+            except HubError as exc:
+                refused.append((deployment, exc))
+        return retried, refused
+
     async def _retry_forget(self, scope: Scope, row: Deployment, overrides: DeploymentOverrides | None) -> Deployment:
         """Retry a forced removal. The given fields are only validated, since there is no contact."""
         tools, before = self._tools, earlier_request(row)

@@ -50,6 +50,7 @@ ROUTES: Final = (
     Route("POST", "/deployments/{id}/host-key", "deployment.control", deployments_api.confirm_host_key),
     Route("POST", "/deployments/{id}/cancel", "deployment.control", deployments_api.cancel_deployment),
     Route("POST", "/deployments/{id}/retry", "deployment.control", deployments_api.retry_deployment, status=202),
+    Route("POST", "/deployments/retry", "deployment.control", deployments_api.retry_deployments, status=202, cost="many"),
     Route("GET", "/hub-key", "hub_key.use", deployments_api.get_hub_key, whose="organisation"),
     Route("POST", "/hub-key", "hub_key.manage", deployments_api.create_hub_key, status=201, step_up=True, strict=True, whose="organisation"),
     Route("DELETE", "/hub-key", "hub_key.manage", deployments_api.remove_hub_key, status=204, step_up=True, strict=True, whose="organisation"),

@@ -108,6 +108,23 @@ class RedeployManyBody(_Again, kw_only=True):
     """By node: the digest of the difference that may be written (`policy_found` of an earlier deployment)."""
 
 
+class RetryManyBody(_Credentials, kw_only=True):
+    """The deployments to retry, and the log-in for all of them. Everything else stays as it was."""
+
+    deployments: list[ShortText]
+    """1 to 200 ids."""
+    username: ShortText | None = None
+    sudo_password: SecretText | None = None
+    use_hub_key: bool | None = None
+
+
+class NotRetriedView(Answer):
+    deployment: str
+    code: str
+    """`credentials_required`: the hub has no log-in for it any more."""
+    message: str
+
+
 class NotBegunView(Answer):
     node_id: str
     code: str
@@ -362,6 +379,12 @@ class RedeployedView(Answer):
     """With a common `batch_id`."""
     refused: list[NotBegunView]
     """Nodes whose deployment did not begin."""
+
+
+class RetriedView(Answer):
+    deployments: list[DeploymentView]
+    refused: list[NotRetriedView]
+    """Deployments that were not retried."""
 
 
 class ConfirmedView(Answer):

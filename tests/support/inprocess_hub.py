@@ -33,7 +33,7 @@ from groundcontrol.agents.process_history import ProcessHistoryWriter
 from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.errors import NotFound
+from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import DeploymentId, HubId, NodeId, UserId
 from groundcontrol.core.scope import Actor as Person
 from groundcontrol.core.scope import Role, Scope, hub_scope
@@ -184,6 +184,11 @@ class PlayedDeployer(DeploymentService):
     async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment:
         self.asked.append(("retry", overrides))
         return await self._store.deployments.deployment(scope, deployment)
+
+    async def retry_many(
+        self, scope: Scope, deployments: Sequence[DeploymentId], overrides: DeploymentOverrides | None
+    ) -> tuple[Sequence[Deployment], Sequence[tuple[DeploymentId, HubError]]]:
+        return [await self.retry(scope, one, overrides) for one in deployments], []
 
 
 def a_deployment(host: str = "web-3.example") -> Deployment:

@@ -2,7 +2,7 @@
 
 import { t } from "../core/text";
 import { call } from "../wire/http";
-import type { DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody } from "../wire/schema.gen";
+import type { DeploymentView, ManyDeploymentsBody, NotRetriedView, RetryBody, RetryManyBody, ServerListBody } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
 
 const MAX_SERVERS = 500;
@@ -28,3 +28,15 @@ export const confirmHostKeys = (shown: readonly { deployment: string; fingerprin
 
 export const tryAgain = (id: string, body: RetryBody = {}) =>
   withStepUp(() => call("POST", `deployments/${id}/retry`, { body }), t`Enter your password to retry the deployment.`);
+
+/** Retries deployments with one log-in for all of them; without `credentials` with those that the hub still has. Returns those that were refused. */
+export async function tryAllAgain(
+  ids: readonly string[],
+  credentials: Omit<RetryManyBody, "deployments"> = {},
+): Promise<readonly NotRetriedView[]> {
+  const answer = await withStepUp(
+    () => call("POST", "deployments/retry", { body: { deployments: [...ids], ...credentials } }),
+    t`Enter your password to retry the deployments.`,
+  );
+  return answer.refused;
+}

@@ -1862,6 +1862,13 @@ export interface NotBegunView {
   message: string;
 }
 
+export interface NotRetriedView {
+  deployment: string;
+  /** `credentials_required`: the hub has no log-in for it any more. */
+  code: string;
+  message: string;
+}
+
 /** Nodes that a selection leaves out. */
 export interface NotSelect {
   tags?: string[];
@@ -2767,6 +2774,12 @@ export interface RetentionPatch {
   hours_s?: number;
 }
 
+export interface RetriedView {
+  deployments: DeploymentView[];
+  /** Deployments that were not retried. */
+  refused: NotRetriedView[];
+}
+
 /** Each given field replaces the earlier one. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too. */
 export interface RetryBody {
   private_key?: string | null;
@@ -2798,6 +2811,20 @@ export interface RetryBody {
   proxy?: string | null;
   /** Omitted: unchanged. null: without a jump host. The address then counts as another server. */
   jump?: JumpBody | null;
+}
+
+/** The deployments to retry, and the log-in for all of them. Everything else stays as it was. */
+export interface RetryManyBody {
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
+  certificate?: string | null;
+  /** 1 to 200 ids. */
+  deployments: string[];
+  username?: string | null;
+  sudo_password?: string | null;
+  use_hub_key?: boolean | null;
 }
 
 export interface RisenView {
@@ -3666,6 +3693,7 @@ export interface Routes {
   "POST deployments/host-keys": [takes: HostKeysBody, answers: ConfirmedView];
   "POST deployments/many": [takes: ManyDeploymentsBody, answers: DeploymentsView];
   "POST deployments/preview": [takes: ServerListBody, answers: ServerListView];
+  "POST deployments/retry": [takes: RetryManyBody, answers: RetriedView];
   "POST events": [takes: EventBody, answers: StoredEventView];
   "POST expectations": [takes: ExpectationBody, answers: ExpectationView];
   "POST hub-key": [takes: HubKeyBody, answers: HubKeyStateView];

@@ -89,6 +89,7 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "POST /deployments/many": ("/deployments/many", {"servers": servers, "username": "root", "password": "none"}),
         "POST /deployments/host-keys": ("/deployments/host-keys", {"host_keys": unknown}),
         "POST /deployments/again": ("/deployments/again", {"nodes": fleet.nodes[:200], "username": "root", "password": "none"}),
+        "POST /deployments/retry": ("/deployments/retry", {"deployments": [f"{number:026}" for number in range(200)]}),
         "POST /agent-updates": ("/agent-updates", {"nodes": fleet.nodes}),
         "POST /jobs": ("/jobs", {"action": "check", "nodes": fleet.nodes}),
         "GET /jobs": (f"/jobs{page}&by=nobody", None),

@@ -15,7 +15,7 @@ import { dayStart, now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
 import { showDialog } from "../../state/dialogs";
 import { forEachLimited } from "../../state/bulk";
-import { confirmHostKeys, loadServers, tryAgain } from "../../state/servers";
+import { confirmHostKeys, loadServers, tryAgain, tryAllAgain } from "../../state/servers";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { ApiError, DeploymentView } from "../../state/types";
@@ -26,6 +26,7 @@ import { StaleNotice } from "../../ui/stale-notice";
 import { usePolling } from "../bulk/use-polling";
 import { StopBulkDialog, BulkSummary } from "../bulk/bulk-summary";
 import { ActionError, useAction } from "../use-action";
+import { RetrySignIn, retryRefused } from "./retry-sign-in";
 
 const EVERY_MS = 1500;
 const AT_ONCE = 4;
@@ -74,6 +75,7 @@ export function ServersPage({ id }: { id: string }) {
 function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; failure: ApiError | null; load: () => void }) {
   const [only, setOnly] = useState<ServerGroup | null>(null);
   const [asking, setAsking] = useState(false);
+  const [lacking, setLacking] = useState<readonly string[]>([]);
   const act = useAction();
   const counts = countServers(rows);
   const total = rows.length;
@@ -89,10 +91,9 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
   const over = open ? null : Math.max(...rows.map((one) => one.ended_at ?? 0));
   const fitting = rows.filter((one) => only === null || serverGroupOf(one.state) === only);
   const again = async (): Promise<void> => {
-    const outcome = await forEachLimited(failed, AT_ONCE, (one) => tryAgain(one.id));
+    const refused = await tryAllAgain(failed.map(({ id }) => id));
     load();
-    const [refused] = outcome.failed;
-    if (refused) toast("fail", t`${plural(outcome.failed.length, "server")} could not be retried`, refused.error.detail);
+    setLacking(retryRefused(refused));
   };
   return (
     <div class="page job-page">
@@ -137,6 +138,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
       </div>
       {asking && <StopAll rows={rows} load={load} onClose={() => setAsking(false)} />}
+      {lacking.length > 0 && <RetrySignIn ids={lacking} load={load} onClose={() => setLacking([])} />}
     </div>
   );
 }

@@ -93,6 +93,27 @@ async def test_host_keys_are_confirmed_only_as_they_were_shown(hub: TestHub) -> 
     assert (await operator.post("deployments/host-keys", {"host_keys": [{"deployment": "x", "fingerprint": shown}]})).status == 400
 
 
+async def test_deployments_are_retried_together_with_one_log_in(hub: TestHub) -> None:
+    operator = await hub.logged_in("operator")
+    made = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
+    stranger = new_random_id()
+
+    answer = await operator.post("deployments/retry", {"deployments": [made.id, stranger], "password": "canary", "username": "ops"})
+
+    assert (answer.status, [one["id"] for one in answer.json["deployments"]]) == (202, [made.id])
+    assert [(one["deployment"], one["code"]) for one in answer.json["refused"]] == [(stranger, "not_found")]
+    assert hub.deployer.asked == [("retry", DeploymentOverrides(password="canary", username="ops"))]
+    assert b"canary" not in answer.body
+    wrong: tuple[dict[str, Any], ...] = (
+        {},
+        {"deployments": []},
+        {"deployments": [made.id, made.id]},
+        {"deployments": [made.id], "host": "other.example"},
+    )
+    for body in wrong:
+        assert (await operator.post("deployments/retry", body)).status == 400, body
+
+
 async def test_the_jump_host_of_a_deployment_is_shown_and_can_be_omitted(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     row = a_deployment()

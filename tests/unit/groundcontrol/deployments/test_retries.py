@@ -70,6 +70,27 @@ async def test_a_retry_after_a_restart_needs_the_secrets_again(desk: Desk, reque
     assert row.error.code == "port_closed"
 
 
+async def test_one_log_in_retries_all_that_a_killed_hub_has_none_for(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running() as service:
+        rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
+        for row in rows:
+            await desk.end_of(row.id)
+    async with desk.running(desk.make(Config())) as service:
+        ids = [row.id for row in rows]
+        retried, refused = await service.retry_many(ADMIN, ids, DeploymentOverrides())
+        assert ([*retried], [(one, error.code) for one, error in refused]) == ([], [(one, "credentials_required") for one in ids])
+        retried, refused = await service.retry_many(ADMIN, ids, DeploymentOverrides(password="x"))
+        assert ([row.id for row in retried], [*refused]) == (ids, [])
+        for one in ids:
+            row = await desk.end_of(one)
+            assert row.error is not None
+            assert (row.error.code, row.options.earlier is not None) == ("port_closed", True)
+        retried, refused = await service.retry_many(ADMIN, ids, None)
+        assert len(retried) == 2, refused  # the log-in that was typed is in memory again
+        for one in ids:
+            await desk.end_of(one)
+
+
 WISHES: dict[str, Any] = {
     "name": "web-1", "tags": ("edge", "eu"), "host_key": "SHA256:" + "A" * 43, "keep_credentials": False, "install_python": True,
     "policy": "monitor",

@@ -279,14 +279,16 @@ def test_calls_that_name_one_kind_of_object_agree_whose_it_is() -> None:
 
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
-async def test_only_granted_host_keys_can_be_confirmed(hub: TestHub, role: Role) -> None:
+@pytest.mark.parametrize("act", ["host-keys", "retry"])
+async def test_many_deployments_are_acted_on_only_where_granted(hub: TestHub, role: Role, act: str) -> None:
     """{own, other, none} in one body; foreign objects are refused with the text for missing ones."""
     world = await World.make(hub)
     client = await world.person(role)
     sides: tuple[Whose, ...] = ("own", "other", "none")
-    body = {"host_keys": [{"deployment": world.ids["deployment", whose], "fingerprint": "SHA256:" + "a" * 43} for whose in sides]}
+    ids = [world.ids["deployment", whose] for whose in sides]
+    keys = [{"deployment": one, "fingerprint": "SHA256:" + "a" * 43} for one in ids]
 
-    answer = await client.post("deployments/host-keys", body)
+    answer = await client.post(f"deployments/{act}", {"host_keys": keys} if act == "host-keys" else {"deployments": ids})
 
     if role == "viewer":
         assert (answer.status, answer.code) == (403, "auth.forbidden")

@@ -1,0 +1,58 @@
+/** The dialog that asks once for the credentials of all servers of a request, if the hub has none of them any more. */
+
+import { useState } from "preact/hooks";
+import { plural, t } from "../../core/text";
+import { tryAllAgain } from "../../state/servers";
+import { toast } from "../../state/toasts";
+import type { NotRetriedView } from "../../state/types";
+import { Button, Form } from "../../ui";
+import { Dialog, Foot } from "../../ui/dialog";
+import { ActionError, useAction } from "../use-action";
+import { SignInFields, useFocusFirstError } from "./connection-fields";
+import { EMPTY_CONNECTION, signInBody, signInErrors, type ConnectionForm, type FormErrors } from "./connection-form";
+
+/** Shows why deployments were not retried. Returns the ids of those that lack nothing but credentials. */
+export function retryRefused(refused: readonly NotRetriedView[]): readonly string[] {
+  const lacking = refused.filter(({ code }) => code === "credentials_required");
+  const others = refused.filter((one) => !lacking.includes(one));
+  if (others[0]) toast("fail", t`${plural(others.length, "server")} could not be retried`, others[0].message);
+  return lacking.map(({ deployment }) => deployment);
+}
+
+export function RetrySignIn({ ids, load, onClose }: { ids: readonly string[]; load: () => void; onClose: () => void }) {
+  const [entries, setEntries] = useState<ConnectionForm>(EMPTY_CONNECTION);
+  const [wrong, setWrong] = useState<FormErrors>({});
+  const { form, judged } = useFocusFirstError(wrong);
+  const title = t`Retry ${plural(ids.length, "server")}`;
+  const act = useAction(title);
+  const retry = async (): Promise<void> => {
+    retryRefused(await tryAllAgain(ids, signInBody(entries)));
+    load();
+    onClose();
+  };
+  const send = (): void => {
+    const found = signInErrors(entries);
+    judged();
+    setWrong(found);
+    if (!Object.keys(found).length) void act.run(retry);
+  };
+  const { onClose: close, status } = act.dialogProps(onClose);
+  return (
+    <Dialog title={title} onClose={close}>
+      <Form formRef={form} noValidate onSubmit={send}>
+        <div class="deploy-form">
+          <ActionError text={act.refusal} />
+          <p class="t2">
+            {t`Ground Control was restarted, or some time has passed: until a server is added, its credentials are only in memory. Enter them once, for all of these servers.`}
+          </p>
+          <SignInFields entries={entries} wrong={wrong} onChange={(part) => setEntries((before) => ({ ...before, ...part }))} />
+        </div>
+        <Foot status={status} sending={act.busy} onClose={close}>
+          <Button kind="primary" icon="rotate-cw" type="submit" busy={act.busy}>
+            {title}
+          </Button>
+        </Foot>
+      </Form>
+    </Dialog>
+  );
+}

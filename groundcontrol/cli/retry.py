@@ -1,0 +1,52 @@
+"""`stardust retry`: tries failed deployments again, with one log-in for all of them; without an id it lists those that failed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, Final
+
+from groundcontrol.cli.answers import Columns, print_list
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.formatting import moment
+from groundcontrol.cli.options import EXIT_SOME_FAILED
+from groundcontrol.cli.ssh_login import add_credentials, login_body
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a deployment, or a batch: all of it that failed [list both]")
+    add_credentials(parser)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Exit status 0 if all have begun again; 1 if the only one has not; 5 if some of several have not."""
+    body = login_body(args) if args.ids else {}
+    async with Hub(args) as hub:
+        failed = [row async for row in hub.every("/deployments", "deployments") if row["state"] == "failed" and row["kind"] != "update"]
+        if not args.ids:
+            return print_list(args, "deployments", failed, COLUMNS)
+        for wanted in args.ids:
+            if not any(wanted in (row["id"], row["batch_id"]) for row in failed):
+                raise CliError(f"no deployment or batch {shown(wanted)} has failed; `stardust retry` lists those that have", "not_found")
+        rows = {row["id"]: row for row in failed if row["id"] in args.ids or row["batch_id"] in args.ids}
+        answer = await hub.post("/deployments/retry", {"deployments": list(rows), **body})
+    refused = answer["refused"]
+    if args.json:
+        print(json.dumps(answer))
+    else:
+        for row in answer["deployments"]:
+            print(shown(f"{row['name']}: begun again; stardust jobs follow {row['id']}"))
+        for one in refused:
+            hint = " (here: --key, --password or --hub-key)" if one["code"] == "credentials_required" else ""
+            print(shown(f"{rows[one['deployment']]['name']}: not retried: {one['message']}{hint}"), file=sys.stderr)
+    return 0 if not refused else EXIT_SOME_FAILED if len(rows) > 1 else 1
+
+
+def _why(row: Any) -> str:
+    return str(row["error"]["message"]) if row["error"] else ""
+
+
+COLUMNS: Final[Columns] = {
+    "SERVER": "name", "KIND": "kind", "SINCE": lambda row: moment(row["ended_at"]), "WHY": _why, "DEPLOYMENT": "id", "BATCH": "batch_id",
+}  # fmt: skip
