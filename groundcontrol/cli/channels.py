@@ -6,7 +6,7 @@ import argparse
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, is_meant, shown
+from groundcontrol.cli.client import CliError, Hub, one_named, shown
 from groundcontrol.cli.formatting import age
 from groundcontrol.cli.options import add_act, add_acts
 from groundcontrol.cli.pause import pause
@@ -46,10 +46,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 def _named(args: argparse.Namespace, channels: list[Any]) -> Any:
-    found = next((channel for channel in channels if is_meant(channel, args.channel)), None)
-    if found is None:
-        raise CliError(f"there is no channel {shown(args.channel)}; `stardust channels` lists them", "not_found")
-    return found
+    return one_named(channels, args.channel, "channel", "channels")
 
 
 async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:

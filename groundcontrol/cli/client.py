@@ -9,7 +9,7 @@ import http
 import http.client
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,9 @@ TEMPORARY: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "s
 """Codes of temporary failures: the hub is unreachable, starts, stops or limits requests, or its database does not answer."""
 UNTRUSTED: Final = "hub.untrusted"
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+MOST_NAMED: Final = 10
+"""Most ids in an error about a name that several objects have."""
 
 
 class CliError(Exception):
@@ -299,6 +302,35 @@ def shown(text: str) -> str:
 def is_meant(node: Any, wanted: str) -> bool:
     """Whether a node (or another object) has this id or name. A word in the form of an id is never compared with names."""
     return bool(wanted == node["id" if is_id(wanted) else "name"])
+
+
+def one_named(items: Iterable[Any], wanted: str, noun: str, listed: str) -> Any:
+    """The one item of a list that has this id or name.
+
+    Args:   noun: what an item is, in texts. listed: the verb that lists the items.
+    Raises: CliError: none has it (`not_found`), or several have this name.
+    """
+    found = [one for one in items if is_meant(one, wanted)]
+    if not found:
+        raise CliError(f"there is no {noun} {shown(wanted)}; `stardust {listed}` lists them", "not_found")
+    if len(found) > 1:
+        ids = [f"{one['id']} ({one['state']})" if "state" in one else one["id"] for one in found]
+        more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
+        raise CliError(
+            f"{len(ids)} have the name {shown(wanted)}: give the id of one {noun}: {', '.join(ids[:MOST_NAMED])}{more}", "command.usage"
+        )
+    return found[0]
+
+
+async def id_of(hub: Hub, wanted: str, path: str, name: str, *, noun: str, listed: str, params: Mapping[str, str] | None = None) -> str:
+    """The id of the one object of a list of the hub that has this id or name.
+
+    Args:   path, name, params: as of `Hub.every`. noun, listed: as of `one_named`.
+    Raises: CliError: as `one_named`. An id is not looked up here: the hub refuses an unknown one.
+    """
+    if is_id(wanted):
+        return wanted
+    return str(one_named([one async for one in hub.every(path, name, params)], wanted, noun, listed)["id"])
 
 
 def selected(nodes: Sequence[Any], selectors: Sequence[str]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from groundcontrol.cli.answers import Columns, list_text, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, is_meant, nodes_of, shown
+from groundcontrol.cli.client import Hub, nodes_of, one_named, shown
 from groundcontrol.cli.formatting import MISSING
 from groundcontrol.cli.maintenance import select_body, selection_text
 from groundcontrol.cli.options import add_act, add_acts, add_nodes
@@ -50,9 +50,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _one(hub: Hub, args: argparse.Namespace, found: list[dict[str, str]], names: dict[str, str]) -> int:
-    meant = next((one for one in found if is_meant(one, args.deadline)), None)
-    if meant is None:
-        raise CliError(f"there is no deadline {shown(args.deadline)!r}; `stardust deadlines` lists them", "not_found")
+    meant = one_named(found, args.deadline, "deadline", "deadlines")
     if args.act == "remove":
         await hub.delete(f"/expectations/{meant['id']}")
         return print_answer(args, {"removed": meant["id"]}, f"the deadline {shown(meant['name'])} is removed")

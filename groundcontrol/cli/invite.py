@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, id_of, shown
 from groundcontrol.cli.formatting import moment
 from groundcontrol.cli.options import POLICY_LINES, UsageError, add_policy_lines
 
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-approval", action="store_true", help="with --organisation: the nodes need no approval")
     acts = parser.add_mutually_exclusive_group()
     acts.add_argument("--list", action="store_true", help="list the invites, without their secrets")
-    acts.add_argument("--revoke", metavar="ID", help="revoke an invite; nodes that joined with it stay")
+    acts.add_argument(
+        "--revoke", metavar="INVITE", help="revoke an invite, by its id, or its name if no other has it; nodes that joined with it stay"
+    )
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -42,8 +44,9 @@ async def run(args: argparse.Namespace) -> int:
         if args.list:
             return print_list(args, "invites", [invite async for invite in hub.every("/invites", "invites")], COLUMNS)
         if args.revoke is not None:
-            await hub.delete(f"/invites/{args.revoke}")
-            return print_answer(args, {"revoked": args.revoke}, f"the invite {shown(args.revoke)} is revoked")
+            invite = await id_of(hub, args.revoke, "/invites", "invites", noun="invite", listed="invite --list")
+            await hub.delete(f"/invites/{invite}")
+            return print_answer(args, {"revoked": invite}, f"the invite {shown(args.revoke)} is revoked")
         body: dict[str, Any] = {"name": args.name, "tags": args.tag, "policy": args.policy}
         body |= {name: getattr(args, name) for name in POLICY_LINES if getattr(args, name) is not None}
         if args.organisation:

@@ -40,10 +40,12 @@ async def run(args: argparse.Namespace) -> int:
             case "list":
                 return print_list(args, "members", await _listed(hub), COLUMNS)
             case "add":
-                await hub.post("/members", {"username": args.username, "provider": args.provider, "role": args.role, **grants_of(args)})
+                await hub.post(
+                    "/members", {"username": args.username, "provider": args.provider, "role": args.role, **await grants_of(hub, args)}
+                )
                 return print_answer(args, {"offered": args.username}, f"if there is a user {shown(args.username)}, they can accept now")
             case "role":
-                body = {"role": args.role, **grants_of(args), **({"all_nodes": True} if args.all_nodes else {})}
+                body = {"role": args.role, **await grants_of(hub, args), **({"all_nodes": True} if args.all_nodes else {})}
                 made = await hub.patch(f"/members/{args.username}", body)
                 return print_answer(args, made, f"{shown(made['username'])} is {made['role']}, on {nodes_text(made)}")
             case _:

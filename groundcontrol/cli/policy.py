@@ -8,7 +8,7 @@ import sys
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.client import CliError, Hub, node_of, one_named, shown
 from groundcontrol.cli.formatting import MISSING, moment
 from groundcontrol.cli.hub_file import HubFile
 from groundcontrol.cli.options import add_act, add_acts
@@ -51,7 +51,7 @@ async def run(args: argparse.Namespace) -> int:
 async def _of_one(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     if args.act == "show":
         return await _show(hub, args, policies)
-    one = _find(policies, args.policy)
+    one = one_named(policies, args.policy, "patch policy", "policy")
     if args.act in ("skip", "approve"):
         return await _decide(hub, args, one)
     if args.act == "take-over":
@@ -66,13 +66,6 @@ async def _of_one(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> in
         return print_answer(args, taken, shown("\n".join(said)))
     made = await hub.post("/rollouts", {"policy_id": one["id"]})
     return print_answer(args, made, shown(f"the roll-out {made['id']} began: stardust rollout watch {made['id']}"))
-
-
-def _find(policies: list[Any], name: str) -> Any:
-    found = [one for one in policies if name in (one["id"], one["name"])]
-    if not found:
-        raise CliError(f"there is no patch policy {name}; `stardust policy list` shows them", "not_found")
-    return found[0]
 
 
 def _when(one: Any) -> str:
@@ -122,11 +115,10 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     if args.policy is None and args.node is None:
         raise CliError("name a patch policy, or a node with --node", "command.usage")
     if args.policy is None:
-        rows = [row for row in (await hub.get("/patch-status"))["nodes"] if args.node in (row["node_id"], row["name"])]
-        if not rows:
-            raise CliError(f"there is no node {args.node}", "selector.nothing")
+        node = await node_of(hub, args.node)
+        rows = [row for row in (await hub.get("/patch-status"))["nodes"] if row["node_id"] == node["id"]]
         return print_answer(args, rows[0], "\n".join(map(shown, _of_node(rows[0]))))
-    one = _find(policies, args.policy)
+    one = one_named(policies, args.policy, "patch policy", "policy")
     body = {name: value for name, value in one.items() if name not in ("id", "owner", "paused", "next_at", "whole", "version")}
     answer = await hub.post("/patch-policies/preview", {"policy": body, "id": one["id"]})
     if args.node is not None:

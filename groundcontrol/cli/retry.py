@@ -8,14 +8,16 @@ import sys
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_list
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import Hub, one_named, shown
 from groundcontrol.cli.formatting import moment
 from groundcontrol.cli.options import EXIT_SOME_FAILED
 from groundcontrol.cli.ssh_login import add_credentials, login_body
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="a deployment, or a batch: all of it that failed [list both]")
+    parser.add_argument(
+        "ids", nargs="*", metavar="SERVER", help="a server or deployment of the list, or a batch: all of it that failed [list them]"
+    )
     add_credentials(parser)
 
 
@@ -26,10 +28,8 @@ async def run(args: argparse.Namespace) -> int:
         failed = [row async for row in hub.every("/deployments", "deployments") if row["state"] == "failed" and row["kind"] != "update"]
         if not args.ids:
             return print_list(args, "deployments", failed, COLUMNS)
-        for wanted in args.ids:
-            if not any(wanted in (row["id"], row["batch_id"]) for row in failed):
-                raise CliError(f"no deployment or batch {shown(wanted)} has failed; `stardust retry` lists those that have", "not_found")
-        rows = {row["id"]: row for row in failed if row["id"] in args.ids or row["batch_id"] in args.ids}
+        chosen = [_meant(failed, wanted) for wanted in args.ids]
+        rows = {row["id"]: row for found in chosen for row in found}
         answer = await hub.post("/deployments/retry", {"deployments": list(rows), **body})
     refused = answer["refused"]
     if args.json:
@@ -41,6 +41,11 @@ async def run(args: argparse.Namespace) -> int:
             hint = " (here: --key, --password or --hub-key)" if one["code"] == "credentials_required" else ""
             print(shown(f"{rows[one['deployment']]['name']}: not retried: {one['message']}{hint}"), file=sys.stderr)
     return 0 if not refused else EXIT_SOME_FAILED if len(rows) > 1 else 1
+
+
+def _meant(failed: list[Any], wanted: str) -> list[Any]:
+    """The deployments of a batch, or the one with this id or name of a server. Raises: CliError: none has failed, or several have this name."""
+    return [row for row in failed if row["batch_id"] == wanted] or [one_named(failed, wanted, "failed deployment", "retry")]
 
 
 def _why(row: Any) -> str:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any, Final
 
-from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
+from groundcontrol.cli.client import CliError, Hub, id_of, node_of, nodes_of, shown
 from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import SELECTOR, add_act, add_acts
 from groundcontrol.cli.pause import pause
@@ -41,13 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("retry-rest", "a new roll-out of the nodes that did not pass"), ("show", "targets and gates"),
     ):  # fmt: skip
         parsers[name] = add_act(acts, name, help=about)
-        parsers[name].add_argument("rollout", metavar="ROLLOUT")
+        parsers[name].add_argument("rollout", metavar="ROLLOUT", help="its id, or its name if no other has it")
     for name in ("start", "resume", "go-on", "retry-rest"):
         parsers[name].add_argument("--watch", action="store_true", help="follow it to its end; exit status as of `watch`")
     parsers["pause"].add_argument(
         "--after-wave", action="store_true", help="let the nodes of this wave begin, and pause before the next wave"
     )
-    parsers["kill"].add_argument("--node", required=True, metavar="NODE", help=SELECTOR)
+    parsers["kill"].add_argument("--node", required=True, metavar="NODE", help="its name or id")
     parsers["kill"].add_argument("--confirm", required=True, metavar="NAME", help="the name of the node, once more")
     parsers["go-on"].add_argument("--gate", default="*", metavar="GATE", help="in spite of this gate alone [all of this wave]")
     parsers["go-on"].add_argument("--reason", required=True, metavar="TEXT", help="why; the audit log keeps it")
@@ -56,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """Make, move, show or watch roll-outs."""
     async with Hub(args) as hub:
+        if args.act not in ("list", "plan"):
+            args.rollout = await id_of(hub, args.rollout, "/rollouts", "rollouts", noun="roll-out", listed="rollout")
         match args.act:
             case "list":
                 return await _list(hub, args)
@@ -91,7 +93,7 @@ async def _body(hub: Hub, args: argparse.Namespace) -> Any:
         case "go-on":
             return {"gate": args.gate, "reason": args.reason}
         case "kill":
-            [node] = await nodes_of(hub, [args.node])
+            node = await node_of(hub, args.node)
             return {"node_id": node["id"], "confirm": args.confirm}
         case _:
             return None

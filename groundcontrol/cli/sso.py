@@ -115,7 +115,7 @@ async def _edited(hub: Hub, args: argparse.Namespace, path: str) -> Any:
             "value": args.value,
             "organisation": await _organisation(hub, args),
             "role": args.role,
-            **grants_of(args),
+            **await grants_of(hub, args),
         }
         change["groups"] = [*before["groups"], row]
     else:

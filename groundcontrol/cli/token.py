@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, id_of, shown
 from groundcontrol.cli.formatting import age, moment
 from groundcontrol.cli.options import add_act, add_acts
 from groundcontrol.cli.user import ROLES, add_grants, grants_of
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     new.add_argument("--days", type=int, default=90, help="days of validity, at most 365 [90]")
     new.add_argument("--sensitive", action="store_true", help="also allow actions that ask users for their password again")
     add_grants(new)
-    add_act(acts, "revoke", help="revoke a token").add_argument("id")
+    add_act(acts, "revoke", help="revoke a token").add_argument("token", metavar="TOKEN", help="its id, or its name if no other has it")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -37,11 +37,12 @@ async def run(args: argparse.Namespace) -> int:
                 return print_list(args, "tokens", tokens, COLUMNS)
             case "new":
                 body = {"username": args.user, "name": args.name, "role": args.role, "days": args.days, "sensitive": args.sensitive}
-                made = await hub.post("/local/tokens", {**body, **grants_of(args)})
+                made = await hub.post("/local/tokens", {**body, **await grants_of(hub, args)})
                 return print_answer(args, made, made["token"])
             case _:
-                await hub.delete(f"/tokens/{args.id}")
-                return print_answer(args, {"revoked": args.id}, f"the token {shown(args.id)} is revoked")
+                token = await id_of(hub, args.token, "/tokens", "tokens", noun="token", listed="token list", params={"user": "*"})
+                await hub.delete(f"/tokens/{token}")
+                return print_answer(args, {"revoked": token}, f"the token {shown(args.token)} is revoked")
 
 
 COLUMNS: Final[Columns] = {

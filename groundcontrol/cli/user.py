@@ -6,9 +6,10 @@ import argparse
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.formatting import MISSING, age
 from groundcontrol.cli.options import add_act, add_acts
+from spider.wire.ids import is_id
 
 ROLES: Final = ("admin", "operator", "viewer")
 
@@ -38,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_grants(parser: argparse.ArgumentParser) -> None:
     """Add the flags that limit a user to some nodes."""
     parser.add_argument(
-        "--node", action="append", default=[], metavar="ID", help="limit to this node, and to others that are named; may be repeated"
+        "--node",
+        action="append",
+        default=[],
+        metavar="NODE",
+        help="limit to this node (name or id), and to others that are named; may be repeated",
     )
     parser.add_argument(
         "--tag",
@@ -49,9 +54,13 @@ def add_grants(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def grants_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The grants of `add_grants`' flags as a part of a request body; empty without these flags."""
-    return {"grants": {"nodes": args.node, "tags": args.tag}} if args.node or args.tag else {}
+async def grants_of(hub: Hub, args: argparse.Namespace) -> dict[str, Any]:
+    """The grants of `add_grants`' flags as a part of a request body; empty without these flags.
+
+    Raises: CliError: there is no such node. An id may be of a node of another organisation.
+    """
+    nodes = [one if is_id(one) else (await node_of(hub, one))["id"] for one in args.node]
+    return {"grants": {"nodes": nodes, "tags": args.tag}} if nodes or args.tag else {}
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -76,7 +85,7 @@ async def _act(hub: Hub, args: argparse.Namespace) -> Any:
     path = f"/users/{args.username}"
     match args.act:
         case "add":
-            return await hub.post("/users", {"username": args.username, "role": args.role, **grants_of(args)})
+            return await hub.post("/users", {"username": args.username, "role": args.role, **await grants_of(hub, args)})
         case "passwd":
             return await hub.post(f"{path}/password", None)
         case "reset":
@@ -84,7 +93,9 @@ async def _act(hub: Hub, args: argparse.Namespace) -> Any:
         case "totp-reset":
             return await hub.post(f"{path}/totp-reset", None)
         case "role":
-            return await hub.patch(path, {"role": args.role, **grants_of(args), **({"all_nodes": True} if args.all_nodes else {})})
+            return await hub.patch(
+                path, {"role": args.role, **await grants_of(hub, args), **({"all_nodes": True} if args.all_nodes else {})}
+            )
         case act:
             return await hub.patch(path, {"disabled": act == "disable"})
 

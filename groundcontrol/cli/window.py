@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
-from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
+from groundcontrol.cli.client import Hub, nodes_of, one_named, shown
 from groundcontrol.cli.formatting import MISSING, moment, span_s
 from groundcontrol.cli.maintenance import select_body, selection_text
 from groundcontrol.cli.options import SELECTOR, add_act, add_acts
@@ -69,9 +69,7 @@ async def _end(hub: Hub, args: argparse.Namespace) -> int:
     if args.window == "freezes":
         found = [one for one in windows if one["kind"] == "freeze" and one["began_at"] is not None and one["open"]]
     else:
-        found = [one for one in windows if args.window in (one["id"], one["name"])]
-        if not found:
-            raise CliError(f"there is no window {args.window}; `stardust window list` shows them", "not_found")
+        found = [one_named(windows, args.window, "window", "window")]
     for one in found:
         await hub.delete(f"/windows/{one['id']}")
     names = ", ".join(one["name"] for one in found)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from groundcontrol.cli.client import UNTRUSTED, CliError, Hub, check_url, is_meant
+from groundcontrol.cli.client import UNTRUSTED, CliError, Hub, check_url, is_meant, one_named
 from spider.wire.ids import new_random_id
 from tests.support.certificates import Certificate
 
@@ -65,6 +65,21 @@ def test_an_id_matches_only_its_own_node() -> None:
     assert is_meant(ours, "web-1")
     assert not is_meant(posing, theirs["id"])
     assert not is_meant(ours, "db-1")
+
+
+def test_a_name_that_several_have_is_refused_with_their_ids() -> None:
+    nights = [{"id": new_random_id(), "name": "nights", "state": state} for state in ("running", *["succeeded"] * 11)]
+    other = {"id": new_random_id(), "name": "days", "state": "ready"}
+    assert one_named([*nights, other], "days", "roll-out", "rollout") is other
+    assert one_named([*nights, other], nights[3]["id"], "roll-out", "rollout") is nights[3]
+    with pytest.raises(
+        CliError, match=f"12 have the name nights: .* one roll-out: {nights[0]['id']} \\(running\\), .* and 2 more"
+    ) as refused:
+        one_named([*nights, other], "nights", "roll-out", "rollout")
+    assert refused.value.code == "command.usage"
+    with pytest.raises(CliError, match="there is no roll-out gone; `stardust rollout` lists them") as refused:
+        one_named(nights, "gone", "roll-out", "rollout")
+    assert refused.value.code == "not_found"
 
 
 class Door(NamedTuple):

@@ -73,7 +73,7 @@ async def test_a_batch_is_retried_with_one_log_in(monkeypatch: pytest.MonkeyPatc
 
 async def test_only_what_has_failed_is_retried(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     hub = Told()
-    with pytest.raises(CliError, match="no deployment or batch web-3 has failed"):
+    with pytest.raises(CliError, match="there is no failed deployment web-3"):
         await retried(monkeypatch, hub, "web-3")
     assert await retried(monkeypatch, hub) == 0
     assert "web-3" not in capsys.readouterr().out

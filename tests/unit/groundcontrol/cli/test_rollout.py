@@ -33,7 +33,11 @@ class Told:
     async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         """Nothing is open."""
 
-    async def get(self, _path: str) -> Any:
+    async def every(self, _path: str, _key: str, _params: object) -> Any:
+        yield self._one
+
+    async def get(self, path: str) -> Any:
+        assert path == "/rollouts/r"
         return self._one
 
 
@@ -44,5 +48,5 @@ async def test_a_stop_by_a_gate_is_exit_status_5(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, stopped_by: str, status: int
 ) -> None:
     monkeypatch.setattr(rollout, "Hub", lambda _args: Told(state, stopped_by))
-    assert await rollout.run(argparse.Namespace(act="watch", rollout="r", json=False)) == status
+    assert await rollout.run(argparse.Namespace(act="watch", rollout="nights", json=False)) == status
     assert f"nights (r): {state}" in capsys.readouterr().out
