@@ -112,8 +112,13 @@ def _print(args: argparse.Namespace, one: Any) -> int:
 def _line(one: Any) -> str:
     counts = one["targets"]
     parts = [f"{counts[name]} {name.replace('_', ' ')}" for name in counts if name != "total" and counts[name]]
-    words = one["words"] or one["why"]
-    return f"{one['name']} ({one['id']}): {one['state']}{f': {words}' if words else ''}; {', '.join(parts)} of {counts['total']}"
+    words = "; ".join(filter(None, (one["words"] or one["why"], one["remedy"] and f"what helps: {one['remedy']}")))
+    ends = f"; it ends at {moment(one['close_at'])}" if one["waits"] and one["close_at"] is not None else ""
+    return f"{one['name']} ({one['id']}): {_state(one)}{f': {words}' if words else ''}{ends}; {', '.join(parts)} of {counts['total']}"
+
+
+def _state(one: Any) -> str:
+    return "running, waits" if one["waits"] else str(one["state"])
 
 
 async def _list(hub: Hub, args: argparse.Namespace) -> int:
@@ -122,7 +127,7 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
         print(json.dumps({"rollouts": found}))
         return 0
     rows = [
-        [one["id"], one["name"], one["state"], f"{one['targets']['passed']}/{one['targets']['total']}", one["owner"], one["words"]]
+        [one["id"], one["name"], _state(one), f"{one['targets']['passed']}/{one['targets']['total']}", one["owner"], one["words"]]
         for one in found
     ]
     print(table(("ROLLOUT", "NAME", "STATE", "PASSED", "OWNER", ""), rows))

@@ -108,7 +108,7 @@ async def list_targets(call: ApiRequest) -> TargetsView:
     one, seen = await _rollout(call), await seen_nodes(call)
     jobs = {key: str(job.id) for key, job in (await call.services[RolloutStore].jobs_of(one)).items()}
     targets = sorted(one.targets, key=lambda target: target.wave)  # a canary that is held changes places with another node
-    return TargetsView(targets=[target_view(one, target, jobs) for target in targets if seen is None or target.node in seen])
+    return TargetsView(targets=[target_view(one, target, jobs, seen) for target in targets if seen is None or target.node in seen])
 
 
 async def list_gates(call: ApiRequest) -> GatesView:

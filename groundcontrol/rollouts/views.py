@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,6 +18,7 @@ from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, 
 from groundcontrol.rollouts.soft import SETTLE_S as SOFT_SETTLE_S
 from groundcontrol.rollouts.soft import SOFT_GATES
 from groundcontrol.rollouts.target_life import SETTLE_S
+from groundcontrol.rollouts.waits import wait_of
 from groundcontrol.web.answer import Answer, Body
 
 
@@ -121,6 +123,10 @@ class RolloutView(Answer):
     state: RolloutState
     why: str
     words: str
+    waits: bool
+    """Whether it runs and is at work on no server: `words` say what it waits for, and until when where that is known."""
+    remedy: str
+    """What helps a roll-out that waits; empty: waiting does."""
     policy_id: str | None
     due_at: float | None
     owner: str
@@ -309,8 +315,11 @@ def wave_views(rollout: Rollout, seen: frozenset[NodeId] | None) -> list[WaveVie
 
 
 def rollout_view(one: Rollout, seen: frozenset[NodeId] | None = None) -> RolloutView:
+    wait = wait_of(one, seen)
+    words = one.words or (wait.words if wait is not None else "")
     return RolloutView(
-        id=one.id, name=one.name, state=one.state, why=one.why, words=_seen_words(one, seen), policy_id=one.policy_id or None, due_at=one.due_at, owner=one.owner,
+        id=one.id, name=one.name, state=one.state, why=one.why, words=seen_words(one, words, seen), waits=wait is not None,
+        remedy=wait.remedy if wait is not None else "", policy_id=one.policy_id or None, due_at=one.due_at, owner=one.owner,
         version=one.version, made_at=one.made_at, start_at=one.start_at, started_at=one.started_at, ended_at=one.ended_at, close_at=one.close_at,
         action=one.action, observes=one.observes, targets=counts_view(one), confirm=sum(1 for target in one.targets if target.confirmed),
         waves=wave_views(one, seen), wave=one.wave, hold_since=one.hold_since, stopped_by=one.stopped_by, parent_id=one.parent or None,
@@ -319,10 +328,11 @@ def rollout_view(one: Rollout, seen: frozenset[NodeId] | None = None) -> Rollout
     )  # fmt: skip
 
 
-def _seen_words(one: Rollout, seen: frozenset[NodeId] | None) -> str:
-    """Its words, which name no server that the caller may not see, nor what is on it."""
-    hidden = () if seen is None else (target.name for target in one.targets if target.node not in seen)
-    return "it is about a server beyond your rights" if any(name in one.words for name in hidden) else one.words
+def seen_words(one: Rollout, words: str, seen: frozenset[NodeId] | None) -> str:
+    """Words about a roll-out or one of its targets, which name no server that the caller may not see, nor what is on it."""
+    hidden = () if seen is None else (re.escape(target.name) for target in one.targets if target.node not in seen)
+    named = any(re.search(rf"(?<![\w.-]){name}(?![\w-]|\.\w)", words) for name in hidden)  # not web-1 within web-10
+    return "it is about a server beyond your rights" if named else words
 
 
 def remedy_of(one: Target) -> str:
@@ -330,7 +340,7 @@ def remedy_of(one: Target) -> str:
     return "" if one.state in ("pending", "running", "passed") else REMEDIES.get(one.why, "")
 
 
-def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str]) -> TargetView:
+def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str], seen: frozenset[NodeId] | None) -> TargetView:
     own = [(key, job) for key, job in jobs.items() if key[0] == one.node]
     present = next((job for key, job in own if key[1:] == (one.step, one.attempt)), None)
     last = present or (max(job for _, job in own) if own else None)
@@ -344,7 +354,7 @@ def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str]) -> Targe
         state=one.state,
         step=one.step,
         why=one.why,
-        words=one.words,
+        words=seen_words(rollout, one.words, seen),
         remedy=remedy_of(one),
         job_id=last,
         verdict=final.get(one.state),

@@ -2868,6 +2868,10 @@ export interface RolloutView {
   state: "planning" | "ready" | "waiting" | "running" | "holding" | "paused" | "stopping" | "succeeded" | "stopped" | "cancelled" | "expired" | "failed";
   why: string;
   words: string;
+  /** Whether it runs and is at work on no server: `words` say what it waits for, and until when where that is known. */
+  waits: boolean;
+  /** What helps a roll-out that waits; empty: waiting does. */
+  remedy: string;
   policy_id: string | null;
   due_at: number | null;
   owner: string;

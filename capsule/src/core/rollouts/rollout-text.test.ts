@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { timeOrDate } from "../text/time";
-import { beginWords, countsWords, nextWords, packagesWords, rolloutPhase, rolloutTone, whenWords, ZONE_OF_NODE } from "./rollout-text";
+import {
+  beginWords,
+  countsWords,
+  nextWords,
+  packagesWords,
+  rolloutPhase,
+  rolloutTone,
+  stateWords,
+  whenWords,
+  ZONE_OF_NODE,
+} from "./rollout-text";
 
 const NONE = { total: 0, held: 0, pending: 0, running: 0, passed: 0, worse: 0, failed: 0, unknown: 0, not_started: 0 };
 
@@ -16,12 +26,18 @@ test("a few packages are named, and the rest is a number", () => {
 });
 
 test("a success with a failure inside its limit is amber, and a stop is red", () => {
-  assert.equal(rolloutTone("succeeded", 0), "ok");
-  assert.equal(rolloutTone("succeeded", 1), "warn");
-  assert.equal(rolloutTone("stopped", 0), "crit");
+  assert.equal(rolloutTone({ state: "succeeded", waits: false, targets: NONE }), "ok");
+  assert.equal(rolloutTone({ state: "succeeded", waits: false, targets: { ...NONE, failed: 1 } }), "warn");
+  assert.equal(rolloutTone({ state: "stopped", waits: false, targets: NONE }), "crit");
   assert.equal(rolloutPhase("ready"), "open");
   assert.equal(rolloutPhase("holding"), "going");
   assert.equal(rolloutPhase("expired"), "over");
+});
+
+test("a roll-out that runs and is at work on nothing does not look as if it ran", () => {
+  const one = { state: "running", waits: true, targets: NONE } as const;
+  assert.deepEqual([stateWords(one), rolloutTone(one)], ["Waiting", "wait"]);
+  assert.deepEqual([stateWords({ ...one, waits: false }), rolloutTone({ ...one, waits: false })], ["Running", "run"]);
 });
 
 test("each form of a calendar has its words", () => {

@@ -19,6 +19,10 @@ export const ROLLOUT_STATES = {
 } as const;
 export type RolloutState = keyof typeof ROLLOUT_STATES;
 
+/** The state of a roll-out. One that runs and is at work on no server waits, and its words say for what. */
+export const stateWords = ({ state, waits }: { state: RolloutState; waits: boolean }): string =>
+  waits ? t`Waiting` : ROLLOUT_STATES[state];
+
 export const TARGET_STATES = {
   pending: t`not begun`,
   held: t`held`,
@@ -52,11 +56,19 @@ export const rolloutPhase = (state: RolloutState): RolloutPhase =>
       : "going";
 
 /** How grave a state is, for its colour. */
-export function rolloutTone(state: RolloutState, failed: number): "ok" | "warn" | "crit" | "run" | "wait" {
-  if (state === "succeeded") return failed > 0 ? "warn" : "ok";
+export function rolloutTone({
+  state,
+  waits,
+  targets: { failed, unknown },
+}: {
+  state: RolloutState;
+  waits: boolean;
+  targets: { failed: number; unknown: number };
+}): "ok" | "warn" | "crit" | "run" | "wait" {
+  if (state === "succeeded") return failed + unknown > 0 ? "warn" : "ok";
   if (state === "stopped" || state === "failed" || state === "stopping") return "crit";
   if (state === "holding" || state === "paused" || state === "expired" || state === "cancelled") return "warn";
-  return state === "running" || state === "planning" ? "run" : "wait";
+  return !waits && (state === "running" || state === "planning") ? "run" : "wait";
 }
 
 type Counts = Readonly<Record<TargetState | "total", number>>;

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { beginWords, countsWords, ROLLOUT_STATES, whenWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
+import { beginWords, countsWords, stateWords, whenWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { shortDuration, timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
@@ -97,8 +97,7 @@ function Dates(): VNode {
             <div class="grow">
               <p>
                 <b>{beginWords(occurrence.due_at, occurrence.local, occurrence.zone, dayStart.value)}</b>{" "}
-                <a href={`/patch-policies/${policy.id}`}>{policy.name}</a>{" "}
-                <span class="t3">{rollout ? ROLLOUT_STATES[rollout.state] : words}</span>
+                <a href={`/patch-policies/${policy.id}`}>{policy.name}</a> <span class="t3">{rollout ? stateWords(rollout) : words}</span>
               </p>
               <p class="meta t3">
                 {occurrence.zone === ZONE_OF_NODE
@@ -127,7 +126,7 @@ function Dates(): VNode {
   );
 }
 
-function stateWords({ kind, open, began_at }: WindowView): string {
+function windowWords({ kind, open, began_at }: WindowView): string {
   if (kind === "freeze") return open ? t`freeze, in force now` : began_at === null ? t`freeze` : t`freeze, over`;
   if (kind === "open") return open ? t`opened by hand` : t`opened by hand, over`;
   return open ? t`window, open now` : t`window`;
@@ -179,7 +178,7 @@ function Windows(): VNode {
                 <Glyph kind={one.kind === "freeze" ? (one.open ? "pause" : "ended") : one.open ? "ok" : "wait"} label="" />
                 <div class="grow">
                   <p>
-                    <b class="anywhere">{one.name}</b> <span class="t3">{stateWords(one)}</span>
+                    <b class="anywhere">{one.name}</b> <span class="t3">{windowWords(one)}</span>
                   </p>
                   <p class="meta t3 anywhere">
                     {one.began_at === null

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
-import { nextWords, PAUSES, ROLLOUT_STATES, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
+import { nextWords, PAUSES, stateWords, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
@@ -213,7 +213,7 @@ function LiveDialog({ live, onClose }: { live: RolloutView; onClose: () => void 
     <Dialog title={t`Take its roll-out over, too?`} icon="users" onClose={end.onClose}>
       <div class="body">
         <ActionError text={act.refusal} />
-        <p>{t`${live.name} is ${ROLLOUT_STATES[live.state]} with the rights of ${live.owner}. Taken over, it goes on with yours once you resume it.`}</p>
+        <p>{t`${live.name} is ${stateWords(live)} with the rights of ${live.owner}. Taken over, it goes on with yours once you resume it.`}</p>
       </div>
       <Foot {...end}>
         <Button kind="primary" busy={act.busy} onClick={() => void take()}>{t`Take it over`}</Button>

@@ -7,5 +7,5 @@ const GLYPHS: Record<ReturnType<typeof rolloutTone>, GlyphKind> = { ok: "done", 
 
 /** The glyph of a roll-out's state, which the text beside it names. */
 export const RolloutGlyph = ({ one }: { one: RolloutView }): VNode => (
-  <Glyph kind={one.state === "paused" ? "pause" : GLYPHS[rolloutTone(one.state, one.targets.failed + one.targets.unknown)]} label="" />
+  <Glyph kind={one.state === "paused" ? "pause" : GLYPHS[rolloutTone(one)]} label="" />
 );

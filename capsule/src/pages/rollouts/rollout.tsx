@@ -5,10 +5,10 @@ import { useEffect, useState } from "preact/hooks";
 import {
   countsWords,
   packagesWords,
-  ROLLOUT_STATES,
   rolloutPhase,
   rolloutTone,
   startWords,
+  stateWords,
   TARGET_STATES,
   TARGET_STEPS,
 } from "../../core/rollouts/rollout-text";
@@ -109,7 +109,7 @@ function Head({ rollout, onChange }: Acting): VNode {
   const retry = (): void => void act.run(async () => go(`/rollout/${(await retryRest(rollout.id)).id}`));
   const run = (doing: () => Promise<RolloutView>): void => void act.run(async () => onChange(await doing()));
   const left = rollout.targets.total - rollout.targets.passed;
-  const tone = rolloutTone(rollout.state, rollout.targets.failed + rollout.targets.unknown);
+  const tone = rolloutTone(rollout);
   return (
     <>
       <div class="page-head wrap">
@@ -118,7 +118,8 @@ function Head({ rollout, onChange }: Acting): VNode {
             <RolloutGlyph one={rollout} /> {rollout.name}
           </h1>
           <p class="meta t3">
-            {t`${ROLLOUT_STATES[rollout.state]}: ${countsWords(rollout.targets)}`}
+            {t`${stateWords(rollout)}: ${countsWords(rollout.targets)}`}
+            {rollout.state === "waiting" && ` · ${t`begins ${timeOrDate(rollout.start_at, dayStart.value)}`}`}
             {rollout.ended_at === null && rollout.close_at !== null && ` · ${t`ends ${timeOrDate(rollout.close_at, dayStart.value)}`}`}
             {rollout.ended_at !== null && ` · ${t`ended ${timeOrDate(rollout.ended_at, dayStart.value)}`}`}
           </p>
@@ -156,6 +157,7 @@ function Head({ rollout, onChange }: Acting): VNode {
       {rollout.words && (
         <Banner kind={tone === "crit" ? "crit" : tone === "warn" ? "" : "info"} mark={<RolloutGlyph one={rollout} />}>
           <b>{rollout.words}</b>
+          {rollout.remedy && <> {t`What helps: ${rollout.remedy}.`}</>}
           {rollout.hold_since !== null && rollout.state === "holding" && (
             <> {t`Held for ${age(Math.max(0, now.value - rollout.hold_since))}.`}</>
           )}

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { countsWords, ROLLOUT_STATES } from "../../core/rollouts/rollout-text";
+import { countsWords, stateWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
@@ -94,7 +94,7 @@ const Row = ({ one }: { one: RolloutView }): VNode => (
         <a class="medium" href={`/rollout/${one.id}`}>
           {one.name}
         </a>{" "}
-        <span class="t3">{ROLLOUT_STATES[one.state]}</span>
+        <span class="t3">{stateWords(one)}</span>
       </p>
       <p class="meta t3">{one.words || countsWords(one.targets)}</p>
     </div>

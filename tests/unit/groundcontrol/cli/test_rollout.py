@@ -24,6 +24,9 @@ class Told:
             "stopped_by": stopped_by,
             "why": stopped_by,
             "words": "",
+            "waits": False,
+            "remedy": "",
+            "close_at": None,
             "targets": COUNTS,
         }
 
