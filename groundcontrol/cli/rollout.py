@@ -101,6 +101,8 @@ async def _body(hub: Hub, args: argparse.Namespace) -> Any:
 
 async def _start(hub: Hub, rollout: str) -> Any:
     one = await _planned(hub, rollout)
+    if one["state"] in ENDED:  # each node was up to date
+        return one
     return await hub.post(f"/rollouts/{one['id']}/start", {"confirm": one["confirm"], "version": one["version"]})
 
 

@@ -304,7 +304,11 @@ async def start_rollout(call: ApiRequest, body: StartBody) -> RolloutView:
         raise BadRequest(f"confirm: {len(planned)} servers are planned; give this number", field="confirm")
 
     def begun(target: Target) -> Target:
-        return target if target.confirmed else target._replace(state="not_started", words=target.words or "it could not be planned")
+        return (
+            target
+            if target.confirmed or target.state in FINAL
+            else target._replace(state="not_started", words=target.words or "it could not be planned")
+        )
 
     after = one._replace(state="waiting", words="", targets=tuple(begun(target) for target in one.targets))
     return await _save(call, one, after)

@@ -122,11 +122,15 @@ class _Draft(TargetLife):
                 continue
             self._order_plan(target._replace(state="running"))
         if not self._in("running") and all(one.plans for one in self.targets.values()):
-            can = [one for one in self.targets.values() if one.confirmed]
+            can, idle = [one for one in self.targets.values() if one.confirmed], len(self._in("passed"))
             if can:
-                self._state("ready", "", f"{len(can)} of {len(self.targets)} nodes are planned: start it")
+                up_to_date = f", {idle} are up to date" if idle else ""
+                self._state("ready", "", f"{len(can)} of {len(self.targets)} nodes are planned{up_to_date}: start it")
+            elif idle == len(self.targets):
+                self._state("succeeded", "up_to_date", "there is nothing to do: each node is up to date")
             else:
-                self._state("failed", "no_target", "no node can take part; each says why")
+                up_to_date = f"{idle} nodes are up to date, and no other" if idle else "no node"
+                self._state("failed", "no_target", f"{up_to_date} can take part; each says why")
                 for one in self._in("pending", "held"):
                     self._set(one, state="not_started")
 
@@ -393,8 +397,7 @@ class _Draft(TargetLife):
 
     def _needs_work(self, target: Target) -> bool:
         """Whether something would be done on it, as far as that is known before its plan."""
-        node, reboot = self._node(target), self.r.policy.reboot
-        return bool(self.r.action) or not node.nothing or (node.reboot_required == "yes" and reboot != "never")
+        return bool(self.r.action) or not self._node(target).nothing or self._reboot_due(target)
 
     def _admit(self) -> None:
         busy = len([one for one in self._in("running") if one.step != "watch"])
@@ -480,7 +483,9 @@ def stopped(rollout: Rollout, facts: Facts, now: float, by: str) -> Stepped:
 def cancelled(rollout: Rollout, now: float, by: str) -> Rollout:
     """A person gives up a roll-out that has changed nothing yet."""
     targets = tuple(
-        one._replace(state="not_started", step="", why="stopped", words="the roll-out was cancelled before it began")
+        one
+        if one.state in FINAL
+        else one._replace(state="not_started", step="", why="stopped", words="the roll-out was cancelled before it began")
         for one in rollout.targets
     )
     return rollout._replace(state="cancelled", why="person", words=f"cancelled by {by}", stopped_by="person", targets=targets, ended_at=now)

@@ -166,6 +166,8 @@ class TargetLife:
             self._hold(target, IN_THE_WAY.get(job.error, "plan"), job.words or "its plan could not be made")
         elif job.plan_fault:
             self._hold(target, "plan_refused", job.plan_fault)
+        elif self.r.state == "planning" and job.plan_steps == 0 and not self._reboot_due(target):
+            self._leave(target, "passed", "up_to_date", "it is up to date")  # or the canaries would take turns to find nothing to do
         elif self.r.state == "planning":
             self._set(target, state="pending", step="", confirmed=job.plan_digest, digest=job.plan_digest)
         elif target.confirmed and job.plan_digest != target.confirmed:
@@ -258,7 +260,7 @@ class TargetLife:
 
     def _reboot_or_end(self, target: Target, words: str) -> None:
         """Nothing is to be installed: an up-to-date node is neither drained nor rebooted without need."""
-        if self._node(target).reboot_required == "yes" and self.r.policy.reboot != "never" and self.r.state != "stopping":
+        if self._reboot_due(target) and self.r.state != "stopping":
             shut = self._shut(target)
             if shut is not None:
                 self._leave(target._replace(reboot_owed=shut[1]), "passed", "up_to_date", words)
@@ -268,6 +270,10 @@ class TargetLife:
                 self._want_reboot(target)
             return
         self._leave(target, "passed", "up_to_date", words)
+
+    def _reboot_due(self, target: Target) -> bool:
+        """Whether a node without anything to install is rebooted."""
+        return self._node(target).reboot_required == "yes" and self.r.policy.reboot != "never"
 
     def _decide_reboot(self, target: Target, needed: bool) -> None:
         policy = self.r.policy.reboot
