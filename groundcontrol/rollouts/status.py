@@ -95,15 +95,23 @@ def _row(
 
 
 def as_csv(view: PatchStatusView) -> str:
-    """The nodes as CSV. A cell that a spreadsheet would take for a formula gets a quote before it."""
+    """The nodes as CSV. A cell that a spreadsheet would take for a formula gets a quote before it.
+
+    After the fields come their times once more, for people: `…_utc` in ISO 8601 beside `…_at` in Unix seconds.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     names = PatchStatusNode.__struct_fields__
-    writer.writerow(names)
+    times = [name for name in names if name.endswith("_at")]
+    writer.writerow([*names, *(f"{name.removesuffix('_at')}_utc" for name in times)])
     for row in view.nodes:
         values = msgspec.structs.asdict(row)
-        writer.writerow([_cell(values[name]) for name in names])
+        writer.writerow([*(_cell(values[name]) for name in names), *(_utc(values[name]) for name in times)])
     return out.getvalue()
+
+
+def _utc(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cell(value: object) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import pytest
 
@@ -187,7 +188,13 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
         assert ("other_patcher_unknown" in words) is (told is None), words
     reply = await admin.get("patch-status?format=csv")
     [head, first, _] = list(csv.reader(io.StringIO(reply.body.decode())))
-    assert dict(zip(head, first, strict=True))["name"] == "'=web-1"
+    cells = dict(zip(head, first, strict=True))
+    assert cells["name"] == "'=web-1"
+    shown = (await admin.get("patch-status")).json["nodes"][0]
+    for field in ("lists_at", "next_at"):  # known, and not
+        utc = cells[field.replace("_at", "_utc")]
+        assert (None if utc == "" else datetime.fromisoformat(utc).timestamp()) == (shown[field] and int(shown[field])), cells
+    assert cells["lists_utc"].endswith("Z")
     assert (await admin.get("patch-status?format=xml")).status == 400
     found = await hub.store.policies.node_updates(SYSTEM)
     assert [one.package for one in found[node.id][1]] == ["nginx", "less", "vim"]
