@@ -9,6 +9,7 @@ import {
   rolloutPhase,
   rolloutTone,
   stateWords,
+  updatesHasTabs,
   whenWords,
   ZONE_OF_NODE,
 } from "./rollout-text";
@@ -38,6 +39,10 @@ test("a roll-out that runs and is at work on nothing does not look as if it ran"
   const one = { state: "running", waits: true, targets: NONE } as const;
   assert.deepEqual([stateWords(one), rolloutTone(one)], ["Waiting", "wait"]);
   assert.deepEqual([stateWords({ ...one, waits: false }), rolloutTone({ ...one, waits: false })], ["Running", "run"]);
+});
+
+test("a user with rights on one server has the tabs of patching, and the owner of one server none", () => {
+  assert.deepEqual([updatesHasTabs(1, true), updatesHasTabs(1, false), updatesHasTabs(2, false)], [true, false, true]);
 });
 
 test("each form of a calendar has its words", () => {

@@ -133,5 +133,8 @@ export const PAUSES = {
   stopped: t`its last roll-out was stopped: look at it, then save the policy again`,
 } as const;
 
+/** Whether Updates has the tabs of patching. A fleet of one server needs none, while a user of one server may see more of a larger fleet. */
+export const updatesHasTabs = (servers: number, limited: boolean): boolean => servers > 1 || limited;
+
 /** The sentence of the button's question. */
 export const startWords = (count: number): string => t`Change ${plural(count, "server")}`;

@@ -113,10 +113,10 @@ function Dates(): VNode {
                 {t`Show`}
               </a>
             )}
-            {mayAct.value && occurrence.state === "waiting_approval" && (
+            {mayAct.value && policy.whole && occurrence.state === "waiting_approval" && (
               <Button slim onClick={() => void run(approveOccurrence(policy.id, occurrence.due_at))}>{t`Approve`}</Button>
             )}
-            {mayAct.value && open && (
+            {mayAct.value && policy.whole && open && (
               <Button slim kind="quiet" onClick={() => void run(skipOccurrence(policy.id, occurrence.due_at))}>{t`Skip`}</Button>
             )}
           </li>

@@ -1,7 +1,9 @@
 import type { VNode } from "preact";
+import { updatesHasTabs } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { ids } from "../../state/fleet";
 import { go } from "../../state/router";
+import { user } from "../../state/session";
 import { type Tab, Tabs } from "../../ui/tabs";
 import { FollowedFreezes } from "./freeze-banner";
 
@@ -15,14 +17,16 @@ const TABS: readonly Tab[] = [
   { key: "status", label: t`Patch status`, href: "/rollouts/status" },
 ];
 
-/** The tabs of patching, below the freeze that binds them all. A fleet of one server needs none of them. */
+/** The tabs of patching, below the freeze that binds them all. */
 export function PatchingTabs({ tab }: { tab: PatchingTab }): VNode {
+  const limited = user.value?.limited ?? false;
   return (
     <>
       <FollowedFreezes />
-      {(tab !== "updates" || ids.value.length > 1) && (
+      {(tab !== "updates" || updatesHasTabs(ids.value.length, limited)) && (
         <Tabs label={t`Parts of patching`} tabs={TABS} current={tab} onArrow={(next) => go(next.href)} />
       )}
+      {limited && tab !== "updates" && <p class="meta t3">{t`You see what is about your servers. The rest is left out.`}</p>}
     </>
   );
 }

@@ -29,6 +29,7 @@ import { drop, put, useAll } from "../alerts/use-all";
 import { ImportDialog } from "../import-dialog";
 import { ListView } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { BEYOND } from "./policy-parts";
 
 type Asked = { kind: "delete" | "run"; one: PatchPolicyView } | null;
 
@@ -155,9 +156,10 @@ function Row({ one, onAsk, onChange, onTaken }: RowProps): VNode {
         <p class="meta t3 anywhere">
           {t`${WHATS[one.what]} on ${patchSelectWords(one.select)}, ${whenWords(one.when)} at ${one.start}, ${zoneWords(one.zone)}`}
         </p>
+        {!one.whole && <p class="meta">{BEYOND}</p>}
         {one.paused && <p class="meta">{t`Paused: ${PAUSES[one.paused]}.`}</p>}
       </div>
-      {mayAct.value && (
+      {mayAct.value && one.whole && (
         <MenuButton
           label={t`Actions for ${one.name}`}
           class="quiet slim only-icon"

@@ -21,7 +21,7 @@ import { useAnswer } from "../use-answer";
 import { PatchingTabs } from "./patching-tabs";
 import { Around } from "./policy-around";
 import { Order } from "./policy-order";
-import { Card, type Draft, options, type Part } from "./policy-parts";
+import { BEYOND, Card, type Draft, options, type Part } from "./policy-parts";
 import { PolicyPreview } from "./policy-preview";
 import { PatchZoneField, WhenField } from "./when-field";
 
@@ -96,13 +96,14 @@ function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
           <a class="button" href="/rollouts/policies">
             {t`Cancel`}
           </a>
-          {mayAct.value && (
+          {mayAct.value && policy?.whole !== false && (
             <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
               {t`Save`}
             </Button>
           )}
         </div>
         <ActionError text={act.refusal} />
+        {policy?.whole === false && <p class="meta t3">{BEYOND}</p>}
         <What draft={draft} change={change} />
         <Times draft={draft} change={change} />
         <Order draft={draft} change={change} />

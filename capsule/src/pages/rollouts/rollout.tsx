@@ -163,8 +163,8 @@ function Head({ rollout, onChange }: Acting): VNode {
           )}
         </Banner>
       )}
-      {rollout.beyond && mayAct.value && (
-        <p class="meta t3">{t`It has servers beyond your rights: only somebody who may change all of them moves it.`}</p>
+      {rollout.beyond && (
+        <p class="meta t3">{t`It has servers beyond your rights, which are left out here: only somebody who may change all of them moves it.`}</p>
       )}
       {rollout.observes && <p class="meta t3">{t`Its gates only observe: they are shown, and only failed jobs stop it.`}</p>}
       {retrying && <RetryDialog left={left} rollout={rollout} onClose={() => setRetrying(false)} />}
