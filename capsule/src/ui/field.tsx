@@ -35,6 +35,8 @@ interface TextProps extends FieldProps {
   onText: (text: string) => void;
   type?: string;
   inputRef?: Ref<HTMLInputElement>;
+  /** Whether an error shows only once the field is left: what is half typed is not wrong yet. */
+  late?: boolean;
   /** Whether it is a name or a word for a program, which no browser corrects. */
   code?: boolean;
   /** Further attributes: `autocomplete` (off by itself), `placeholder`, `inputmode`, `autofocus` … */
@@ -66,18 +68,21 @@ function Input({ id, hint, wrong, value, onText, inputRef, attributes }: InputPr
 export function TextField({
   label,
   hint,
-  wrong = "",
+  wrong: fault = "",
   value,
   onText,
   type = "text",
   inputRef,
+  late = false,
   code = false,
   input = {},
   class: extra = "",
 }: TextProps) {
   const id = useId();
+  const [typing, setTyping] = useState(false);
+  const wrong = typing ? "" : fault;
   return (
-    <div class={`field ${extra}`}>
+    <div class={`field ${extra}`} onInput={() => setTyping(late)} onFocusOut={() => setTyping(false)}>
       <label for={id}>{label}</label>
       <Input
         {...{ id, hint, wrong, value, onText, inputRef }}

@@ -19,6 +19,20 @@ export function daysWords(days: readonly Day[]): string {
   return at.map(name).join(", ");
 }
 
+/** The error of a time of day; empty = none. */
+export const timeError = (text: string): string => (/^\d\d:\d\d$/.test(text) ? "" : t`It is a time of day, such as 02:30.`);
+
+/** The error of the name of a time zone, as far as this browser knows them; empty = none. */
+export function zoneError(zone: string): string {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone.trim() });
+    return "";
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return t`There is no such time zone: it is a name such as Europe/Budapest.`;
+  }
+}
+
 type WindowLike = Pick<MaintenanceView, "from_at" | "until_at" | "closed_at" | "weekly" | "zone">;
 
 /** When a window is open. A window that was ended early has its real end; one that was cancelled before its start has its planned end. */

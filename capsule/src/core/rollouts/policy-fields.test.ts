@@ -63,7 +63,25 @@ test("any field with an error makes the policy one that cannot be saved", () => 
     { min_age_days: { security: 0.5 } },
     { notice_h: 337 },
   ];
-  for (const fields of wrong) assert.equal(hasFieldError(fields), true, JSON.stringify(fields));
+  const times = [
+    { start: "" },
+    { length_s: 0 },
+    { length_s: 90_000 },
+    { zone: "Europe/Budapst" },
+    { zone: "" },
+    { when: { weekly: [] } },
+    { when: { once: "" } },
+    { when: { every_weeks: { weeks: 53, days: ["tue" as const], since: "2026-12-24" } } },
+    { when: { every_weeks: { weeks: 2, days: ["tue" as const], since: "" } } },
+  ];
+  for (const fields of [...wrong, ...times]) assert.equal(hasFieldError(fields), true, JSON.stringify(fields));
+  const right = {
+    when: { monthly: { nth: "last" as const, day: "fri" as const } },
+    start: "02:30",
+    length_s: 86_400,
+    zone: "Europe/Budapest",
+  };
+  assert.deepEqual([right, { ...right, zone: "node" }, { ...right, zone: "UTC" }].map(hasFieldError), [false, false, false]);
   assert.equal(hasFieldError({ order: { canary: null, at_once: 100 }, max_failed: 1000, watch_s: 3600, notice_h: 336 }), false);
 });
 

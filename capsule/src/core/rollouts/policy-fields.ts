@@ -1,6 +1,8 @@
 /** The hub's rules for fields of a patch policy, checked before the request. Each function returns the error; empty = none. */
 
+import { timeError, zoneError } from "../alerts/schedule-text";
 import { t } from "../text";
+import { type WhenLike, ZONE_OF_NODE } from "./rollout-text";
 
 const MOST_PATTERNS = 100;
 const MOST_ACTIONS = 10;
@@ -55,6 +57,7 @@ export const RANGES = {
   max_per_role: [1, 10],
   age_days: [0, 365],
   notice_h: [0, 336],
+  weeks: [1, 52],
 } as const;
 
 export function rangeError(field: keyof typeof RANGES, value: number): string {
@@ -64,6 +67,23 @@ export function rangeError(field: keyof typeof RANGES, value: number): string {
 
 /** The range of a field, for its input. */
 export const rangeOf = (field: keyof typeof RANGES): { min: number; max: number } => ({ min: RANGES[field][0], max: RANGES[field][1] });
+
+const SHORTEST_S = 900;
+const LONGEST_S = 86_400;
+
+export const lengthError = (length_s: number): string =>
+  length_s >= SHORTEST_S && length_s <= LONGEST_S ? "" : t`It is 0.25 to 24 hours.`;
+
+export const dateError = (text: string): string => (/^2[01]\d\d-\d\d-\d\d$/.test(text) ? "" : t`It is a date, such as 2026-12-24.`);
+
+export const daysError = (days: readonly unknown[]): string => (days.length ? "" : t`Choose at least one day.`);
+
+/** Of a calendar: any error of its fields. */
+const whenError = ({ weekly, every_weeks: every, once }: WhenLike): string =>
+  (weekly && daysError(weekly)) ||
+  (every && (daysError(every.days) || rangeError("weeks", every.weeks) || dateError(every.since))) ||
+  (typeof once === "string" && dateError(once)) ||
+  "";
 
 export const eventTypeError = (type: string): string =>
   EVENT.test(type) ? "" : t`It is a type of event or the name of a custom one: a-z, 0-9, _ . and -.`;
@@ -80,6 +100,10 @@ export function probeError(kind: ProbeKind, target: string): string {
 }
 
 interface PolicyLike {
+  when?: WhenLike;
+  start?: string;
+  length_s?: number;
+  zone?: string;
   leave_out?: readonly string[];
   only?: readonly string[];
   before?: readonly ActionLike[];
@@ -116,13 +140,21 @@ export function hasFieldError({
   after = [],
   needs_event: event,
   probes = [],
+  when = {},
+  start = "00:00",
+  length_s = SHORTEST_S,
+  zone = ZONE_OF_NODE,
   ...numbers
 }: PolicyLike): boolean {
   const actions = [before, after].some(
     (steps) => actionNamesError(steps.map(({ name }) => name)) || steps.some((one) => actionTimeError(one.timeout_s ?? 600)),
   );
   return Boolean(
-    patternsError(leave_out) ||
+    whenError(when) ||
+      timeError(start) ||
+      lengthError(length_s) ||
+      (zone !== ZONE_OF_NODE && zoneError(zone)) ||
+      patternsError(leave_out) ||
       onlyError(only, leave_out) ||
       actions ||
       hasRangeError(numbers) ||

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { hasFieldError, onlyError, patternsError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
+import { hasFieldError, lengthError, onlyError, patternsError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
 import { WHATS } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
@@ -203,6 +203,8 @@ const Times = ({ draft, change }: Part): VNode => (
         type="number"
         value={String(draft.length_s / HOUR_S)}
         onText={(hours) => change({ length_s: Math.round(Number(hours) * HOUR_S) })}
+        wrong={lengthError(draft.length_s)}
+        late
         input={{ min: 0.25, max: 24, step: 0.25, required: true }}
       />
     </div>

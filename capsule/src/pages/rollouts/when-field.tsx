@@ -2,6 +2,7 @@
 
 import type { VNode } from "preact";
 import { DAYS, DAY_WORDS, type Day } from "../../core/alerts/schedule-text";
+import { dateError, daysError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
 import { ZONE_OF_NODE } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import type { PatchPolicyBody } from "../../state/types";
@@ -27,7 +28,7 @@ const NTHS: ["first" | "second" | "third" | "fourth" | "last", string][] = [
 ];
 const today = (): string => new Date().toISOString().slice(0, 10);
 
-const formOf = (when: When): Form => FORMS.find(([form]) => when[form])?.[0] ?? "weekly";
+const formOf = (when: When): Form => FORMS.find(([form]) => (when[form] ?? null) !== null)?.[0] ?? "weekly";
 
 function whenOf(form: Form): When {
   if (form === "monthly") return { monthly: { nth: "second", day: "tue" } };
@@ -40,7 +41,7 @@ export function WhenField({ value, onChange }: { value: When; onChange: (when: W
   return (
     <div class="stack">
       <SelectField label={t`When`} value={formOf(value)} onPick={(form) => onChange(whenOf(form as Form))} options={FORMS} />
-      {weekly && <DaysField days={weekly} onDays={(days) => onChange({ weekly: days })} />}
+      {weekly && <DaysField days={weekly} wrong={daysError(weekly)} onDays={(days) => onChange({ weekly: days })} />}
       {monthly && (
         <div class="number-fields">
           <SelectField
@@ -59,27 +60,39 @@ export function WhenField({ value, onChange }: { value: When; onChange: (when: W
       )}
       {every && (
         <>
-          <DaysField days={every.days} onDays={(days) => onChange({ every_weeks: { ...every, days } })} />
+          <DaysField days={every.days} wrong={daysError(every.days)} onDays={(days) => onChange({ every_weeks: { ...every, days } })} />
           <div class="number-fields">
             <TextField
               label={t`Every how many weeks`}
               type="number"
               value={String(every.weeks)}
               onText={(weeks) => onChange({ every_weeks: { ...every, weeks: Number(weeks) } })}
-              input={{ min: 2, max: 52, required: true }}
+              wrong={rangeError("weeks", every.weeks)}
+              late
+              input={{ ...rangeOf("weeks"), required: true }}
             />
             <TextField
               label={t`Counted from`}
               type="date"
               value={every.since}
               onText={(since) => onChange({ every_weeks: { ...every, since } })}
+              wrong={dateError(every.since)}
+              late
               input={{ required: true }}
             />
           </div>
         </>
       )}
-      {once && (
-        <TextField label={t`Date`} type="date" value={once} onText={(date) => onChange({ once: date })} input={{ required: true }} />
+      {typeof once === "string" && (
+        <TextField
+          label={t`Date`}
+          type="date"
+          value={once}
+          onText={(date) => onChange({ once: date })}
+          wrong={dateError(once)}
+          late
+          input={{ required: true }}
+        />
       )}
     </div>
   );

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { hasFieldError } from "../../core/rollouts/policy-fields";
 import { t } from "../../core/text/i18n";
 import { addWindow, beginNow } from "../../state/rollouts";
 import type { PatchPolicyBody, WindowView } from "../../state/types";
@@ -83,7 +84,11 @@ export function WindowDialog({ kind, onClose, onSaved }: Props): VNode {
   const [start, setStart] = useState(freeze ? "00:00" : "02:00");
   const [hours, setHours] = useState(freeze ? "24" : "3");
   const [zone, setZone] = useState(ownZone);
-  const ready = name.trim() !== "" && Number(hours) > 0 && (!chosen || chosen.tags.length + chosen.nodes.length > 0);
+  const ready =
+    name.trim() !== "" &&
+    Number(hours) > 0 &&
+    !hasFieldError({ when, start, zone }) &&
+    (!chosen || chosen.tags.length + chosen.nodes.length > 0);
   const save = async (): Promise<void> =>
     onSaved(
       await addWindow({
