@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 from groundcontrol.cli.client import UNREACHABLE, CliError, RefusedByHub
 from groundcontrol.cli.commands import ONLY_HERE, WITHOUT_HUB, Command, find, module_of, nearest, parser_of
 from groundcontrol.cli.file_permissions import described
-from groundcontrol.cli.options import UsageError, complain, parse, wants_json
+from groundcontrol.cli.options import UsageError, complain, field_words, parse, wants_json
 from groundcontrol.cli.saved_login import use_saved_login
 from groundcontrol.core.errors import ConfigError, HubError
 
@@ -66,8 +66,11 @@ def _serve(words: Sequence[str], *, as_json: bool) -> int:
 
 def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
     report = partial(complain, as_json=as_json)
+    act: str | None = None
     try:
-        args = parse(parser_of(verb), list(words))
+        parser = parser_of(verb)
+        args = parse(parser, list(words))
+        act = getattr(args, "act", None)
         if verb.name not in (*WITHOUT_HUB, *ONLY_HERE):
             use_saved_login(args)
         return to_its_end(module_of(verb).run(args), remote=getattr(args, "url", None) is not None)
@@ -77,7 +80,7 @@ def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
         report("command.usage", str(exc))
         return EXIT_USAGE
     except (CliError, HubError) as exc:
-        report(exc.code, str(exc))
+        report(exc.code, field_words(parser, act, str(exc), exc.facts.get("field")) if isinstance(exc, CliError) else str(exc))
         return _STATUS.get(exc.code, EXIT_REFUSED if isinstance(exc, RefusedByHub) else EXIT_FAILED)
     except ConfigError as exc:
         report("config.invalid", str(exc))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -71,6 +72,22 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog.removeprefix('stardust ')}: {message}", self.format_usage())
+
+
+def field_words(parser: argparse.ArgumentParser, act: str | None, text: str, field: object) -> str:
+    """An error of the hub, with the flag of the act, or plain words, in place of the path of a field in front of it.
+
+    Args: field: the path that the hub names beside the text; None: the error is about no field.
+    """
+    if not isinstance(field, str):
+        return text
+    found = re.match(r"[a-z_.]+(?=: )", text)
+    path = field if text.startswith(f"{field} ") else found[0] if found else ""
+    name = path.rpartition(".")[2]
+    flag = f"--{name.replace('_', '-')}"
+    shown = parser.acts.get(act or "", parser) if isinstance(parser, Parser) else parser
+    known = flag in shown._option_string_actions  # noqa: SLF001  # argparse offers no other way
+    return (flag if known else name.removesuffix("_s").replace("_", " ")) + text.removeprefix(path)
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:

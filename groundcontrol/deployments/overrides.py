@@ -35,7 +35,7 @@ async def apply_overrides(
     if not has_credentials(merged):
         if not same:
             raise not_sent_there(merged)
-        raise CredentialsRequired(f"{lack}: send private_key or password again", give=list(ANY_OF))
+        raise CredentialsRequired(f"{lack}: give a private key or password again", give=list(ANY_OF))
     merged = check_request(merged)
     await check_target(hub, merged.host, merged.jump.host if merged.jump else None)
     return ResolvedRequest(merged, pinned if same else None, same)

@@ -83,7 +83,7 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
 def _check_hub_key(request: DeploymentRequest) -> None:
     given = [name for name in GIVEN_LOGIN if getattr(request, name) is not None]
     if request.use_hub_key and given:
-        raise BadRequest(f"use_hub_key and {given[0]} exclude each other: send only one of them", field=given[0])
+        raise BadRequest(f"the hub's own SSH key is used in place of a {given[0].replace('_', ' ')}: give only one of them", field=given[0])
 
 
 def _bare(host: str) -> str:
@@ -238,7 +238,7 @@ def with_typed_credentials(request: DeploymentRequest, given: DeploymentOverride
     if given is None or not any(getattr(given, name) for name in ANY_OF):
         raise CredentialsRequired(
             "the policy file belongs to the server's owner, so kept credentials and the hub's key do not change it:"
-            " send username and private_key or password (and sudo_password if it is needed) in this call",
+            " give a user with a private key or password (and the sudo password if it is needed) in the same request",
             give=list(ANY_OF),
         )
     return replace(request, use_hub_key=False, **{name: getattr(given, name) for name in CREDENTIALS})
@@ -302,7 +302,7 @@ def not_sent_there(request: DeploymentRequest) -> CredentialsRequired:
     """The error for a redirected request without its own credentials."""
     return CredentialsRequired(
         f"{request.host} port {request.port} is another server than before, or must present another host key, so the earlier credentials are"
-        " not sent there: send private_key or password (and passphrase, sudo_password if they are needed) in the same call",
+        " not sent there: give a private key or password (and passphrase, sudo password if they are needed) in the same request",
         give=list(ANY_OF),
         dropped=list(CREDENTIALS),
     )

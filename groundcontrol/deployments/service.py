@@ -383,7 +383,7 @@ class DeploymentService:
             why = self._removal.hindrance(node) if wanted else "none were sent"
             if why:
                 raise CredentialsRequired(
-                    f"no credentials are kept for {node.name}, and {why}: send username and private_key or password, or forget it with force=true",
+                    f"no credentials are kept for {node.name}, and {why}: give a user with a private key or password, or forget it without contact",
                     give=list(ANY_OF),
                 )
             await self._check_idle(node)
@@ -568,7 +568,7 @@ class DeploymentService:
             why = self._removal.hindrance(node)
             if why:
                 raise CredentialsRequired(
-                    f"the node {node.name} cannot be asked to remove itself, since {why}: send username and private_key or password",
+                    f"the node {node.name} cannot be asked to remove itself, since {why}: give a user with a private key or password",
                     give=list(ANY_OF),
                 )
             await self._check_idle(node)

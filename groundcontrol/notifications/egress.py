@@ -159,8 +159,12 @@ class Egress:
             self.check(address, port)
         except Denied:
             raise BadRequest(
-                f"{field}: no message may go to {host}: name a receiver on another machine; for one on this machine the owner of the hub"
-                f" sets STARDUST_NOTIFY_ALLOW={address}:{port}",
+                f"{field}: no message may go to {host}: name a receiver on another machine"
+                + (
+                    f"; for one on this machine the owner of the hub sets STARDUST_NOTIFY_ALLOW={address}:{port}"
+                    if is_own(address) and not is_forbidden(address)
+                    else ""
+                ),
                 field=field,
             ) from None
 

@@ -12,7 +12,7 @@ from groundcontrol.core.errors import BadRequest, Forbidden, VaultError
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.notifications.channels import KINDS
-from groundcontrol.notifications.channels.kind import Kind, Outcome, Permanent, Sent, Target, sent_by
+from groundcontrol.notifications.channels.kind import Kind, Outcome, Permanent, Sent, Target, sent_by, with_label
 from groundcontrol.notifications.egress import Egress
 from groundcontrol.notifications.links import LINK_S, Link, Links
 from groundcontrol.notifications.messages import Address, Message, MessageContent, build_message, notice
@@ -168,7 +168,10 @@ class ChannelService:
     def _read(self, kind: str, target: object) -> Any:
         """Check a target. Raises: BadRequest: it is invalid, or no message may be sent to it."""
         checked = read_target(kind, target)
-        self._egress.check_receiver(*KINDS[kind].receiver(checked))
+        try:
+            self._egress.check_receiver(*KINDS[kind].receiver(checked))
+        except BadRequest as exc:
+            raise with_label(KINDS[kind].target, exc) from None
         return checked
 
     def _seal(self, channel: ChannelId, version: int, target: Target) -> SealedRecord:
@@ -196,14 +199,18 @@ def kind_of(name: str) -> Kind:
 def read_target(kind: str, target: object) -> Any:
     """Check a target, and convert it to the struct of its kind. Args: target: as decoded from JSON.
 
-    Raises: BadRequest: the target is invalid. The text names the field and does not repeat its value.
+    Raises: BadRequest: the target is invalid. The text names the field as the form does, and does not repeat its value.
     """
     row = kind_of(kind)
     if len(msgspec.json.encode(target)) > MOST_TARGET_BYTES:
         raise BadRequest(f"a target has at most {MOST_TARGET_BYTES} bytes", field="target")
     try:
         read = msgspec.convert(target, row.target)
+        row.check(read)
     except msgspec.ValidationError as exc:
-        raise BadRequest(f"the target does not fit: {exc}", field="target") from None
-    row.check(read)
+        why, _, path = str(exc).partition(" - at `$.")
+        at = f"target.{path.rstrip('`')}" if path else "target"
+        raise with_label(row.target, BadRequest(f"{at}: {why[0].lower()}{why[1:]}", field=at)) from None
+    except BadRequest as exc:
+        raise with_label(row.target, exc) from None
     return read

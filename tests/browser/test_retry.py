@@ -54,6 +54,27 @@ def test_a_retry_at_another_port_asks_for_credentials_again(page: Page, hub: Hub
     ).to_be_visible()
 
 
+@pytest.mark.holds("J-8")
+def test_a_restarted_hub_asks_once_for_the_log_in_of_all_servers(page: Page, hub: HubProcess) -> None:
+    servers = [{"host": "127.0.0.1", "port": free_port(), "name": f"web-{number}"} for number in (1, 2)]
+    made = hub.local("POST", "/api/v1/deployments/many", {"servers": servers, "username": "root", "password": "wrong"})
+    batch = made.json["deployments"][0]["batch_id"]
+    hub.slay()
+    hub.launch()
+    sign_in(page, hub)
+    page.goto(f"{hub.url}/deployments/{batch}")
+    page.get_by_role("button", name="Retry all that failed").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("radio", name="Password", exact=True).click()
+    dialog.get_by_role("button", name="Retry 2 servers").click()
+    expect(dialog.get_by_text("Enter the password.")).to_be_visible()
+    dialog.get_by_label("SSH password", exact=True).fill("once")
+    with page.expect_response(lambda answer: answer.url.endswith("/deployments/retry")) as answer:
+        dialog.get_by_role("button", name="Retry 2 servers").click()
+    assert (answer.value.status, len(answer.value.json()["deployments"])) == (202, 2)
+    expect(dialog).to_have_count(0)
+
+
 def test_the_retry_form_shows_the_last_values(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()

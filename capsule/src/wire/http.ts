@@ -1,6 +1,7 @@
 /** REST calls: JSON in both directions, the session's CSRF token with unsafe methods, and RFC 9457 problems as `ApiError`. */
 
 import { t } from "../core/text";
+import { withFieldWords } from "../core/text/field-words";
 import type { ErrorCode, HealthView, Problem, Routes } from "./schema.gen";
 
 export const ROOT = "/api/v1/";
@@ -23,7 +24,7 @@ export class ApiError extends Error {
     readonly retryAfterS: number | null = null,
   ) {
     super(text);
-    const words = text.replace(/^(?:[a-z_]+\.)*([a-z_]+)(?=: )/, (_, field: string) => field.replace(/_s$/, "").replaceAll("_", " "));
+    const words = withFieldWords(text, facts["field"]);
     this.detail = words.charAt(0).toUpperCase() + words.slice(1) + (/[^.?!]$/.test(text) ? "." : "");
   }
 }

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.notifications.egress import TOTAL_S, Denied, Egress, check_url
 from groundcontrol.notifications.messages import Message
 from spider.logs import event
@@ -69,6 +70,20 @@ def field(label: str, hint: str = "", *, secret: bool = False, **limits: Any) ->
     Args: secret: the page hides what is typed. limits: of msgspec, such as `max_length`.
     """
     return msgspec.Meta(title=label, description=hint or None, extra_json_schema={"writeOnly": True} if secret else None, **limits)
+
+
+def with_label(target: type[Target], error: BadRequest) -> BadRequest:
+    """The error with the label of the field in the form, where the text begins with the field's path or with the end of it."""
+    path = str(error.detail.get("field", "")).split(".")
+    label, at = "", target
+    for name in path[1:]:
+        found: Any = next((one.type for one in msgspec.structs.fields(at) if one.encode_name == name), None)
+        label = next((meta.title for meta in getattr(found, "__metadata__", ()) if meta.title), "")
+        at = found if isinstance(found, type) and issubclass(found, Target) else Target
+    begins = next(
+        (start for start in (".".join(path[n:]) for n in range(len(path))) if error.message.startswith((f"{start} ", f"{start}:"))), ""
+    )
+    return BadRequest(label + error.message.removeprefix(begins), **error.detail) if label and begins else error
 
 
 class Receiver(NamedTuple):

@@ -15,7 +15,7 @@ import pytest
 
 from groundcontrol.cli.commands import VERBS, WITHOUT_HUB, find, parser_of
 from groundcontrol.cli.main import main
-from groundcontrol.cli.options import parse
+from groundcontrol.cli.options import field_words, parse
 
 LIMIT_S = 60
 ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor", "version", "completion", "stop", "login")
@@ -29,6 +29,19 @@ OF_ITS_OWN_PROCESS = {"serve": {"--help"}, "rotate-secret": {"--help", "--no-suc
 STARTS_A_HUB = ("start",)
 OTHER_ENDS = ("serve", "register")
 """They become the hub, or an installer, whose exit status is theirs."""
+
+
+def test_an_error_names_a_field_by_its_flag_or_in_words() -> None:
+    nodes, rollout = (parser_of(verb) for verb in VERBS if verb.name in ("nodes", "rollout"))
+    for text, field, said in (
+        ("max_failed: 0 to 1000", "max_failed", "--max-failed: 0 to 1000"),
+        ("order.at_once: 1 to 100", "order", "--at-once: 1 to 100"),
+        ("length_s: 900 to 86400 seconds", "length_s", "length: 900 to 86400 seconds"),
+        ("name must have 1 to 100 characters", "name", "--name must have 1 to 100 characters"),
+        ("db: it is away", None, "db: it is away"),
+    ):
+        assert field_words(rollout, "plan", text, field) == said
+    assert field_words(nodes, "rename", "name must not be empty", "name") == "name must not be empty"
 
 
 class Command(NamedTuple):

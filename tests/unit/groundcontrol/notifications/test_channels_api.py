@@ -119,6 +119,7 @@ async def test_changing_a_channels_target_needs_the_password_and_renaming_does_n
 INSIDE = (
     "169.254.169.254", "127.0.0.1:22", "[::ffff:127.0.0.1]:22", "[::ffff:7f00:1]", "2130706433", "0x7f.1", "[64:ff9b::7f00:1]", "0.0.0.0:80", "a.localhost",
 )  # fmt: skip
+MAIL: dict[str, Any] = {"smtp": {"host": "mail.example"}, "from": "a@x.example", "to": ["b@x.example"]}
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"target": {}}, "url"),
     *(({"target": {"url": f"http://{host}/"}}, "no message may go to") for host in INSIDE),
@@ -131,6 +132,14 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ),
     ({"kind": "ntfy", "target": {"server": "http://localhost:2586", "topic": "ops"}}, "STARDUST_NOTIFY_ALLOW=127.0.0.1:2586"),
     ({"target": {"url": "https://u:p@x.example/"}}, "user name"),
+    ({"target": {"url": "https://x.example/", "secret": "a"}}, "Signing key must be whsec_"),
+    (
+        {"target": {"url": "https://169.254.169.254/"}},
+        "Address (URL): no message may go to 169.254.169.254: name a receiver on another machine",
+    ),
+    ({"kind": "email", "target": MAIL | {"smtp": {"host": "-"}}}, "Mail server must be the name or address of a host"),
+    ({"kind": "email", "target": MAIL | {"smtp": {"host": "a", "port": 0}}}, "Port: expected `int` >= 1"),
+    ({"kind": "email", "target": MAIL | {"from": "a"}}, "From must hold addresses"),
     ({"target": {"url": "https://x.example/", "x": 1}}, "x"),
     ({"name": " "}, "name"),
     ({"name": "a\u202eb"}, "name"),
