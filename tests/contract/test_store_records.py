@@ -51,7 +51,7 @@ async def test_a_page_continues_at_its_cursor_and_another_organisation_sees_none
 async def test_a_damaged_record_hides_no_other_is_reported_and_can_be_replaced_or_deleted(backend: Backend, part: str) -> None:
     store, case = _parts(backend)[part], RECORD_CASES[part]
     one, two = [await store.create(SCOPE, case.make(backend.clock.now() + at, f"n{at}")) for at in range(2)]
-    needed = [name for table, name, _ in store.form.json_columns() if name not in store.form.declared.damaged]
+    needed = [name for _, name, *_ in store.form.json_columns() if name not in store.form.declared.damaged]
 
     def spoil(tx: Tx) -> None:
         for column in needed:

@@ -137,13 +137,13 @@ def _to_batch(rows: Rows, scope: Scope, row: Row) -> Batch:
     )
     over = all(state["state"] in TERMINAL for state in states)
     may_see_all = not scope.grants or row["actor"] == scope.actor.id
-    return _BATCHES.read(
+    return BATCHES.read(
         row, request=_request_of(rows, row), refused=_refused_of(row) if may_see_all else (), counts={state["state"]: state["n"] for state in states},
         ended_at=max((state["ended_at"] or row["created_at"] for state in states), default=row["created_at"]) if over else None,
     )  # fmt: skip
 
 
-_BATCHES: Final = Columns(Batch, "batch", {"request": "wish"}, objects=("refused",))
+BATCHES: Final = Columns(Batch, "batch", {"request": "wish"}, objects=("refused",))
 
 
 def _request_of(rows: Rows, row: Row) -> JobRequest:

@@ -11,7 +11,6 @@ from groundcontrol.adapters.sqlite.control_store import ControlStore, serves
 from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     digest,
-    record_to_json,
     to_json,
 )
 from groundcontrol.adapters.sqlite.engine.methods import command, query
@@ -30,6 +29,7 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import (
     Deployment,
     DeploymentError,
+    DeploymentOptions,
     deployment_event,
     makes_node,
     right_to_order,
@@ -47,7 +47,6 @@ _EXPIRED: Final = (
 )
 """Deployments that ended before a time, except the newest successful installation of each existing node."""
 _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
-_WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
 
 
 DEPLOYMENTS: Final = Columns(Deployment, "deployment", {"options": "wishes"}, objects=("steps",), node="coalesce(node_id, '')")
@@ -93,7 +92,7 @@ class SqliteDeployments(ControlStore):
             ]
         for one in wanted:
             tx.execute(
-                DEPLOYMENTS.insert("actor", "idempotency_key", "made"),
+                DEPLOYMENTS.insertion("actor", "idempotency_key", "made"),
                 *(*DEPLOYMENTS.values(one._replace(org=scope.org)), scope.actor.id, idempotency_key if one is head else None),
                 made if one is head else digest(scope.org, *_request_fields(one)),
             )
@@ -229,4 +228,4 @@ def _listed(row: Row) -> Deployment:
     try:
         return DEPLOYMENTS.read(row)
     except StoreError:
-        return DEPLOYMENTS.read(dict(row) | _WITHOUT_PARTS)
+        return DEPLOYMENTS.read(row, host_key=None, steps=(), error=_DAMAGED, options=DeploymentOptions())

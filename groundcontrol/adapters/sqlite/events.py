@@ -303,7 +303,7 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
 
 
 def _insert(tx: Tx, event: Event) -> Event:
-    new = tx.execute(EVENTS.insert() + " ON CONFLICT (org, id) DO NOTHING", *EVENTS.values(event))
+    new = tx.execute(EVENTS.insertion() + " ON CONFLICT (org, id) DO NOTHING", *EVENTS.values(event))
     if new:
         tx.execute(
             "INSERT INTO event_hour VALUES (?, ?, ?, ?, 1) ON CONFLICT (org, hour, node_id, severity) DO UPDATE SET count = event_hour.count + 1",

@@ -49,7 +49,7 @@ class SqliteInvites(ControlStore):
         if count >= MOST_OPEN:
             raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
         stored = invite._replace(org=scope.org)
-        tx.execute(INVITES.insert(), *INVITES.values(stored))
+        tx.execute(INVITES.insertion(), *INVITES.values(stored))
         detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy, **named_lines(invite.lines)}
         limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
         self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})

@@ -41,7 +41,14 @@ _INCOMPLETE: Final = (
     " WHERE report.job = {0}.no AND instr(note.value, loss.value) = 1))"
 )
 """The condition for reboots after which something is missing. A template: it takes the name of the table of jobs."""
-JOBS: Final = Columns(Job, "job", {"output_bytes": "output_end", "output_sha256": "held_sha256"}, objects=("changes",))
+JOBS: Final = Columns(
+    Job,
+    "job",
+    {"output_bytes": "output_end", "output_sha256": "held_sha256"},
+    objects=("changes",),
+    apart=("lost", "stop"),
+    node="(SELECT id FROM node AS its WHERE its.no = job.node)",
+)
 DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 

@@ -12,23 +12,23 @@ import msgspec
 import groundcontrol.adapters.sqlite.stores  # noqa: F401  # the stores of records, which `RECORDS` lists
 from groundcontrol.access.model import Preferences, TotpRule
 from groundcontrol.access.oidc.model import Provider
+from groundcontrol.adapters.sqlite.batches import BATCHES
 from groundcontrol.adapters.sqlite.deployments import DEPLOYMENTS
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     decoded,
     inflated,
     object_from_json,
     record_from_json,
-    records_from_json,
     texts_from_json,
 )
 from groundcontrol.adapters.sqlite.events import EVENTS
 from groundcontrol.adapters.sqlite.invites import INVITES
+from groundcontrol.adapters.sqlite.job_rows import JOBS
 from groundcontrol.adapters.sqlite.maintenance import WINDOWS
 from groundcontrol.adapters.sqlite.nodes import NODES
 from groundcontrol.adapters.sqlite.records import record_stores
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
-from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.policies.model import Occurrence
@@ -84,7 +84,7 @@ RECORDS: Final = record_stores()
 
 COLUMNS: Final = (
     *(_Column(*column) for records in RECORDS for column in records.form.json_columns()),
-    *(_Column(*column) for columns in (INVITES, WINDOWS, NODES, DEPLOYMENTS, EVENTS) for column in columns.json_columns()),
+    *(_Column(*column) for columns in (INVITES, WINDOWS, NODES, DEPLOYMENTS, EVENTS, JOBS, BATCHES) for column in columns.json_columns()),
     _Column("node_table", "columns", texts_from_json, "subject", _of_node("node_table.node")),
     _Column("node_table", "cells", _deflated(list[str | int | None]), "subject", _of_node("node_table.node")),
     _Column("node_packages", "packages", _deflated(dict[str, str]), "node", _of_node("node_packages.node")),
@@ -92,15 +92,10 @@ COLUMNS: Final = (
     _Column("membership_offer", "grants", partial(record_from_json, Grants), "org || ':' || username_key"),
     _Column("api_token", "grants", partial(record_from_json, Grants)),
     _Column("oidc_provider", "body", partial(record_from_json, Provider)),
-    _Column("job", "args", texts_from_json, node=_of_node("job.node")),
-    _Column("job", "changes", partial(records_from_json, Change), node=_of_node("job.node")),
-    _Column("job", "error", partial(record_from_json, JobError), node=_of_node("job.node")),
     _Column("job_plan", "head", partial(record_from_json, PlanHead), "place", _OF_JOB),
     _Column("job_plan", "steps", _json(tuple[PlanStep, ...]), "place", _OF_JOB),
     _Column("job_plan", "kept", _json(tuple[KeptBack, ...]), "place", _OF_JOB),
     _Column("job_report", "body", _json(Report), "job", _OF_JOB),
-    _Column("batch", "wish", partial(record_from_json, JobRequest)),
-    _Column("batch", "refused", partial(records_from_json, RefusedNode)),
     _Column("patch_occurrence", "record", partial(record_from_json, Occurrence), "policy || ' ' || due_at"),
     _Column("rollout", "record", partial(record_from_json, Rollout)),
     _Column("rollout_target", "record", partial(record_from_json, Target), "rollout || ' ' || node", "node"),

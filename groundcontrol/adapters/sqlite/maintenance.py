@@ -51,7 +51,7 @@ class SqliteMaintenance(ControlStore):
         count = tx.fetch_all(_COUNT, scope.org, tx.now)
         if count[0]["n"] >= MOST_WINDOWS:
             raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: end some first")
-        tx.execute(WINDOWS.insert(), *WINDOWS.values(window._replace(org=scope.org)))
+        tx.execute(WINDOWS.insertion(), *WINDOWS.values(window._replace(org=scope.org)))
         detail = {"select": window.select, "from_at": window.from_at, "until_at": window.until_at, "weekly": window.weekly}
         self._chain.write(tx, scope, "maintenance.create", window.id, detail)
         return window._replace(org=scope.org)
@@ -131,7 +131,7 @@ def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason
     tx.execute("DELETE FROM maintenance WHERE org = ? AND id = ?", org, source)
     until = latest_end(tx.now)
     window = Window(MaintenanceId(source), org, Selector(nodes=(node,)), tx.now, until, reason, origin, by, tx.now)
-    tx.execute(WINDOWS.insert(), *WINDOWS.values(window))
+    tx.execute(WINDOWS.insertion(), *WINDOWS.values(window))
     tx.execute("UPDATE maintenance SET opened_at = ?, opened_until = ? WHERE org = ? AND id = ?", tx.now, until, org, source)
     _record(tx, window, "maintenance_opened", tx.now)
 

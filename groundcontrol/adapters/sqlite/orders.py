@@ -100,5 +100,5 @@ class SqliteOrders:
 
 def _names() -> Iterator[str]:
     records = (each.form for each in record_stores())
-    for table in (*_NAMED, *(form.declared.table for form in records if "name" in form.columns)):
+    for table in (*_NAMED, *(form.declared.table for form in records if "name" in form.columns())):
         yield f"SELECT id, name FROM {table} WHERE org = ? AND {_CHOSEN}"  # noqa: S608 - built from constants only

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Generic, get_type_hints
+from typing import Any, Final, Generic
 
 import msgspec
 
 from groundcontrol.adapters.sqlite.control_store import ControlStore
-from groundcontrol.adapters.sqlite.engine.columns import Field, field_of
+from groundcontrol.adapters.sqlite.engine.columns import Columns
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import place
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.core.bus import Changed
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.paging import Page
 from groundcontrol.core.records import R, Record
 from groundcontrol.core.scope import Scope
@@ -26,33 +25,33 @@ It returns what it changed, for the audit row. If it changed nothing and the rec
 """
 
 
-class Form(Generic[R]):
-    """The rows of one kind: their statements, and both ways between row and record."""
+class Form(Columns[R]):
+    """The rows of one kind by its declaration: their statements, and both ways between row and record."""
 
     def __init__(self, declared: Record[R]) -> None:
-        self.declared = declared
         model: Any = declared.model
-        hints = {name: kind for name, kind in get_type_hints(model).items() if not declared.body or name in declared.columns}
+        apart = [name for name in model._fields if declared.body and name not in declared.columns]
+        super().__init__(declared.model, declared.table, declared.columns, declared.damaged, apart=apart)
+        self.declared = declared
         self._listed: msgspec.json.Decoder[R] = msgspec.json.Decoder(declared.model)
-        self._fields = [field_of(name, kind, declared.columns) for name, kind in hints.items()]
         self._has_org = "org" in model._fields
-        edited = {column for one in self._fields if one.name in declared.edited for column in one.columns}
-        body = [declared.body] if declared.body else []
-        always = [column for one in self._fields for column in one.columns]
-        keys = [key for key in ("org", "id", "version") if key not in always]
-        self.columns = [*keys, *always, *body, *declared.computed, *declared.initial]
-        self.saved = ["version", *declared.computed, *body, *sorted(edited)]
-        table, marks = declared.table, ", ".join("?" * len(self.columns))
-        self.insert: Final = f"INSERT INTO {table} ({', '.join(self.columns)}) VALUES ({marks})"  # noqa: S608 - built from constants only
-        self.update: Final = f"UPDATE {table} SET {', '.join(f'{one} = ?' for one in self.saved)} WHERE org = ? AND id = ? AND version = ?"  # noqa: S608 - built from constants only
-        self.select: Final = f"SELECT * FROM {table} "  # noqa: S608 - built from constants only
+        body, own = [declared.body] if declared.body else [], self.columns()
+        more = [*(key for key in ("org", "id", "version") if key not in own), *body, *declared.computed, *declared.initial]
+        self.created = [*own, *more]
+        edited = sorted({column for one in self._fields if one.name in declared.edited for column in one.columns})
+        self.saved = ["version", *declared.computed, *body, *edited]
+        self.insert: Final = self.insertion(*more)
+        self.update: Final = (
+            f"UPDATE {declared.table} SET {', '.join(f'{one} = ?' for one in self.saved)} WHERE org = ? AND id = ? AND version = ?"  # noqa: S608 - built from constants only
+        )
+        self.select: Final = f"SELECT * FROM {declared.table} "  # noqa: S608 - built from constants only
 
-    def read(self, row: Row) -> R:
+    def read(self, row: Row, **given: object) -> R:
         """Raises: StoreError: the row is damaged."""
-        own = {one.name: self._value(one, row) for one in self._fields}
         if not self.declared.body:
-            return self.declared.model(**own)
-        found: R = _replaced(self._read_body(row[self.declared.body]), version=row["version"], **own)
+            return super().read(row, **given)
+        own = {one.name: one.read(row[one.columns[0]]) if one.read else row[one.columns[0]] for one in self._fields}
+        found: R = _replaced(self._read_body(row[self.declared.body]), version=row["version"], **own, **given)
         return found
 
     def _read_body(self, text: str | bytes) -> R:
@@ -60,33 +59,17 @@ class Form(Generic[R]):
         is_list = text[:1] in ("[", b"[")
         return decoded(self._listed, text) if is_list else record_from_json(self.declared.model, text)
 
-    def _value(self, one: Field, row: Row) -> object:
-        try:
-            return one.of(row)
-        except StoreError:
-            if one.name not in self.declared.damaged:
-                raise
-            return self.declared.damaged[one.name]
-
     def readable(self, rows: Sequence[Row]) -> list[R]:
-        """The readable records. A damaged one must not hide the others; the doctor reports it. Raises: StoreError: the list must be complete."""
-        if self.declared.complete:
-            return [self.read(row) for row in rows]
-        return [record for row in rows if (record := self.or_none(row)) is not None]
-
-    def or_none(self, row: Row | None) -> R | None:
-        with contextlib.suppress(StoreError):
-            return None if row is None else self.read(row)
-        return None
+        """Raises: StoreError: the list must be complete."""
+        return [self.read(row) for row in rows] if self.declared.complete else super().readable(rows)
 
     def owned(self, scope: Scope, record: R, version: int) -> Any:
         """The record as one of this organisation."""
         return _replaced(record, version=version, **({"org": scope.org} if self._has_org else {}))
 
-    def values(self, org: int, record: Any, columns: Sequence[str]) -> list[Value]:
+    def written(self, org: int, record: Any, columns: Sequence[str]) -> list[Value]:
         found: dict[str, Value] = {"org": org, "id": record.id, "version": record.version, **self.declared.initial}
-        for one in self._fields:
-            found.update(zip(one.columns, one.write(getattr(record, one.name)), strict=True))
+        found.update(zip(self.columns(), self.values(record), strict=True))
         found.update({column: compute(record) for column, compute in self.declared.computed.items()})
         if self.declared.body:
             found[self.declared.body] = record_to_json(record)
@@ -100,13 +83,10 @@ class Form(Generic[R]):
         audited = self.declared.audited or {name: name for name in self.declared.edited}
         return {} if record is None else {name: _as_object(getattr(record, field)) for name, field in audited.items()}
 
-    def json_columns(self) -> Iterator[tuple[str, str, Callable[[bytes], object]]]:
-        """(table, column, its reader) of each column with JSON."""
+    def json_columns(self) -> Iterator[tuple[str, str, Callable[[bytes], object], str, str]]:
         if self.declared.body:
-            yield self.declared.table, self.declared.body, self._read_body
-        for one in self._fields:
-            if one.json is not None:
-                yield self.declared.table, one.columns[0], one.json
+            yield self.declared.table, self.declared.body, self._read_body, "id", "''"
+        yield from super().json_columns()
 
 
 class SqliteRecords(ControlStore, Generic[R]):
@@ -166,7 +146,7 @@ class SqliteRecords(ControlStore, Generic[R]):
         if declared.most and tx.fetch_all(count, scope.org)[0]["n"] >= declared.most:
             raise Conflict(f"there are {declared.most} {declared.many}: delete some first")
         self._check_name(tx, scope, made)
-        tx.execute(form.insert, *form.values(scope.org, made, form.columns))
+        tx.execute(form.insert, *form.written(scope.org, made, form.created))
         return self._done(tx, scope, declared.actions[0], made.id, also and also(tx, None))
 
     def save_in(self, tx: Tx, scope: Scope, record: Any, also: Also[R] | None = None) -> R:
@@ -185,7 +165,7 @@ class SqliteRecords(ControlStore, Generic[R]):
         if before is not None and row["version"] != record.version:
             raise stale
         self._check_name(tx, scope, after)
-        if not tx.execute(form.update, *form.values(scope.org, after, form.saved), scope.org, after.id, row["version"]):
+        if not tx.execute(form.update, *form.written(scope.org, after, form.saved), scope.org, after.id, row["version"]):
             raise stale
         return self._done(tx, scope, declared.actions[1], after.id, extra)
 
@@ -214,7 +194,7 @@ class SqliteRecords(ControlStore, Generic[R]):
         if not declared.unique:
             return
         sql = f"SELECT 1 FROM {declared.table} WHERE org = ? AND {declared.unique} = ? AND id <> ?"  # noqa: S608 - built from constants only
-        [name] = self.form.values(scope.org, record, [declared.unique])
+        [name] = self.form.written(scope.org, record, [declared.unique])
         if tx.fetch_one(sql, scope.org, name, record.id) is not None:
             raise Conflict(f"there is {declared.a} named {record.name} already", field="name")
 

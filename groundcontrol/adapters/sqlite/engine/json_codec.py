@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,6 +15,8 @@ from groundcontrol.core.errors import BadRequest, StoreError
 T = TypeVar("T", bound=tuple[Any, ...])
 V = TypeVar("V")
 
+_TEXTS: Final = msgspec.json.Decoder(tuple[str, ...])
+_OBJECT: Final = msgspec.json.Decoder(dict[str, object])
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -43,15 +44,15 @@ def records_to_json(records: Sequence[Any]) -> str:
     return to_json([record._asdict() for record in records])
 
 
-@contextlib.contextmanager
-def _or_damage() -> Iterator[None]:
-    """Translate every error of decoding a column.
+_DAMAGE: Final = (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError, zlib.error)
+"""What decoding a damaged column raises."""
 
-    Raises: StoreError: the column is damaged.
-    """
+
+def _read(read: Callable[[Any], V], stored: Any) -> V:
+    """Read a stored column. Raises: StoreError: it is damaged."""
     try:
-        yield
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError, zlib.error) as exc:
+        return read(stored)
+    except _DAMAGE as exc:
         raise StoreError("a stored record cannot be read") from exc
 
 
@@ -60,26 +61,22 @@ def record_from_json(kind: type[T], text: str | bytes) -> T:
 
     Raises: StoreError: the text is damaged. The functions below that read stored texts raise it too, except `object_or_damage`.
     """
-    with _or_damage():
-        return _build(kind, msgspec.json.decode(text))
+    return _read(lambda stored: _build(kind, msgspec.json.decode(stored)), text)
 
 
 def records_from_json(kind: type[T], text: str | bytes) -> tuple[T, ...]:
     """Read the text of `records_to_json`."""
-    with _or_damage():
-        return tuple(_build(kind, item) for item in msgspec.json.decode(text))
+    return _read(lambda stored: tuple([_build(kind, item) for item in msgspec.json.decode(stored)]), text)
 
 
 def texts_from_json(text: str | bytes) -> tuple[str, ...]:
     """Read a list of texts."""
-    with _or_damage():
-        return tuple(msgspec.json.decode(text, type=list[str]))
+    return _read(_TEXTS.decode, text)
 
 
 def object_from_json(text: str | bytes) -> dict[str, object]:
     """Read an object with any values."""
-    with _or_damage():
-        return msgspec.json.decode(text, type=dict[str, object])
+    return _read(_OBJECT.decode, text)
 
 
 def object_or_damage(text: str | bytes) -> dict[str, object]:
@@ -92,14 +89,12 @@ def object_or_damage(text: str | bytes) -> dict[str, object]:
 
 def decoded(decoder: msgspec.json.Decoder[V], text: str | bytes) -> V:
     """Read a text with a prepared decoder."""
-    with _or_damage():
-        return decoder.decode(text)
+    return _read(decoder.decode, text)
 
 
 def inflated(decoder: msgspec.json.Decoder[V], body: bytes) -> V:
     """Read deflated JSON with a prepared decoder."""
-    with _or_damage():
-        return decoder.decode(zlib.decompress(body))
+    return _read(lambda stored: decoder.decode(zlib.decompress(stored)), body)
 
 
 def _build(kind: type[T], found: object) -> T:
