@@ -25,7 +25,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess
 def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped(
     browser: Browser, world: tuple[HubProcess, Stage, dict[str, str]]
 ) -> None:
-    with gate(browser, world[0]) as seen:
+    with gate(browser, world[0], expected=("409 (Conflict)",)) as seen:
         page = seen.page
         log_in(page, seen.hub)
         seen.open("/updates")
@@ -74,6 +74,23 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         assert [(one["kind"], one["target"]) for one in saved_policy["probes"]] == [
             ("http", "http://localhost:8080/health"), ("tcp", "5432"), ("unit", "nginx.service"),
         ]  # fmt: skip
+
+        seen.open(f"/patch-policies/{saved_policy['id']}")
+        page.get_by_role("textbox", name="Time zone").fill("Europe/Budapst")
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        expect(page.get_by_role("alert"), "what is half typed is not wrong yet").to_have_count(0)
+        page.get_by_label("Start").fill("03:30")
+        expect(page.get_by_role("alert")).to_have_text("There is no such time zone: it is a name such as Europe/Budapest.")
+        page.get_by_role("textbox", name="Time zone").fill(saved_policy["zone"])
+        theirs = {"version": saved_policy["version"], "start": "04:00", "max_failed": 2}
+        assert world[0].local("PATCH", f"/api/v1/patch-policies/{saved_policy['id']}", theirs).status == 200
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("alert")).to_contain_text("Max failed: 0 → 2")
+        expect(page.get_by_role("alert")).to_contain_text("Start: 04:00 → 03:30")
+        page.get_by_role("button", name="Save over it").click()
+        expect(row).to_contain_text("at 03:30")
+        (stored,) = world[0].local("GET", "/api/v1/patch-policies").json["patch_policies"]
+        assert (stored["start"], stored["max_failed"]) == ("03:30", 2)
 
         seen.open("/?q=-patch%3Anone")
         expect(page.locator(".fleet [role=row]:not(.head)").first).to_be_visible()

@@ -5,14 +5,17 @@ import { useEffect, useState } from "preact/hooks";
 import { hasFieldError, lengthError, onlyError, patternsError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
 import { WHATS } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
+import { meet, type Meeting } from "../../core/text/meeting";
 import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type PatchPolicyView, type PatchPreviewView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
+import { Glyph } from "../../ui/glyph";
 import { Failure, Loading } from "../../ui/load-states";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
 import { NodesField } from "../nodes-field";
@@ -62,7 +65,9 @@ export function PolicyPage({ id }: { id: string }): VNode {
   );
 }
 
-function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
+function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
+  const [policy, setPolicy] = useState(read);
+  const [met, setMet] = useState<Meeting<Draft> | null>(null);
   const [draft, setDraft] = useState<Draft>(() => (policy ? draftOf(policy) : firstDraft()));
   const change = (part: Partial<Draft>): void => setDraft({ ...draft, ...part });
   const act = useAction(t`Not saved`);
@@ -72,12 +77,30 @@ function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
   const ready = complete && !wrong;
   const save = async (): Promise<void> => {
     const body = { ...draft, name: draft.name.trim() };
-    const saved = await act.run(async () => {
-      await (policy ? editPolicy(policy.id, { ...body, version: policy.version }) : addPolicy(body));
+    await act.run(async () => {
+      try {
+        await (policy ? editPolicy(policy.id, { ...body, version: policy.version }) : addPolicy(body));
+      } catch (error) {
+        if (policy && error instanceof ApiError && error.code === "conflict" && (await meetOther(policy, body))) return;
+        throw error;
+      }
+      toast("done", t`${body.name} is saved`);
+      go("/rollouts/policies");
     });
-    if (!saved) return;
-    toast("done", t`${body.name} is saved`);
-    go("/rollouts/policies");
+  };
+  /** Whether somebody else has saved the policy meanwhile: what was typed here is put upon that, and nothing is saved yet. */
+  const meetOther = async (before: PatchPolicyView, mine: Draft): Promise<boolean> => {
+    const theirs = await loadPolicy(before.id);
+    if (theirs.version === before.version) return false;
+    const found = meet(draftOf(before), mine, draftOf(theirs));
+    setPolicy(theirs);
+    setDraft(found.draft);
+    setMet(found);
+    return true;
+  };
+  const takeTheirs = (): void => {
+    if (policy) setDraft(draftOf(policy));
+    setMet(null);
   };
   return (
     <div class="policy-editor">
@@ -103,6 +126,11 @@ function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
           )}
         </div>
         <ActionError text={act.refusal} />
+        {met && (
+          <Met met={met} onTake={takeTheirs}>
+            <Button kind="primary" slim type="submit" busy={act.busy} disabled={!ready}>{t`Save over it`}</Button>
+          </Met>
+        )}
         {policy?.whole === false && <p class="meta t3">{BEYOND}</p>}
         <What draft={draft} change={change} />
         <Times draft={draft} change={change} />
@@ -113,6 +141,26 @@ function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
     </div>
   );
 }
+
+/** Says what somebody else has saved meanwhile. Children: the button that saves over it. */
+const Met = ({ met, onTake, children }: { met: Meeting<Draft>; onTake: () => void; children: VNode }): VNode => (
+  <Banner
+    alert
+    mark={<Glyph kind="warn" label="" />}
+    action={
+      <>
+        {children}
+        <Button slim onClick={onTake}>{t`Take theirs`}</Button>
+      </>
+    }
+  >
+    <b>{t`Somebody else has saved this patch policy meanwhile. Nothing was saved yet.`}</b>
+    {met.theirs.length > 0 && <p class="plain">{t`Their changes, taken into the fields: ${met.theirs.join("; ")}.`}</p>}
+    <p class="plain">
+      {met.ours.length > 0 ? t`Yours, which differ from theirs: ${met.ours.join("; ")}.` : t`Your fields differ in nothing from theirs.`}
+    </p>
+  </Banner>
+);
 
 /** Whether a person chooses among the packages. Otherwise the hub refuses what would choose. */
 const choosesAmong = (what: Draft["what"]): boolean => what === "security" || what === "all";
