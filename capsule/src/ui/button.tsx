@@ -1,5 +1,6 @@
 import type { ComponentChildren, TargetedMouseEvent } from "preact";
 import { Glyph } from "./glyph";
+import { cutOff } from "./hub-link";
 import { Icon, type IconName } from "./icon";
 
 type Kind = "" | "primary" | "quiet" | "danger" | "destroy";
@@ -10,6 +11,8 @@ interface Props {
   slim?: boolean;
   /** Whether its action runs: the button shows the running glyph, and a press does nothing. */
   busy?: boolean;
+  /** Whether a press asks the hub for something, so that it does nothing while the hub is out of reach. By default what can be busy does. */
+  acts?: boolean;
   /** The label of a button with an icon only. */
   name?: string;
   type?: "button" | "submit";
@@ -25,7 +28,8 @@ export function Button({
   kind = "",
   icon,
   slim = false,
-  busy = false,
+  busy,
+  acts = busy !== undefined,
   name,
   type = "button",
   class: extra = "",
@@ -34,6 +38,7 @@ export function Button({
   children,
   onClick,
 }: Props) {
+  const cut = acts ? cutOff() : undefined;
   const classes = ["button", kind, slim ? "slim" : "", name ? "only-icon" : "", extra].filter(Boolean).join(" ");
   return (
     <button
@@ -44,8 +49,9 @@ export function Button({
       title={name}
       aria-busy={busy || undefined}
       {...more}
+      {...cut}
       onClick={(event) => {
-        if (busy) event.preventDefault();
+        if (busy || cut) event.preventDefault();
         else onClick?.(event);
       }}
     >

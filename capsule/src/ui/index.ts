@@ -4,6 +4,7 @@
 export * from "./icon";
 export * from "./glyph";
 export * from "./button";
+export * from "./hub-link";
 export * from "./offline-notice";
 export * from "./load-states";
 export * from "./lazy";

@@ -2,7 +2,7 @@ import { h, type ComponentType, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../core/text";
 import { Failure, Loading } from "./load-states";
-import { hubAnswers } from "./offline-notice";
+import { hubAnswers } from "./hub-link";
 
 /**
  * Reloads the page, because a browser requests a failed module only once. Returns false, without a reload, if the hub does not answer: the

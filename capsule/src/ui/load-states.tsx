@@ -4,7 +4,8 @@ import type { ComponentChildren } from "preact";
 import { t } from "../core/text";
 import { Button } from "./button";
 import { Icon, type IconName } from "./icon";
-import { isLost, OfflineNotice, useOnceBack } from "./offline-notice";
+import { isLost } from "./hub-link";
+import { OfflineNotice, useOnceBack } from "./offline-notice";
 import { useLoadingStage } from "./use-loading-stage";
 
 export function Empty({

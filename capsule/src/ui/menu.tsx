@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { cutOff, isLost } from "./hub-link";
 import { Icon, type IconName } from "./icon";
 
 export interface MenuItem {
@@ -7,6 +8,8 @@ export interface MenuItem {
   hint?: string;
   icon?: IconName;
   danger?: boolean;
+  /** Whether it asks the hub for something at once: it does nothing while the hub is out of reach. */
+  acts?: boolean;
   run: () => void;
 }
 
@@ -92,7 +95,9 @@ export function MenuButton({ label, groups, note = "", class: extra = "", childr
                     role="menuitem"
                     tabIndex={-1}
                     class={item.danger ? "danger" : ""}
+                    {...(item.acts && cutOff())}
                     onClick={() => {
+                      if (item.acts && isLost()) return;
                       setOpen(false);
                       button.current?.focus();
                       item.run();

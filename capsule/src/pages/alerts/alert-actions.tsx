@@ -90,11 +90,11 @@ export function SnoozeButton({ alerts, slim = false, onDone }: { alerts: readonl
       class={slim ? "slim" : ""}
       groups={[
         [
-          { label: t`1 hour`, icon: "bell-off", run: () => void snoozeUntil(hubNow() + HOUR_S) },
-          { label: t`8 hours`, icon: "bell-off", run: () => void snoozeUntil(hubNow() + 8 * HOUR_S) },
-          { label: t`Until tomorrow, 08:00`, icon: "bell-off", run: () => void snoozeUntil(tomorrow(hubNow())) },
+          { label: t`1 hour`, icon: "bell-off", acts: true, run: () => void snoozeUntil(hubNow() + HOUR_S) },
+          { label: t`8 hours`, icon: "bell-off", acts: true, run: () => void snoozeUntil(hubNow() + 8 * HOUR_S) },
+          { label: t`Until tomorrow, 08:00`, icon: "bell-off", acts: true, run: () => void snoozeUntil(tomorrow(hubNow())) },
         ],
-        snoozed.length ? [{ label: t`End the snooze`, icon: "bell", run: () => void endSnooze(snoozed) }] : [],
+        snoozed.length ? [{ label: t`End the snooze`, icon: "bell", acts: true, run: () => void endSnooze(snoozed) }] : [],
       ]}
     >
       <Icon name="bell-off" size="small" />

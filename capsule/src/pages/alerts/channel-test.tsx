@@ -57,7 +57,7 @@ export function ChannelTest({ channel, onSettled }: { channel: ChannelView; onSe
         {outcome && <Glyph kind={outcome.glyph} label="" />}
         <span class="anywhere">{outcome?.text}</span>
       </span>
-      <Button slim icon="send" more={{ "aria-label": t`Test ${channel.name}` }} onClick={() => void run()}>
+      <Button slim acts icon="send" more={{ "aria-label": t`Test ${channel.name}` }} onClick={() => void run()}>
         {t`Test`}
       </Button>
     </div>

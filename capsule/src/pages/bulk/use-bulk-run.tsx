@@ -61,7 +61,13 @@ export function BulkRunEnd<T>({
       <span class="t3 aside" role="status">
         {through === null ? "" : stopping ? t`${through} of ${total}. Stopping after the current ones…` : t`${through} of ${total}`}
       </span>
-      <Button class="end" more={{ autofocus: focused }} busy={stopping && through !== null} onClick={through === null ? onClose : run.stop}>
+      <Button
+        class="end"
+        more={{ autofocus: focused }}
+        acts={false}
+        busy={stopping && through !== null}
+        onClick={through === null ? onClose : run.stop}
+      >
         {through !== null ? t`Stop after the current ones` : over ? t`Close` : t`Cancel`}
       </Button>
     </>

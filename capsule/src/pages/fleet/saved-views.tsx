@@ -82,7 +82,7 @@ export function SavedViewsDialog() {
                   <a class="grow cut medium" href={`/?${view.query}`} onClick={closeDialog}>
                     {view.name}
                   </a>
-                  <Button slim kind="quiet" name={t`Remove ${view.name}`} icon="trash-2" onClick={() => void drop(view)} />
+                  <Button slim acts kind="quiet" name={t`Remove ${view.name}`} icon="trash-2" onClick={() => void drop(view)} />
                 </li>
               ))}
             </ul>

@@ -52,11 +52,11 @@ export function AgentSettings({ view }: { view: NodeView }) {
         {!watching && isAdmin.value && <> {t`Replacing its keys locks out anyone else who has the current ones.`}</>}
       </p>
       <div class="row wrap">
-        <Button disabled={watching || busy} onClick={() => void run(update)}>
+        <Button acts disabled={watching || busy} onClick={() => void run(update)}>
           {t`Update agent`}
         </Button>
         {isAdmin.value && (
-          <Button disabled={keysRefused !== "" || busy} more={{ title: keysRefused || undefined }} onClick={() => void run(rekey)}>
+          <Button acts disabled={keysRefused !== "" || busy} more={{ title: keysRefused || undefined }} onClick={() => void run(rekey)}>
             {t`Replace keys…`}
           </Button>
         )}

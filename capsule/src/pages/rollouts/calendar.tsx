@@ -114,10 +114,10 @@ function Dates(): VNode {
               </a>
             )}
             {mayAct.value && policy.whole && occurrence.state === "waiting_approval" && (
-              <Button slim onClick={() => void run(approveOccurrence(policy.id, occurrence.due_at))}>{t`Approve`}</Button>
+              <Button slim acts onClick={() => void run(approveOccurrence(policy.id, occurrence.due_at))}>{t`Approve`}</Button>
             )}
             {mayAct.value && policy.whole && open && (
-              <Button slim kind="quiet" onClick={() => void run(skipOccurrence(policy.id, occurrence.due_at))}>{t`Skip`}</Button>
+              <Button slim kind="quiet" acts onClick={() => void run(skipOccurrence(policy.id, occurrence.due_at))}>{t`Skip`}</Button>
             )}
           </li>
         );
@@ -189,7 +189,7 @@ function Windows(): VNode {
                   </p>
                 </div>
                 {mayAct.value && (
-                  <Button slim kind={one.began_at !== null && one.open ? undefined : "quiet"} onClick={() => void remove(one)}>
+                  <Button slim acts kind={one.began_at !== null && one.open ? undefined : "quiet"} onClick={() => void remove(one)}>
                     {one.began_at !== null && one.open ? t`End now` : t`Delete`}
                   </Button>
                 )}

@@ -168,7 +168,7 @@ function Row({ one, onAsk, onChange, onTaken }: RowProps): VNode {
               { label: t`Edit…`, icon: "settings", run: () => go(`/patch-policies/${one.id}`) },
               { label: t`Run now…`, icon: "send", run: () => onAsk("run") },
               ...(isAdmin.value && one.owner !== user.value?.username
-                ? [{ label: t`Take over from ${one.owner}`, icon: "users" as const, run: () => void takeOver() }]
+                ? [{ label: t`Take over from ${one.owner}`, icon: "users" as const, acts: true, run: () => void takeOver() }]
                 : []),
             ],
             [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk("delete") }],

@@ -143,7 +143,7 @@ function Head({ rollout, onChange }: Acting): VNode {
               <Button icon="pause" busy={act.busy} onClick={() => run(() => pauseRollout(rollout.id, "now"))}>{t`Pause`}</Button>
             )}
             {phase !== "over" && rollout.state !== "stopping" && (
-              <Button kind="danger" icon="square" onClick={() => setStopping(true)}>{t`Stop…`}</Button>
+              <Button kind="danger" icon="square" acts onClick={() => setStopping(true)}>{t`Stop…`}</Button>
             )}
             {phase === "over" && left > 0 && (
               <Button busy={act.busy} onClick={() => (rollout.policy_id === null ? retry() : setRetrying(true))}>
@@ -251,7 +251,7 @@ function WaveCard({ wave, rollout, onChange }: Acting & { wave: Wave }): VNode {
         </p>
       )}
       {held && loud.length > 0 && mayAct.value && !rollout.beyond && (
-        <Button slim onClick={() => setGoingOn(true)}>{t`Go on in spite of it…`}</Button>
+        <Button slim acts onClick={() => setGoingOn(true)}>{t`Go on in spite of it…`}</Button>
       )}
       {goingOn && <GoOnDialog rollout={rollout} onChange={onChange} onClose={() => setGoingOn(false)} />}
     </li>
@@ -368,7 +368,7 @@ function Targets({ rollout, onChange }: Acting): VNode {
       {holds.length > 0 && mayAct.value && !rollout.beyond && (
         <div>
           {holds.map((hold) => (
-            <Button slim key={hold} onClick={() => setGoingOn(hold)}>
+            <Button slim acts key={hold} onClick={() => setGoingOn(hold)}>
               {ACCEPTED_HOLDS[hold][0]}
             </Button>
           ))}
@@ -395,7 +395,7 @@ function Targets({ rollout, onChange }: Acting): VNode {
               {one.remedy && <span class="t3"> {t`What helps: ${one.remedy}.`}</span>}
               {one.reboot_owed && <span class="t3"> {t`Not rebooted: ${one.reboot_owed}.`}</span>}
               {isAdmin.value && rollout.state === "stopping" && one.state === "running" && one.step !== "reboot" && (
-                <Button slim kind="quiet" onClick={() => setKilling(one)}>{t`End by force…`}</Button>
+                <Button slim kind="quiet" acts onClick={() => setKilling(one)}>{t`End by force…`}</Button>
               )}
             </span>
             <span role="cell">{one.job_id && <a href={`/jobs/${one.job_id}`}>{t`Output`}</a>}</span>
