@@ -18,7 +18,7 @@ from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import BadRequest, Forbidden, StoreError, Unauthenticated
 from groundcontrol.core.ids import TokenId
 from groundcontrol.core.scope import NO_ORG, RANK, Actor, Grants, Role, Scope, min_role
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import checked_name
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import new_random_id
@@ -58,9 +58,7 @@ class ApiTokens:
 
         Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: the user has too many tokens, or the password has changed meanwhile.
         """
-        label = " ".join(name.split())
-        if not 1 <= len(label) <= MAX_NAME_CHARS or not is_visible(label):
-            raise BadRequest(f"a token's name has 1 to {MAX_NAME_CHARS} visible characters", field="name")
+        label = checked_name(name, MAX_NAME_CHARS)
         if not 1 <= days <= MAX_DAYS:
             raise BadRequest(f"a token lives 1 to {MAX_DAYS} days", field="days")
         if RANK[role] > RANK[owner.role]:

@@ -17,7 +17,7 @@ from groundcontrol.core.addresses import is_address
 from groundcontrol.core.errors import BadRequest, Conflict, TooManyRequests
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import Scope
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import checked_name
 from spider.clock import Clock
 from spider.wire.ids import new_random_id
 
@@ -134,8 +134,7 @@ class Passkeys:
         """Store a new passkey. Raises: BadRequest: it is not valid, or the name; Conflict: as `PasskeyStore.add_passkey`."""
         if self.unavailable:
             raise Conflict(self.unavailable)
-        if not 1 <= len(name) <= MOST_NAME_CHARS or not is_visible(name):
-            raise BadRequest(f"name: 1 to {MOST_NAME_CHARS} visible characters", field="name")
+        name = checked_name(name, MOST_NAME_CHARS)
         challenge = self._take(given.client_data, user.id)
         made = await _checked(lambda: _register(given, challenge, self.host, self._origin)) if challenge else None
         if made is None:

@@ -160,6 +160,7 @@ def _span(expression: Expression) -> tuple[float, float]:
 
 
 def _checked_name(name: str) -> str:
+    """Not `core.text.checked_name`: the name of a rule may be a comparison, such as `load > 4`."""
     text = " ".join(name.split())
     if not text or not is_visible(text):
         raise BadRequest("name: give it visible characters only", field="name")

@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final
 
 from groundcontrol.core.errors import BadRequest
+from spider.wire.ids import is_id
 from spider.wire.text import UNSEEN_CHAR
 
 MAX_TEXT: Final = 256
@@ -55,6 +56,23 @@ def checked_reason(text: str, field: str = "reason") -> str:
     if not 1 <= len(reason) <= MAX_REASON_CHARS or not is_visible(reason):
         raise BadRequest(f"{field}: 1 to {MAX_REASON_CHARS} visible characters: the audit log keeps it", field=field)
     return reason
+
+
+def checked_name(text: str, most: int, field: str = "name", *, before: str | None = None) -> str:
+    """A name that a person gives to something, in its stored form: one line with single spaces. Everything that has a name shares this rule.
+
+    `<` and `>` are refused since names go to receivers of messages, which may take them for markup, and ids since commands look for ids first.
+    Args:   most: characters. before: the name so far, which stays valid: earlier versions allowed more.
+    Raises: BadRequest.
+    """
+    if text == before:
+        return text
+    name = " ".join(text.split())
+    if not 1 <= len(name) <= most or not is_visible(name) or "<" in name or ">" in name:
+        raise BadRequest(f"{field}: 1 to {most} visible characters, without < and >", field=field)
+    if is_id(name):
+        raise BadRequest(f"{field}: it must not have the form of an id, for which commands would take it", field=field)
+    return name
 
 
 def first_invisible(text: str) -> str:

@@ -20,7 +20,7 @@ from groundcontrol.deployments.policy_file import check_lines
 from groundcontrol.deployments.requests import check_proxy
 from groundcontrol.deployments.store import InviteStore
 from groundcontrol.nodes.api import node_detail_view
-from groundcontrol.nodes.checks import checked_name, checked_tags
+from groundcontrol.nodes.checks import checked_name, checked_new_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import NodeView
 from groundcontrol.web.answer import view_of
@@ -49,7 +49,7 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
     if many and not body.name.strip():
         raise BadRequest("name must give the purpose of the organisation secret", field="name")
     name = checked_name(body.name) if body.name.strip() else ""
-    tags = checked_tags(body.tags)
+    tags = checked_new_tags(body.tags)
     check_new_tags(call.scope, tags)
     proxy = check_proxy(body.proxy) or ""
     units, containers, events = (None if names is None else tuple(names) for names in (body.units, body.containers, body.events))

@@ -27,16 +27,13 @@ from groundcontrol.deployments.model import (
 )
 from groundcontrol.deployments.policy_file import check_lines
 from groundcontrol.deployments.transitions import new_deployment
+from groundcontrol.nodes.checks import MAX_NAME_CHARS, checked_name, checked_new_tags
 from groundcontrol.nodes.model import Node
 from majortom import interfaces
 from majortom.interfaces import DeployError, Secret, Target
 from majortom.ssh.connect import same_fingerprint
 from majortom.ssh.private_keys import read_header
-from spider.wire.ids import is_id
 
-MAX_NAME_CHARS: Final = 100
-MAX_TAGS: Final = 32
-MAX_TAG_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 1024
 CREDENTIALS: Final = ("private_key", "passphrase", "password", "sudo_password", "certificate")
 GIVEN_LOGIN: Final = ("private_key", "passphrase", "password", "certificate")
@@ -72,12 +69,10 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
         request = replace(request, proxy=check_proxy(request.proxy))
     _check_hub_key(request)
     name = clean(typed, MAX_NAME_CHARS) if request.name is None else request.name.strip()
-    if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
-        raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
-    if is_id(name):
-        raise BadRequest("name must not have the form of an id: commands would take it for the id of another node", field="name")
     check_lines(request.lines)
-    return replace(request, name=name, tags=_check_tags(request.tags))
+    if request.again:  # the node has its name and tags already
+        return replace(request, name=name)
+    return replace(request, name=checked_name(name), tags=checked_new_tags(request.tags))
 
 
 def _check_hub_key(request: DeploymentRequest) -> None:
@@ -181,18 +176,6 @@ def is_username(text: str) -> bool:
 def is_fingerprint(text: str) -> bool:
     """Whether this is a valid fingerprint of a host key."""
     return _FINGERPRINT.fullmatch(text.strip()) is not None
-
-
-def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
-    trimmed = tuple(dict.fromkeys(tag.strip() for tag in tags))
-    if len(trimmed) > MAX_TAGS:
-        raise BadRequest(f"at most {MAX_TAGS} tags", field="tags")
-    for tag in trimmed:
-        if not tag or len(tag) > MAX_TAG_CHARS or clean(tag, MAX_TAG_CHARS) != tag:
-            raise BadRequest(f"a tag must have 1 to {MAX_TAG_CHARS} printable characters", field="tags")
-        if "," in tag:
-            raise BadRequest("a tag has no comma, which separates tags", field="tags")
-    return trimmed
 
 
 def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> DeploymentRequest:

@@ -33,10 +33,11 @@ from groundcontrol.deployments.model import (
 from groundcontrol.deployments.node_files import spider_conf
 from groundcontrol.deployments.policy_file import PolicyPlan, plan_policy, wish_of
 from groundcontrol.deployments.progress import ProgressReporter
-from groundcontrol.deployments.requests import MAX_NAME_CHARS, proxy_of, target_of
+from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.events.model import Event
+from groundcontrol.nodes.checks import MAX_NAME_CHARS
 from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.store import NodeStore

@@ -11,10 +11,10 @@ from groundcontrol.access.users import USERNAME
 from groundcontrol.access.views import grants_of
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.scope import NO_ORG
-from groundcontrol.core.text import fold
+from groundcontrol.core.text import checked_name, fold
 from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import AuditPageView, audit_view
-from groundcontrol.instance.service import SLUG, OrganisationService, checked_name, checked_quota, checked_slug
+from groundcontrol.instance.service import MAX_NAME_CHARS, SLUG, OrganisationService, checked_quota, checked_slug
 from groundcontrol.instance.views import (
     AgentsView,
     BreakGlassBody,
@@ -95,7 +95,7 @@ async def edit_organisation(call: ApiRequest, body: OrganisationPatch) -> Organi
     after = before._replace(
         version=body.version,
         slug=before.slug if body.slug is msgspec.UNSET else checked_slug(body.slug),
-        name=before.name if body.name is msgspec.UNSET else checked_name(body.name),
+        name=before.name if body.name is msgspec.UNSET else checked_name(body.name, MAX_NAME_CHARS, before=before.name),
         node_quota=before.node_quota if body.node_quota is msgspec.UNSET else checked_quota(body.node_quota),
     )
     return organisation_view(await call.services[OrganisationService].save(call.scope, after))
@@ -170,7 +170,7 @@ async def edit_own_organisation(call: ApiRequest, body: OwnOrganisationPatch) ->
     before = await _own(call)
     after = before._replace(
         version=body.version,
-        name=before.name if body.name is msgspec.UNSET else checked_name(body.name),
+        name=before.name if body.name is msgspec.UNSET else checked_name(body.name, MAX_NAME_CHARS, before=before.name),
         require_totp=before.require_totp if body.require_totp is msgspec.UNSET else body.require_totp,
     )
     if body.require_totp is not msgspec.UNSET:

@@ -16,7 +16,7 @@ from groundcontrol.core.ids import NodeId, UserId
 from groundcontrol.core.rounds import every
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import checked_name, is_visible
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.store import NodeStore
@@ -63,14 +63,6 @@ def checked_slug(slug: str) -> str:
     return slug
 
 
-def checked_name(name: str) -> str:
-    """Raises: BadRequest."""
-    trimmed = " ".join(name.split())
-    if not 1 <= len(trimmed) <= MAX_NAME_CHARS or not is_visible(trimmed):
-        raise BadRequest(f"the name of an organisation has 1 to {MAX_NAME_CHARS} visible characters", field="name")
-    return trimmed
-
-
 def checked_quota(quota: int | None) -> int | None:
     """Raises: BadRequest."""
     if quota is not None and not 0 <= quota <= MAX_QUOTA:
@@ -107,7 +99,7 @@ class OrganisationService:
             0,
             new_random_id(),
             checked_slug(slug),
-            checked_name(name),
+            checked_name(name, MAX_NAME_CHARS),
             "active",
             False,
             "none",
@@ -135,7 +127,7 @@ class OrganisationService:
 
         Raises: BadRequest; Conflict: it was changed meanwhile, or the short name is taken.
         """
-        checked_slug(after.slug), checked_name(after.name), checked_quota(after.node_quota)
+        checked_slug(after.slug), checked_quota(after.node_quota)
         saved = await self._stores[OrganisationStore].save(scope, after)
         self._bus.publish(Revoked("", ALL_USERS, saved.no))
         return saved

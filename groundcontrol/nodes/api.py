@@ -13,7 +13,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
-from groundcontrol.nodes.checks import checked_location, checked_name, checked_note, checked_tags
+from groundcontrol.nodes.checks import checked_location, checked_name, checked_new_tags, checked_note
 from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables, UnsavedReadings
 from groundcontrol.nodes.locations import Locations
 from groundcontrol.nodes.model import Node
@@ -94,7 +94,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         raise BadRequest("nothing to change: give name, tags, note, never_by_schedule or location")
     if body.tags is not None and call.scope.grants:
         raise Forbidden("rights depend on tags: a user who is limited to some nodes may not change them")
-    tags = None if body.tags is None else checked_tags(body.tags)
+    tags = None if body.tags is None else checked_new_tags(body.tags, before=before.tags)
     granting = frozenset[str]() if tags is None else await services[NodeStore].tags_in_grants(call.scope, {*before.tags} ^ {*tags})
     if granting:  # grants name these tags, so the change is a change of rights
         check_granting_tags(call.scope, granting)
@@ -102,7 +102,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
     node = await services[NodeStore].edit_node(
         call.scope,
         call.node_id,
-        name=checked_name(body.name) if body.name is not None else None,
+        name=checked_name(body.name, before=before.name) if body.name is not None else None,
         tags=tags,
         note=checked_note(body.note) if body.note is not None else None,
         never=checked_note(body.never_by_schedule, "never_by_schedule") if body.never_by_schedule is not None else None,

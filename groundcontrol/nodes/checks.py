@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Final
 
+from groundcontrol.core import text as text_checks
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import first_invisible, is_visible
 from groundcontrol.nodes.locations import MAX_LOCATION_CHARS
-from spider.wire.ids import is_id
 
 MAX_NAME_CHARS: Final = 100
 MAX_TAGS: Final = 32
@@ -15,16 +16,14 @@ MAX_TAG_CHARS: Final = 64
 MAX_NOTE_CHARS: Final = 2000
 
 
-def checked_name(name: str) -> str:
-    """Check a node's name and bring it into its stored form.
+def checked_name(name: str, *, before: str | None = None) -> str:
+    """Check a node's name and bring it into its stored form. Args: before: the name so far.
 
     Raises: BadRequest.
     """
-    text = " ".join(name.split())
-    if not 1 <= len(text) <= MAX_NAME_CHARS or not is_visible(text):
-        raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
-    if is_id(text):
-        raise BadRequest("a node's name must not have the form of an id: commands would take it for the id of another node")
+    text = text_checks.checked_name(name, MAX_NAME_CHARS, before=before)
+    if "," in text and text != before:
+        raise BadRequest("name: without a comma, which separates nodes", field="name")
     return text
 
 
@@ -52,14 +51,24 @@ def checked_location(location: str) -> str:
     return text
 
 
-def checked_tags(tags: list[str]) -> tuple[str, ...]:
-    """Check tags and bring them into their stored form: each once, in the given order.
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Check tags that select nodes, and bring them into their stored form: each once, in the given order.
 
     Raises: BadRequest.
     """
     trimmed = tuple(dict.fromkeys(tag.strip() for tag in tags))
     if len(trimmed) > MAX_TAGS or not all(1 <= len(tag) <= MAX_TAG_CHARS and is_visible(tag) for tag in trimmed):
-        raise BadRequest(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} visible characters")
-    if any("," in tag for tag in trimmed):
-        raise BadRequest("a tag has no comma, which separates tags")
+        raise BadRequest(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} visible characters", field="tags")
+    return trimmed
+
+
+def checked_new_tags(tags: Iterable[str], *, before: Collection[str] = ()) -> tuple[str, ...]:
+    """Check the tags that nodes get. Args: before: those that they have, which stay valid.
+
+    Raises: BadRequest.
+    """
+    trimmed = checked_tags(tags)
+    for tag in trimmed:
+        if tag not in before and any(char in tag for char in ",<>"):
+            raise BadRequest("a tag has no comma, which separates tags, and neither < nor >", field="tags")
     return trimmed

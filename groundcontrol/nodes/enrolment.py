@@ -12,13 +12,13 @@ from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import clean
 from groundcontrol.events.making import new_event
+from groundcontrol.nodes.checks import checked_name
 from groundcontrol.nodes.model import NewNode, Node, adopted_name
 from groundcontrol.nodes.store import NodeStore
 from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys
 
 MAX_NAMES: Final = 5000
-MAX_NAME_CHARS: Final = 100
 
 
 class Enrolled(NamedTuple):
@@ -39,8 +39,8 @@ async def enrol(
     if not 0 < len(names) <= MAX_NAMES:
         raise BadRequest(f"give 1 to {MAX_NAMES} names", field="names")
     for name in names:
-        if not name or clean(name, MAX_NAME_CHARS) != name:
-            raise BadRequest(f"a name has 1 to {MAX_NAME_CHARS} printable characters", field="names")
+        if checked_name(name) != name:
+            raise BadRequest("names: no spaces at the ends, and single ones within", field="names")
     if len(set(names)) != len(names):
         raise BadRequest("a name is in the list twice", field="names")
     if clean(address) != address or not address:

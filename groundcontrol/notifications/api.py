@@ -15,7 +15,7 @@ from groundcontrol.alerts.service import AlertService
 from groundcontrol.core.errors import BadRequest, NotFound, OrganisationSuspended, TooManyRequests
 from groundcontrol.core.permissions import allowed
 from groundcontrol.core.scope import Actor, Scope
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import checked_name
 from groundcontrol.notifications.channels import KINDS
 from groundcontrol.notifications.links import MOST_SNOOZE_S, Link, LinkExpired, Links
 from groundcontrol.notifications.model import Caps, Channel, ChannelId, Delivery, DeliveryId, DeliveryState, QuietHours
@@ -70,7 +70,7 @@ async def list_channels(call: ApiRequest) -> ChannelsView:
 async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
     """Create a channel. Its target is sealed, and never shown again."""
     edit = ChannelEdit(
-        _name(body.name),
+        checked_name(body.name, MAX_NAME_CHARS),
         body.enabled,
         body.min_severity,
         _caps(body.caps),
@@ -86,8 +86,9 @@ async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
     if body != ChannelPatch(name=body.name):
         call.services.auth.require_step_up(call.caller)
     changes_hours = body.quiet_hours is not msgspec.UNSET
+    before = await call.services[ChannelStore].get(call.scope, _channel_id(call))
     edit = ChannelEdit(
-        None if body.name is None else _name(body.name),
+        None if body.name is None else checked_name(body.name, MAX_NAME_CHARS, before=before.name),
         body.enabled,
         body.min_severity,
         None if body.caps is None else _caps(body.caps),
@@ -211,13 +212,6 @@ def _id(call: ApiRequest, what: str) -> str:
     text = call.request.match_info["id"]
     if not is_id(text):
         raise NotFound(f"there is no {what} of this id")
-    return text
-
-
-def _name(name: str) -> str:
-    text = " ".join(name.split())
-    if not 1 <= len(text) <= MAX_NAME_CHARS or not is_visible(text):
-        raise BadRequest(f"a channel's name has 1 to {MAX_NAME_CHARS} visible characters", field="name")
     return text
 
 

@@ -12,7 +12,7 @@ import msgspec
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.core.scope import Scope
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import checked_name, is_visible
 from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.notifications.store import ChannelStore
@@ -159,8 +159,9 @@ async def get_policy(call: ApiRequest) -> PatchPolicyView:
     return policy_view(one, select, await _times(call), whole=_is_whole(call, one, select))
 
 
-async def _checked(call: ApiRequest, policy: PatchPolicy) -> PatchPolicy:
-    """Check a policy with the caller's rights. Raises: BadRequest, NotFound, Forbidden."""
+async def _checked(call: ApiRequest, policy: PatchPolicy, before: PatchPolicy | None = None) -> PatchPolicy:
+    """Check a policy with the caller's rights. Args: before: the stored one. Raises: BadRequest, NotFound, Forbidden."""
+    name = checked_name(policy.name, MAX_NAME_CHARS, before=None if before is None else before.name)
     check_policy(policy)
     select = policy.select.select
     nodes = call.services[NodeStore]
@@ -171,7 +172,7 @@ async def _checked(call: ApiRequest, policy: PatchPolicy) -> PatchPolicy:
         checked_tags([group])
     if policy.report:
         check_report(policy, [one.id for one in await call.services[ChannelStore].all(call.scope)])
-    return policy._replace(select=PolicySelect(chosen, not_tags, policy.select.not_nodes))
+    return policy._replace(name=name, select=PolicySelect(chosen, not_tags, policy.select.not_nodes))
 
 
 def _owned(call: ApiRequest, policy: PatchPolicy) -> PatchPolicy:
@@ -193,7 +194,7 @@ async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyVi
     before = await _whole(call)
     if body.take_over and call.scope.actor.role != "admin":
         raise Forbidden("only an admin takes a patch policy over")
-    after = await _checked(call, policy_of(patched(before, body), before.id, before.org))
+    after = await _checked(call, policy_of(patched(before, body), before.id, before.org), before)
     stored = await call.services[PolicyStore].save(
         call.scope, _edited(call, before._replace(version=body.version), after, take_over=body.take_over)
     )
@@ -223,7 +224,7 @@ async def preview_policy(call: ApiRequest, body: PatchPolicyPreviewBody) -> Patc
     if body.id is not None and not is_id(body.id):
         raise NotFound("there is no such patch policy")
     made = policy_of(body.policy, PolicyId(body.id or new_time_id(call.services.clock.now())), call.scope.org)
-    policy = (await _checked(call, made))._replace(edited_by=call.scope.actor.id)
+    policy = (await _checked(call, made, made if body.id else None))._replace(edited_by=call.scope.actor.id)
     return preview(policy, await call.services[FleetReader].read(call.scope, policy), call.services.clock.now())
 
 
@@ -244,7 +245,7 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
                 raise BadRequest("the file holds this policy twice: leave one of them out")
             if before is not None:
                 await _check_whole(call, before)
-            after = await _checked(call, _from_file(call, before, fields))
+            after = await _checked(call, _from_file(call, before, fields), before)
             _take_name(holders, before, after)
             names = _changed_fields(before, after)
             act: Literal["add", "change", "keep"] = "add" if before is None else "change" if names else "keep"
@@ -431,13 +432,12 @@ async def list_windows(call: ApiRequest) -> WindowsView:
     return await windows_of(call.services, call.scope)
 
 
-async def _checked_window(call: ApiRequest, scope: Scope, window: PatchWindow) -> PatchWindow:
-    if not 1 <= len(window.name) <= MAX_NAME_CHARS or not is_visible(window.name):
-        raise BadRequest(f"name: 1 to {MAX_NAME_CHARS} visible characters", field="name")
+async def _checked_window(call: ApiRequest, scope: Scope, window: PatchWindow, before: str | None = None) -> PatchWindow:
+    name = checked_name(window.name, MAX_NAME_CHARS, before=before)
     check_times(window.times, shortest_s=SHORTEST_WINDOW_S)
     select = window.select
     body = SelectBody(all=select.all, tags=list(select.tags), nodes=list(select.nodes))
-    return window._replace(select=await checked_select(call.services[NodeStore], scope, body))
+    return window._replace(name=name, select=await checked_select(call.services[NodeStore], scope, body))
 
 
 async def create_window(call: ApiRequest, body: WindowBody) -> WindowView:
@@ -475,7 +475,7 @@ async def _window(call: ApiRequest) -> PatchWindow:
 async def edit_window(call: ApiRequest, body: WindowPatch) -> WindowView:
     """Change a window or freeze."""
     before = await _window(call)
-    after = await _checked_window(call, call.scope, patched_window(before, body)._replace(version=body.version))
+    after = await _checked_window(call, call.scope, patched_window(before, body)._replace(version=body.version), before.name)
     stored = await call.services[PatchWindowStore].save(call.scope, after)
     return window_view(stored, select_view(PolicySelect(stored.select)), call.services.clock.now())
 

@@ -10,7 +10,6 @@ from typing import Final, Literal, NamedTuple, NewType
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Record
-from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import event_type
 from groundcontrol.nodes.model import ROLE
 from groundcontrol.policies.calendar import Times, check_times
@@ -205,9 +204,7 @@ def needed_approvals(policy: PatchPolicy) -> int:
 
 
 def check_policy(policy: PatchPolicy) -> None:
-    """Raises: BadRequest: the text names the field and says what to do."""
-    if not 1 <= len(policy.name) <= MAX_NAME_CHARS or not is_visible(policy.name):
-        raise BadRequest(f"name: 1 to {MAX_NAME_CHARS} visible characters", field="name")
+    """Check the fields of a policy but its name. Raises: BadRequest: the text names the field and says what to do."""
     check_times(policy.times, shortest_s=SHORTEST_S, longest_s=LONGEST_S)
     _check_globs(policy)
     if policy.what == "full" and policy.filters:

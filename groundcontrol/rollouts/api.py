@@ -11,7 +11,7 @@ from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import authorize, job_action
-from groundcontrol.core.text import checked_reason, is_visible
+from groundcontrol.core.text import checked_name, checked_reason
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.nodes.model import Node
@@ -138,9 +138,7 @@ async def _chosen(call: ApiRequest, select: PatchSelect | None) -> list[Node]:
 
 def _one_off(call: ApiRequest, body: RolloutBody, select: PatchSelect) -> PatchPolicy:
     """The limits of a one-off roll-out, as a policy of its own that no calendar fires."""
-    name = body.name.strip() or body.action
-    if not 1 <= len(name) <= MAX_NAME_CHARS or not is_visible(name):
-        raise BadRequest(f"name: 1 to {MAX_NAME_CHARS} visible characters", field="name")
+    name = checked_name(body.name.strip() or body.action, MAX_NAME_CHARS)
     what = {"upgrade": "all", "security-upgrade": "security", "full-upgrade": "full"}[body.action]
     made = PatchPolicyBody(
         name=name, select=select, when=WhenBody(once=_ANY_TIME), start="00:00", length_s=86_400, zone="UTC", what=what, order=body.order,  # type: ignore[arg-type]  # one of the three

@@ -12,7 +12,7 @@ import msgspec
 
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import checked_name
 from groundcontrol.events.catalogue import ROWS, event_type
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.schedules.deadlines import Deadline, Expectation, ExpectationId, JudgedDay, deadline
@@ -65,7 +65,7 @@ async def create_expectation(call: ApiRequest, body: ExpectationBody) -> Expecta
     now = call.services.clock.now()
     select = await checked_select(call.services[NodeStore], call.scope, body.select)
     made = Expectation(
-        ExpectationId(new_time_id(now)), call.scope.org, body.name.strip(), select, body.event, body.by, body.zone,
+        ExpectationId(new_time_id(now)), call.scope.org, checked_name(body.name, MAX_NAME_CHARS), select, body.event, body.by, body.zone,
         DAYS if body.days is None else ordered_days(body.days, "days"), body.start, body.grace_s, body.severity, now,
     )  # fmt: skip
     _check(made)
@@ -78,7 +78,7 @@ async def edit_expectation(call: ApiRequest, body: ExpectationPatch) -> Expectat
     store = call.services[ExpectationStore]
     before = await store.get(call.scope, _id(call))
     after = before._replace(
-        name=_or(body.name, before.name).strip(),
+        name=checked_name(_or(body.name, before.name), MAX_NAME_CHARS, before=before.name),
         select=before.select if body.select is msgspec.UNSET else await checked_select(call.services[NodeStore], call.scope, body.select),
         event=_or(body.event, before.event),
         start=_or(body.start, before.start),
@@ -164,9 +164,7 @@ def _date(text: str | None, name: str) -> date | None:
 
 
 def _check(one: Expectation) -> None:
-    """Check the fields of an expectation but its event and nodes. Raises: BadRequest."""
-    if not 1 <= len(one.name) <= MAX_NAME_CHARS or not is_visible(one.name):
-        raise BadRequest(f"name: 1 to {MAX_NAME_CHARS} visible characters", field="name")
+    """Check the fields of an expectation but its name, event and nodes. Raises: BadRequest."""
     if not _EVENT.match(one.event):
         raise BadRequest("event: a type of event, or the name of a custom one: 1 to 64 of a-z, 0-9, _ . -", field="event")
     zone_of(one.zone)

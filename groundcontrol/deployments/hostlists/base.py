@@ -6,16 +6,15 @@ import ipaddress
 import re
 from typing import Final
 
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import clean, is_visible
 from groundcontrol.deployments.hostlists.model import Listed, ListProblem, ProblemCode, ServerAddress
 from groundcontrol.deployments.requests import (
-    MAX_NAME_CHARS,
-    MAX_TAG_CHARS,
-    MAX_TAGS,
     is_fingerprint,
     is_host,
     is_username,
 )
+from groundcontrol.nodes.checks import checked_name, checked_new_tags
 
 MAX_TEXT_CHARS: Final = 256 << 10
 MAX_ROWS: Final = 200
@@ -121,12 +120,15 @@ def checked(server: Listed) -> Listed:
         report("port_invalid", "port", f"{server.port} is not a port: 1 to 65535")
     if server.username is not None and not is_username(server.username):
         report("user_invalid", "username", f"{quoted(server.username)} is not the name of an account")
-    name = server.name
-    if name is not None and (not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name):
-        report("name_invalid", "name", f"a name has 1 to {MAX_NAME_CHARS} printable characters")
-    tags = server.tags
-    if len(tags) > MAX_TAGS or any(not tag or len(tag) > MAX_TAG_CHARS or clean(tag, MAX_TAG_CHARS) != tag for tag in tags):
-        report("tags_invalid", "tags", f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} printable characters")
+    try:
+        if server.name is not None:
+            checked_name(server.name)
+    except BadRequest as exc:
+        report("name_invalid", "name", exc.message)
+    try:
+        checked_new_tags(server.tags)
+    except BadRequest as exc:
+        report("tags_invalid", "tags", exc.message)
     if server.host_key is not None and not is_fingerprint(server.host_key):
         report("host_key_invalid", "host_key", f"{quoted(server.host_key)} is not a fingerprint as ssh-keygen -lf prints it: SHA256:…")
     return server._replace(problems=tuple(found))

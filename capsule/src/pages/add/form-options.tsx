@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { t } from "../../core/text";
 import { loadLastInstall } from "../../state/deployment";
 import { Button } from "../../ui";
-import { useAction } from "../use-action";
+import { useAnswer } from "../use-answer";
 import type { Change } from "./connection-fields";
 import { EMPTY_CONNECTION, likeTheLast, type ConnectionForm, type FormErrors } from "./connection-form";
 
@@ -24,23 +24,22 @@ export function Options({ entries, wrong, children }: { entries: ConnectionForm;
   );
 }
 
-/** A button that fills in the settings of the last server that was added, without secrets. */
+/** A button that fills in the settings of the last server that was added, without secrets. There is none before the first, or if it cannot be read. */
 export function LastServer({ onChange }: { onChange: Change }) {
-  const { busy, refusal, run } = useAction();
-  const [result, setResult] = useState("");
-  const fill = (): void =>
-    void run(async () => {
-      const last = await loadLastInstall();
-      if (last) onChange(likeTheLast(last));
-      setResult(last ? t`Filled in as for ${last.name}.` : t`No server was added over SSH yet.`);
-    });
+  const { found: last } = useAnswer(loadLastInstall);
+  const [filled, setFilled] = useState(false);
+  if (!last) return null;
+  const fill = (): void => {
+    onChange(likeTheLast(last));
+    setFilled(true);
+  };
   return (
     <div>
-      <Button slim kind="quiet" busy={busy} onClick={fill}>
+      <Button slim kind="quiet" onClick={fill}>
         {t`Same as the last server`}
       </Button>{" "}
       <span class="t3" role="status">
-        {refusal || result}
+        {filled && t`Filled in as for ${last.name}.`}
       </span>
     </div>
   );

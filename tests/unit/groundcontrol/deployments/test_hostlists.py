@@ -13,7 +13,8 @@ from groundcontrol.deployments.hostlists.base import MAX_ROWS, MAX_TEXT_CHARS, r
 from groundcontrol.deployments.hostlists.model import Format, Listed, ServerAddress
 from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.model import DeploymentRequest, JumpRequest
-from groundcontrol.deployments.requests import MAX_NAME_CHARS, check_request, is_host
+from groundcontrol.deployments.requests import check_request, is_host
+from groundcontrol.nodes.checks import MAX_NAME_CHARS
 
 SSH_CONFIG = """
 Host bastion

@@ -175,7 +175,7 @@ async def test_a_second_deployment_to_a_server_under_another_name_is_refused_the
     [
         {"host": ""}, {"host": "a b"}, {"host": "-oProxyCommand=x"}, {"host": "a/b"}, {"port": 0}, {"port": 70000},
         {"username": "-x"}, {"username": "a b"}, {"username": ""}, {"host_key": "MD5:aa:bb"}, {"name": ""}, {"name": "x" * 101}, {"name": new_random_id()},
-        {"name": "a\x1bb"}, {"tags": ("",)}, {"tags": ("t" * 65,)}, {"tags": tuple(map(str, range(40)))}, {"sudo_password": "a\nb"},
+        {"name": "a\x1bb"}, {"name": "<b>"}, {"tags": ("",)}, {"tags": ("a<b",)}, {"tags": ("t" * 65,)}, {"tags": tuple(map(str, range(40)))}, {"sudo_password": "a\nb"},
         {"private_key": "x" * 20000}, {"host": "10.0.0.1:2222"}, {"host": "[::1]:22"}, {"host": "[web-1]"}, {"host": "::1::2"},
     ],
 )  # fmt: skip

@@ -171,6 +171,13 @@ async def test_changing_a_tag_of_a_grant_needs_the_right_to_change_users(hub: Te
         assert kept.status == 200, "it stays where it is"
 
 
+async def test_names_and_tags_that_an_earlier_version_took_stay(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.store.nodes.edit_node(ADMIN, (await hub.node()).id, name="<b>, <i>", tags=("a,b",))
+    answer = await admin.request("PATCH", f"nodes/{node.id}", {"name": "<b>, <i>", "tags": ["a,b", "c"]})
+    assert (answer.json["name"], answer.json["tags"]) == ("<b>, <i>", ["a,b", "c"])
+
+
 async def test_an_invalid_change_of_a_node_is_refused(hub: TestHub) -> None:
     admin = await hub.logged_in()
     node = await hub.node()
@@ -183,6 +190,9 @@ async def test_an_invalid_change_of_a_node_is_refused(hub: TestHub) -> None:
         {"tags": [""]},
         {"tags": ["x" * 65]},
         {"tags": ["web,db"]},
+        {"tags": ["<b>"]},
+        {"name": "<b>"},
+        {"name": "web-1, web-2"},
         {"owner": "me"},
         {"name": 3},
     ]:

@@ -277,6 +277,21 @@ def test_calls_that_name_one_kind_of_object_agree_whose_it_is() -> None:
     assert [row for row, (kind, _) in THINGS.items() if BY_NAME[row].whose != WHOSE[kind]] == []
 
 
+async def test_everything_with_a_name_refuses_markup_and_ids_as_its_name(hub: TestHub) -> None:
+    node = await hub.node("own")
+    boss = await hub.logged_in("admin")
+    seen = set()
+    for kind, maker in MAKERS.items():
+        making = maker(Side(node.id, "own"))
+        if kind in ("provider", "rule") or not isinstance(making.body, dict) or "name" not in making.body:
+            continue  # a provider's name has a rule of its own, and the name of a rule may be a comparison
+        seen.add(kind)
+        for name in ("<b>", "a>b", new_random_id(), "a\u200bb"):
+            answer = await boss.post(making.path, {**making.body, "name": name})
+            assert (answer.status, answer.json.get("facts", {}).get("field")) == (400, "name"), (kind, name, answer.json)
+    assert seen == {"token", "expectation", "channel", "organisation", "patch-policy", "window", "rollout"}
+
+
 @pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("act", ["host-keys", "retry"])
