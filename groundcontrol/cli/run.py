@@ -22,6 +22,7 @@ from groundcontrol.cli.watch import JobWatch
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import TERMINAL
 from spider.wire.arg_kinds import ARG_KINDS
+from spider.wire.text import decimal_size
 from spider.wire.verbs import VERBS
 
 POLL_S: Final = 0.25
@@ -193,7 +194,7 @@ def plan_text(plan: Any) -> str:
     counts = plan["counts"]
     parts = [table(("PACKAGE", "FROM", "TO", "", "REPOSITORY"), rows)] if rows else []
     parts += ["kept back:\n" + table(("PACKAGE", "VERSION", "WHY"), kept)] if kept else []
-    size = "" if plan["download_bytes"] is None else f", {plan['download_bytes']} bytes to download"
+    size = "" if plan["download_bytes"] is None else f", {decimal_size(plan['download_bytes'])} to download"
     reboot = {"yes": ", a reboot is expected", "no": ""}.get(plan["reboot"], ", whether a reboot is due is not known")
     what = f"{counts['upgrades']} upgrades, {counts['new']} new, {counts['removals']} removals"
     secure = f"{counts['security']} for security"

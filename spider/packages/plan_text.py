@@ -4,6 +4,7 @@ from typing import Optional
 
 from spider.packages.interfaces import Console
 from spider.packages.plan import Plan, Planned
+from spider.wire.text import decimal_size
 
 _WIDEST = 48
 _REASONS = {
@@ -52,9 +53,9 @@ def print_sizes(console: Console, plan: Plan) -> None:
     """Print the sizes, the expected reboot, and the services that will probably restart."""
     words = []
     if plan.download_bytes >= 0:
-        words.append(f"{_size(plan.download_bytes)} to download")
+        words.append(f"{decimal_size(plan.download_bytes)} to download")
     if plan.installed_bytes is not None:
-        words.append(f"{_size(abs(plan.installed_bytes))} {'more' if plan.installed_bytes >= 0 else 'less'} on the disk")
+        words.append(f"{decimal_size(abs(plan.installed_bytes))} {'more' if plan.installed_bytes >= 0 else 'less'} on the disk")
     if plan.reboot == "yes":
         words.append("a reboot is expected" + (f" ({plan.reboot_why})" if plan.reboot_why else ""))
     if words and plan.steps:
@@ -78,10 +79,3 @@ def print_difference(console: Console, seen: Plan, now: Plan) -> None:
         console.print_line(f"    shown: {_step(old) if old else 'unchanged'}")
         console.print_line(f"    now:   {_step(new) if new else 'unchanged'}")
     console.print_line("")
-
-
-def _size(count: int) -> str:
-    for unit, size in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

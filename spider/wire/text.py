@@ -1,4 +1,4 @@
-"""Escapes characters that are invisible, act on a terminal or page, or could make two different texts look alike."""
+"""Texts for people: sizes, and escapes of characters that are invisible, act on a terminal or page, or could make two texts look alike."""
 
 import re
 from typing import Union
@@ -27,3 +27,11 @@ def plain(raw: Union[bytes, str], most: int = 200) -> str:
 def _escape(match: "re.Match[str]") -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+
+
+def decimal_size(count: int) -> str:
+    """A number of bytes for people, as package managers say it: `14.3 MB`."""
+    for unit, size in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
