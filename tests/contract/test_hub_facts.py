@@ -15,6 +15,7 @@ from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from tests.support.alert_trial import alert_trial
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, new_node
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 
@@ -50,8 +51,7 @@ async def test_a_spider_is_outdated_since_the_hub_ships_another_one_or_since_the
             session = await connect(store, node)
             await store.nodes.save_identity(session, NodeIdentity(), version, NodePolicy("managed"), "no", clock.now())
             await trial.facts.reload(node)
-            found = trial.facts.find(node)
-            assert found is not None
+            found = some(trial.facts.find(node))
             return found.outdated_since_at
 
         shipped_at = await store.hubs.ship_agent("0.1.0")

@@ -23,6 +23,7 @@ from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.steady_clock import SteadyClock
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, new_node
+from tests.support.store_files import open_new
 
 CONTROL, SAMPLES = "stardust.db", "stardust-samples.db"
 
@@ -30,9 +31,9 @@ CONTROL, SAMPLES = "stardust.db", "stardust-samples.db"
 async def killed_hub(tmp_path: Path, clock: ManualClock, *, without: tuple[str, ...] = ()) -> Path:
     """The folder of a hub that was killed an hour after its second start, without some files."""
     folder, copy = tmp_path / "data", tmp_path / "killed"
-    await (await open_database(folder, clock=clock)).close()
+    await (await open_new(folder, clock=clock)).close()
     clock.advance(60.0)
-    database = await open_database(folder, clock=clock)
+    database = await open_new(folder, clock=clock)
     store = await database.store(audit_key=bytes(32), chain="second")
     clock.advance(3600.0)
     await store.nodes.create_node(SCOPE, new_node())

@@ -17,6 +17,7 @@ from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, audited, connect, is_current, layout_row, new_job, new_node, pack, twice
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 
@@ -115,8 +116,7 @@ async def test_an_unknown_cursor_is_refused(store: Store) -> None:
 async def test_a_cursor_serves_one_list_of_one_organisation(store: Store) -> None:
     for at in range(3):
         await store.nodes.create_node(SCOPE, new_node(f"n{at}"))
-    cursor = (await store.nodes.nodes(SCOPE, 2)).next
-    assert cursor is not None
+    cursor = some((await store.nodes.nodes(SCOPE, 2)).next)
     with pytest.raises(BadRequest):
         await store.nodes.nodes(STRANGER, 2, cursor)
     with pytest.raises(BadRequest):
@@ -261,8 +261,7 @@ async def test_a_lease_has_one_holder_and_its_token_grows(store: Store, clock: M
     again = await twice(lambda: store.hubs.lease("sweep", leases[0].hub, 10.0))
     assert again == leases[0]
     clock.advance(11.0)
-    other = await store.hubs.lease("sweep", HubId("late"), 10.0)
-    assert other is not None
+    other = some(await store.hubs.lease("sweep", HubId("late"), 10.0))
     assert other.token == leases[0].token + 1
 
 

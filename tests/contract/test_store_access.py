@@ -31,6 +31,7 @@ from tests.support.factories import (
     twice,
     with_session,
 )
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 
@@ -145,12 +146,10 @@ async def test_the_second_factor_requirement_is_part_of_the_auth_state(backend: 
     assert await store.user_admin.totp_rule(SCOPE) == "none"
     await twice(lambda: store.user_admin.save_totp_rule(SCOPE, "admins"))
     store = await backend.reopen()
-    standing = await store.user_admin.auth_state(session.id)
-    assert standing is not None
+    standing = some(await store.user_admin.auth_state(session.id))
     assert standing.memberships[0].require_totp == "admins"
     await backend.database._control.writer.run(lambda tx: tx.execute("UPDATE organisation SET require_totp = 'some'"))
-    damaged = await store.user_admin.auth_state(session.id)
-    assert damaged is not None
+    damaged = some(await store.user_admin.auth_state(session.id))
     assert damaged.memberships[0].require_totp == "all", "a damaged rule is the strictest one"
 
 
@@ -166,8 +165,7 @@ async def test_a_second_factor_is_active_after_its_confirmation(store: Store, cl
     on = await twice(lambda: store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, here.id, clock.now(), clock.now() + 1800))
     assert on.totp_since == clock.now()
     assert await store.user_admin.auth_state(there.id) is None
-    standing = await store.user_admin.auth_state(here.id)
-    assert standing is not None
+    standing = some(await store.user_admin.auth_state(here.id))
     assert (standing.session.second_factor, standing.session.expires_at) == (True, clock.now() + 1800)
     assert not await store.factors.use_step(user.id, 100)
     with pytest.raises(Conflict):
@@ -185,8 +183,7 @@ async def test_a_replaced_seed_cannot_be_confirmed(store: Store, clock: ManualCl
     await store.factors.begin_totp(SCOPE, user.id, seed(user, 2, b"other"))
     with pytest.raises(Conflict):
         await store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, session.id, clock.now(), clock.now() + 1800)
-    kept = await store.secrets.secret("totp", user.id, "seed")
-    assert kept is not None
+    kept = some(await store.secrets.secret("totp", user.id, "seed"))
     assert kept.sealed == b"other"
 
 
@@ -226,8 +223,7 @@ async def test_an_ended_session_cannot_enable_a_second_factor(store: Store, cloc
     await store.users.save_password(SCOPE, user.id, "$argon2id$owner", owner.id, must_change=False)
     with pytest.raises(NotFound):
         await store.factors.confirm_totp(SCOPE, user.id, 1, 100, CODES, thief.id, clock.now(), clock.now() + 1800)
-    after = await store.users.user(user.id)
-    assert after is not None
+    after = some(await store.users.user(user.id))
     assert after.totp_since is None
 
 
@@ -238,8 +234,7 @@ async def test_a_disabled_second_factor_is_deleted_and_ends_other_sessions(store
     assert off.totp_since is None
     assert await store.secrets.secret("totp", user.id, "seed") is None
     assert await store.user_admin.auth_state(other.id) is None
-    standing = await store.user_admin.auth_state(session.id)
-    assert standing is not None
+    standing = some(await store.user_admin.auth_state(session.id))
     assert not standing.session.second_factor
     assert await store.factors.use_recovery_code(user.id, CODES[0], "") is None
     await store.factors.begin_totp(SCOPE, user.id, seed(user, 2))
@@ -258,8 +253,7 @@ async def test_an_ended_session_cannot_disable_the_second_factor(store: Store, c
     other = await with_session(store, clock, await made_user(store, "eve"))
     with pytest.raises(NotFound):
         await store.user_admin.revoke_others(SCOPE, user.id, other.id)
-    standing = await store.user_admin.auth_state(owner.id)
-    assert standing is not None
+    standing = some(await store.user_admin.auth_state(owner.id))
     assert standing.user.totp_since is not None
 
 
@@ -270,8 +264,7 @@ async def test_a_token_is_valid_until_it_is_revoked(store: Store, clock: ManualC
     user = await made_user(store)
     token = a_token(user, clock.now(), grants=Grants(("a",), ("web",)))
     assert await twice(lambda: store.tokens.create_token(SCOPE, token)) == token
-    standing = await store.tokens.token_auth_state(token.hash)
-    assert standing is not None
+    standing = some(await store.tokens.token_auth_state(token.hash))
     assert (standing.token, standing.user) == (token, user)
     assert await store.tokens.token_auth_state(b"other") is None
     await twice(lambda: store.tokens.touch_token(token.id, clock.now() + 5, "192.0.2.9"))

@@ -23,6 +23,7 @@ from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, connect, new_node
 from tests.support.race_cases_alerts import an_expectation
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 DAY_S = 86_400.0
@@ -339,8 +340,7 @@ async def test_a_silent_node_is_stale_down_and_recovered_once_each(fleet: Fleet)
     assert await fleet.told() == ["node_stale"]
     await fleet.pass_s(6 * 60)
     assert await fleet.told() == ["node_stale", "node_down"]
-    silent_s = fleet.dead_man.silent_s(fleet.node)
-    assert silent_s is not None
+    silent_s = some(fleet.dead_man.silent_s(fleet.node))
     assert 60 * 60 < silent_s < 68 * 60
     await fleet.connect(BootId("1f" * 16))
     await fleet.pass_s(300)

@@ -16,6 +16,7 @@ from groundcontrol.nodes.model import Node
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, an_invite, audited, new_event, new_node, twice
+from tests.support.some import some
 
 
 async def use(store: Store, invite: Invite, name: str = "web-1", scope: Scope = SCOPE) -> Node:
@@ -50,8 +51,7 @@ async def test_an_organisation_secret_has_a_number_of_uses_and_needs_approval(st
         await store.invites.approve_node(STRANGER, first.id)
     approved = await twice(lambda: store.invites.approve_node(SCOPE, first.id))
     assert not approved.waiting
-    found = await store.nodes.find_node(nodes[1].id)
-    assert found is not None
+    found = some(await store.nodes.find_node(nodes[1].id))
     assert found.waiting
     assert ("local:1000", "node.approve", first.id) in await audited(store)
 

@@ -17,6 +17,7 @@ from groundcontrol.jobs.plans import MAX_STEPS, ConfigFile, KeptBack, PlanHead, 
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, audited, connect, new_batch, new_job, new_node, running_job, twice
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 HEAD = PlanHead("a" * 64, 1000, -5, "yes", "a new kernel")
@@ -130,8 +131,7 @@ async def test_a_finished_job_cannot_be_stopped(store: Store, clock: ManualClock
 async def test_an_error_during_a_job_is_cleared_by_its_success(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     orphaned = await store.jobs.advance(job.id, "running", session, JobUpdate(error=JobError("job.orphaned", "its runner was killed")))
-    assert orphaned.error is not None
-    assert (orphaned.state, orphaned.error.code) == ("running", "job.orphaned")
+    assert (orphaned.state, some(orphaned.error).code) == ("running", "job.orphaned")
     assert (await store.jobs.advance(job.id, "succeeded", session, JobUpdate(exit_code=0))).error is None
 
 
@@ -142,12 +142,10 @@ async def test_a_plan_is_complete_when_all_parts_arrived_in_any_order(store: Sto
     job, session = await running_job(store, clock.now())
     assert await store.jobs.plan(SCOPE, job.id) is None
     assert (await twice(lambda: store.jobs.save_plan(job.id, part(1, 2), session))).plan_digest is None
-    plan = await store.jobs.plan(SCOPE, job.id)
-    assert plan is not None
+    plan = some(await store.jobs.plan(SCOPE, job.id))
     assert (plan.complete, plan.head) == (False, HEAD)
     assert (await twice(lambda: store.jobs.save_plan(job.id, part(0, 2), session))).plan_digest == HEAD.digest
-    plan = await store.jobs.plan(SCOPE, job.id)
-    assert plan is not None
+    plan = some(await store.jobs.plan(SCOPE, job.id))
     assert [step.package for step in plan.steps] == ["p0", "p1"]
     assert (plan.complete, len(plan.kept)) == (True, 2)
     with pytest.raises(NotFound):
@@ -159,8 +157,7 @@ async def test_a_new_plan_replaces_the_previous_one_completely(store: Store, clo
     for number in range(3):
         await store.jobs.save_plan(job.id, part(number, 3), session)
     fresh = await store.jobs.save_plan(job.id, part(0, 1, "b" * 64), session)
-    plan = await store.jobs.plan(SCOPE, job.id)
-    assert plan is not None
+    plan = some(await store.jobs.plan(SCOPE, job.id))
     assert (fresh.plan_digest, plan.head.digest, len(plan.steps)) == ("b" * 64, "b" * 64, 1)
 
 

@@ -15,6 +15,7 @@ from groundcontrol.schedules.model import MaintenanceId
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_deployment, new_job, new_node, running_job, twice
 from tests.support.race_cases_alerts import a_window
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 
@@ -50,8 +51,7 @@ async def test_a_job_window_opens_at_dispatch_and_closes_with_the_nodes_health(b
     store = await backend.reopen()  # none of it is only in memory
     closer = WindowCloser(store.maintenance, clock, health)
     await closer.look()
-    found = closer.windows.covering(1, node, (), clock.now())
-    assert found is not None
+    found = some(closer.windows.covering(1, node, (), clock.now()))
     assert str(found.id) == running.job.id
 
     clock.advance(600)

@@ -1,4 +1,4 @@
-"""Every command of the store: repeated, and raced by twenty identical and by twenty different callers.
+"""Every command of the store: called by twenty identical callers and once more, and by twenty different ones.
 
 `ELSEWHERE` lists commands that are raced in another test; a writing method with neither fails here.
 """
@@ -18,6 +18,7 @@ from groundcontrol.adapters.sqlite.control_store import SERVED
 from groundcontrol.adapters.sqlite.stores import Store
 from tests.support.case_files import case_files
 from tests.support.race_cases import CALLERS, Case, Ground, Rows, check_answers, race_rivals
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 CASES: Final[dict[str, Case]] = {name: case for each in case_files("race") for name, case in each.CASES.items()}
@@ -107,21 +108,10 @@ def test_the_races_named_in_other_files_exist(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_command_repeated_after_a_lost_answer_is_idempotent(backend: Backend, name: str) -> None:
+async def test_of_twenty_concurrent_callers_and_one_that_asks_again_one_executes_the_command(backend: Backend, name: str) -> None:
     race = await CASES[name](Ground(backend))
     rows = await Rows.from_now(backend.store)
-    answers = [await race.act() for _ in range(2)]
-    assert await rows.written() == race.rows * (len(answers) if race.each else 1)
-    check_answers(race, answers)
-    assert await race.held() == race.after
-    assert await backend.store.log.verify_audit() is None
-
-
-@pytest.mark.parametrize("name", CASES)
-async def test_of_twenty_concurrent_callers_one_executes_the_command(backend: Backend, name: str) -> None:
-    race = await CASES[name](Ground(backend))
-    rows = await Rows.from_now(backend.store)
-    answers = await asyncio.gather(*(race.act() for _ in range(CALLERS)))
+    answers = [*await asyncio.gather(*(race.act() for _ in range(CALLERS))), await race.act()]
     assert await rows.written() == race.rows * (len(answers) if race.each else 1)
     check_answers(race, answers)
     assert await race.held() == race.after
@@ -131,6 +121,5 @@ async def test_of_twenty_concurrent_callers_one_executes_the_command(backend: Ba
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "rivals=" in inspect.getsource(case)])
 async def test_twenty_conflicting_callers_leave_the_state_of_their_answers(backend: Backend, name: str) -> None:
     race = await CASES[name](Ground(backend))
-    assert race.rivals is not None
-    await race_rivals(race, race.rivals, backend.store)
+    await race_rivals(race, some(race.rivals), backend.store)
     assert await backend.store.log.verify_audit() is None

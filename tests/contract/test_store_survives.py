@@ -20,6 +20,7 @@ from groundcontrol.core.ids import JobId, NodeId
 from spider.clock import SystemClock
 from tests.support import writer_program
 from tests.support.factories import SCOPE, new_node
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,21 +38,18 @@ async def writers(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     try:
         yield process
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
+        some(process.stdin).close()
         await process.wait()
 
 
 async def run_and_kill(process: asyncio.subprocess.Process, acknowledged: int, after_s: float) -> list[str]:
     """Let a writer work until it has acknowledged so much, some of each kind, and a moment longer, then kill it; returns what it acknowledged."""
-    assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(b"\n")
+    some(process.stdin).write(b"\n")
     lines: list[str] = []
 
     async def read() -> str:
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode().strip()
+        line = (await some(process.stdout).readline()).decode().strip()
         assert line, "the writer ended by itself"
         lines.append(line)
         return line
@@ -143,8 +141,7 @@ async def test_a_changed_audit_log_does_not_verify(backend: Backend, tmp_path: P
     assert await backend.store.log.verify_audit() is None
     with closing(sqlite3.connect(tmp_path / "data" / "stardust.db")) as db, db:
         db.executescript(TAMPERINGS[tampering])
-    verdict = await backend.store.log.verify_audit()
-    assert verdict is not None
+    verdict = some(await backend.store.log.verify_audit())
     assert verdict.startswith("chain ")
 
 

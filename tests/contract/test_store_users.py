@@ -20,6 +20,7 @@ from groundcontrol.core.secrets import HUB_KEY, SealedRecord, hub_key_record
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import ADMIN, SCOPE, STRANGER, audited, logged_in, login, new_node, new_user, twice
+from tests.support.some import some
 from tests.support.store_backend import Backend
 
 
@@ -88,8 +89,7 @@ async def test_a_new_password_ends_every_other_session(store: Store, clock: Manu
     after = await twice(lambda: store.users.save_password(SCOPE, user.id, "$argon2id$new", session.id, must_change=False))
     assert (after.password_version, after.must_change_password, after.password_hash) == (2, False, "$argon2id$new")
     assert await logged_in_as(store, other.id) is None
-    kept = await logged_in_as(store, session.id)
-    assert kept is not None
+    kept = some(await logged_in_as(store, session.id))
     assert kept[0].password_version == 2
     assert (await store.users.set_up()).code_hash is None
     assert ("local:1000", "auth.password", user.id) in await audited(store)
@@ -128,8 +128,7 @@ async def test_a_session_that_ended_or_is_of_another_user_cannot_change_the_pass
     another = await store.user_admin.create_user(SCOPE, new_user("another"))
     with pytest.raises(NotFound):
         await store.users.save_password(SCOPE, another.id, "$argon2id$thief", session.id, must_change=False)
-    after = await store.users.user(user.id)
-    assert after is not None
+    after = some(await store.users.user(user.id))
     assert (after.password_hash, after.password_version) == ("$argon2id$owner", 2)
     assert await logged_in_as(store, session.id) is not None
 
@@ -164,8 +163,7 @@ async def test_step_up_moves_the_proof_forward_only(store: Store, clock: ManualC
     _, session = await admin_with_session(store, clock)
     await twice(lambda: store.users.step_up(session.id, clock.now() + 100))
     await store.users.step_up(session.id, clock.now() + 50)
-    live = await logged_in_as(store, session.id)
-    assert live is not None
+    live = some(await logged_in_as(store, session.id))
     assert live[0].authenticated_at == clock.now() + 100
     with pytest.raises(NotFound):
         await store.users.step_up(SessionId("nothing"), clock.now())
@@ -273,8 +271,7 @@ async def test_the_first_keyring_wins_together_with_its_fleet_key(backend: Backe
     stored = await asyncio.gather(*(keyring.create_keyring(bytes([at]), record) for at, record in enumerate(records)))
     assert len(set(stored)) == 1
     assert await keyring.keyring() == stored[0]
-    fleet = await keyring.secret("fleet", "fleet", "key")
-    assert fleet is not None
+    fleet = some(await keyring.secret("fleet", "fleet", "key"))
     assert fleet.sealed == stored[0]
     assert list(await backend.store.secrets.secrets()) == [fleet]
 

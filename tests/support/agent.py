@@ -24,6 +24,7 @@ from spider.wire.sample_messages import STREAM_LIVE, Ack, Layout, Pack, Row
 from spider.wire.session import NodeOpening, SecureChannel
 from tests.support.bundles import shipped_version
 from tests.support.hub import ROOT, Enrolled, HubProcess
+from tests.support.some import some
 
 M = TypeVar("M")
 SERIES = ["cpu.total", "load.1", "memory.total", "memory.used"]
@@ -106,14 +107,12 @@ class TestAgent:
 
     async def raw(self, data: bytes) -> None:
         """Send bytes as they are."""
-        assert self._ws is not None
-        await self._ws.send_bytes(data)
+        await some(self._ws).send_bytes(data)
 
     async def say(self, *messages: Message) -> None:
         """Send messages of this session."""
-        assert self.link is not None
         for message in messages:
-            await self.raw(self.link.send(message))
+            await self.raw(some(self.link).send(message))
 
     async def receive_raw(self, limit_s: float = 30.0) -> bytes:
         """The next binary message.
@@ -132,8 +131,7 @@ class TestAgent:
 
     async def hear(self, limit_s: float = 30.0) -> Message | None:
         """The next message; None: a heartbeat. Acknowledgements are noted."""
-        assert self.link is not None
-        message = self.link.receive(await self.receive_raw(limit_s), time.monotonic())
+        message = some(self.link).receive(await self.receive_raw(limit_s), time.monotonic())
         if isinstance(message, Ack):
             self.acked[message.stream] = max(self.acked[message.stream], message.seq)
         return message
@@ -172,12 +170,7 @@ class TestAgent:
     async def cut(self) -> None:
         """Drop the connection without a close frame."""
         if self._ws is not None:
-            transport = self._ws.get_extra_info("socket")
-            assert transport is not None
-            response = self._ws._response
-            assert response.connection is not None
-            assert response.connection.transport is not None
-            response.connection.transport.abort()
+            some(some(self._ws._response.connection).transport).abort()
 
     async def close(self) -> None:
         if self._ws is not None:

@@ -21,6 +21,7 @@ from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.orders import SignedOrder, seal_order
 from tests.support.bundles import shipped_bundle
 from tests.support.lab import Host
+from tests.support.some import some
 
 LAUNCH_KEY = bytes(range(32))
 PATIENCE_S = 240.0
@@ -233,8 +234,7 @@ class AgentHost:
                 if file is not None:
                     found[member.name.removeprefix(f"{job}.")] = file.read()
                 elif member.islnk():
-                    linked = archive.extractfile(member.linkname)
-                    assert linked is not None
+                    linked = some(archive.extractfile(member.linkname))
                     found[member.name.removeprefix(f"{job}.")] = linked.read()
         return found
 

@@ -17,6 +17,7 @@ from groundcontrol.agents.socket import CLOSE_WAIT_S, handler
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import SUBPROTOCOL
 from tests.support.eventually import eventually
+from tests.support.some import some
 
 Life = Callable[[AgentSocket], Coroutine[Any, Any, None]]
 
@@ -81,7 +82,5 @@ class Ear:
 
 async def raw(ws: aiohttp.ClientWebSocketResponse, data: bytes) -> None:
     """Put bytes on the wire as they are."""
-    connection = ws._conn
-    assert connection is not None
-    assert connection.transport is not None
-    connection.transport.write(data)
+    connection = some(ws._conn)
+    some(connection.transport).write(data)

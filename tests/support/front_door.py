@@ -23,6 +23,7 @@ from tests.support.certificates import Certificate
 from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
 from tests.support.ports import free_port
+from tests.support.some import some
 
 DOORS: Final = ("caddy", "nginx")
 _EXAMPLES: Final = ROOT / "groundcontrol/examples"
@@ -63,8 +64,7 @@ class Door(abc.ABC):
             context.wrap_socket(raw, server_hostname=_NAME) as tls,
         ):
             shown = tls.getpeercert(binary_form=True)
-        assert shown is not None
-        return ssl.DER_cert_to_PEM_cert(shown)
+        return ssl.DER_cert_to_PEM_cert(some(shown))
 
     def start(self) -> None:
         """Run it until it shows its certificate."""
@@ -154,10 +154,9 @@ class Nginx(Door):
         return [str(_PROGRAMS["nginx"]), *where]
 
     def reload(self) -> None:
-        assert self._process is not None
         said = self.folder / "error.log"
         before = said.read_text().count("start worker process ")
-        self._process.send_signal(signal.SIGHUP)
+        some(self._process).send_signal(signal.SIGHUP)
         wait_until(lambda: said.read_text().count("start worker process ") > before, _LIMIT_S, lambda: said.read_text()[-1000:])
 
 

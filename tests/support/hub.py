@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 
 from tests.support.fork_server import FORK_SERVER, ForkedProcess, concerns_python
 from tests.support.ports import free_port
+from tests.support.some import some
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
@@ -274,8 +275,7 @@ class HubProcess:
                 self._news.wait(min(left_s, 0.5))
 
     def _read(self, process: subprocess.Popen[bytes] | ForkedProcess) -> None:
-        assert process.stdout is not None
-        for raw in process.stdout:
+        for raw in some(process.stdout):
             with self._news:
                 self.lines.append(raw.decode(errors="replace").rstrip("\n"))
                 self._news.notify_all()

@@ -206,10 +206,11 @@ class Client:
     session: aiohttp.ClientSession
     csrf: str = ""
     bearer: str = ""
-    login: LoginSession | None = None
-    user: User | None = None
     extra: dict[str, str] = field(default_factory=dict)
     """Headers of every request."""
+    login: LoginSession = field(init=False)
+    user: User = field(init=False)
+    """Whose session it is. A client that is not logged in has neither."""
 
     async def request(
         self,
@@ -289,6 +290,16 @@ class LiveSocket:
 
     async def subscribe(self, topic: str, after: int | None = None) -> None:
         await self.send("subscribe", {"topic": topic} if after is None else {"topic": topic, "after": after})
+
+    async def follow(self, topic: str, after: int | None = None) -> Any:
+        """Subscribe to a topic. Returns: its snapshot."""
+        await self.subscribe(topic, after)
+        return await self.expect("snapshot")
+
+    async def answers(self) -> None:
+        """Wait until the hub has handled all that was sent, and has nothing to say to it."""
+        await self.send("ping", {})
+        await self.expect("pong")
 
     async def next(self, timeout_s: float = 20.0) -> tuple[str, Any]:
         message = await self.socket.receive(timeout=timeout_s)

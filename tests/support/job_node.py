@@ -148,3 +148,12 @@ async def spider(node: Node, hub: ScriptedHub, clock: SystemClock | None = None,
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def begun(node: Node, hub: ScriptedHub, order: JobStart, clock: SystemClock | None = None, policy: str = "") -> AsyncIterator[Jobs]:
+    """A running Spider that knows of no job and gets this order."""
+    async with spider(node, hub, clock, policy) as jobs:
+        jobs.resume({})
+        jobs.start(order)
+        yield jobs

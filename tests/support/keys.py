@@ -12,6 +12,7 @@ from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.vault import CARRIED, FLEET_KEY, LEAST_ROUNDS, Rotation, Vault
 from spider.wire.ids import new_random_id, new_time_id
+from tests.support.some import some
 
 SALT = bytes(16)
 
@@ -41,21 +42,17 @@ async def _first_vault(database: Database, root: bytes, rounds: int) -> Vault:
 async def vault_of(database: Database, name: str) -> Vault:
     """Open an existing vault, as `open_existing_vault` does."""
     blob, fleet = await database.secrets.keyring(), await database.secrets.secret(*FLEET_KEY)
-    assert blob is not None
-    assert fleet is not None
-    keyring = vault._read_keyring(blob)
+    keyring = vault._read_keyring(some(blob))
     kek = vault._unwrap(keyring, root_of(name))
-    return Vault(kek, keyring.kek_id, keyring.fleet_id, fleet, await database.secrets.secret(*CARRIED))
+    return Vault(kek, keyring.kek_id, keyring.fleet_id, some(fleet), await database.secrets.secret(*CARRIED))
 
 
 async def hub_vault_of(database: Database, secret: str) -> Vault:
     """Open what `hub_program` made: a keyring of one round, which the product refuses."""
     blob, fleet = await database.secrets.keyring(), await database.secrets.secret(*FLEET_KEY)
-    assert blob is not None
-    assert fleet is not None
-    keyring = msgspec.msgpack.decode(blob, type=vault.Keyring)
+    keyring = msgspec.msgpack.decode(some(blob), type=vault.Keyring)
     root = bcrypt.kdf(secret.encode(), keyring.salt, 64, keyring.rounds, ignore_few_rounds=True)
-    return Vault(vault._unwrap(keyring, root), keyring.kek_id, keyring.fleet_id, fleet)
+    return Vault(vault._unwrap(keyring, root), keyring.kek_id, keyring.fleet_id, some(fleet))
 
 
 def rotation_of(old: Vault, name: str) -> Rotation:
@@ -65,7 +62,6 @@ def rotation_of(old: Vault, name: str) -> Rotation:
 
 async def rotate(database: Database, old: Vault, name: str, scope: Scope = SYSTEM, chain: str | None = None) -> Vault:
     """Rotate, and open what came of it."""
-    keyring = await database.secrets.keyring()
-    assert keyring is not None
+    keyring = some(await database.secrets.keyring())
     await database.secrets.rotate(scope, keyring, rotation_of(old, name), chain or new_time_id())
     return await vault_of(database, name)

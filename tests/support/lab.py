@@ -18,6 +18,8 @@ from unittest import mock
 
 import pytest
 
+from tests.support.some import some
+
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "scripts/lab"
 PROGRAM = (sys.executable, "-I", "-S", str(LAB))
@@ -102,8 +104,7 @@ def lab(*words: str, timeout_s: float = COMMAND_LIMIT_S) -> str:
 def program() -> Any:
     """scripts/lab as a module of this process. Tests run thousands of commands on hosts, and its start takes longer than most commands."""
     loader = importlib.machinery.SourceFileLoader("lab_program", str(LAB))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
+    spec = some(importlib.util.spec_from_loader(loader.name, loader))
     module = importlib.util.module_from_spec(spec)
     with mock.patch.dict(os.environ, environment()):  # it reads once where the lab lives
         loader.exec_module(module)

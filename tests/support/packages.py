@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.agent_host import AgentHost
 from tests.support.lab import Host
+from tests.support.some import some
 
 COMMIT_LIMIT_S = 300.0
 
@@ -185,8 +186,7 @@ class PackageHost(AgentHost):
         done = self.perform("plan", *packages, target=verb)
         assert done.state == "succeeded", done
         assert done.changes == {}
-        assert done.plan is not None
-        return done.plan
+        return some(done.plan)
 
     def perform(self, verb: str, *packages: str, plan: str = "", target: str = "", limit_s: float = COMMIT_LIMIT_S) -> Done:
         """Give an order and wait for its end. The output has arrived completely, and the messages are consistent."""
@@ -224,8 +224,7 @@ class PackageHost(AgentHost):
         """Make the plan, give the order with its digest, and check that a job that succeeded changed exactly what the plan says."""
         wanted = self.plan(verb, *packages)
         done = self.perform(verb, *packages, plan=wanted.digest, limit_s=limit_s)
-        assert done.plan is not None
-        assert done.plan.digest == wanted.digest, done
+        assert some(done.plan).digest == wanted.digest, done
         if done.state == "succeeded":
             assert done.changes == {name: (step.before, step.after) for name, step in wanted.steps.items()}, done
         return done

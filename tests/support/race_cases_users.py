@@ -12,14 +12,13 @@ from groundcontrol.core.secrets import HUB_KEY, SealedRecord, hub_key_record
 from groundcontrol.events.model import Refusal
 from tests.support.factories import CODES, SCOPE, a_token, logged_in, login, new_refusal, seed
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
+from tests.support.some import some
 
 CASES = Cases()
 
 
 async def account(ground: Ground, user: User) -> User:
-    found = await ground.store.users.user(user.id)
-    assert found is not None
-    return found
+    return some(await ground.store.users.user(user.id))
 
 
 async def live(ground: Ground, user: User) -> list[SessionId]:

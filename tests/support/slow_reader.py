@@ -34,7 +34,6 @@ async def slow_reader(hub: TestHub, client: Client, path: str) -> AsyncIterator[
 
 
 async def limit_to_no_node(hub: TestHub, client: Client) -> None:
-    assert client.user is not None
     await hub.store.user_admin.edit_user(ADMIN, client.user.id, role=None, disabled=None, grants=Grants((), ("none",)))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from hashlib import pbkdf2_hmac
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from tests.support.alert_trial import AlertTrial, alert_trial
@@ -15,6 +17,12 @@ from tests.support.inprocess_hub import TestHub, running
 async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
     async with running(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def quick_kdf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are derived from secrets at once. As shipped this takes half a second each time."""
+    monkeypatch.setattr(bcrypt, "kdf", lambda secret, salt, size, rounds: pbkdf2_hmac("sha512", secret, salt, rounds, size))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from groundcontrol.config_reader import read_config
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.lan import fixed_addresses, parse_addresses, parse_setting, store_addresses, stored_addresses
 from groundcontrol.own_certificate import FILE, RENEW_S, grouped, make_tls_end, private_key, read_certificate, stored_or_issued
+from tests.support.some import some
 
 FLEET_KEY = bytes(range(32))
 NOW = 1_795_000_000.0
@@ -83,8 +84,7 @@ def test_the_private_key_is_not_written_to_disk(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert b"PRIVATE" not in path.read_bytes()
-    certificate = read_certificate(tmp_path)
-    assert certificate is not None
+    certificate = some(read_certificate(tmp_path))
     assert end.config.tls_pin == certificate.pin
     assert any(grouped(certificate.fingerprint) in line for line in end.notices)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.some import some
+
 MANY_HASHES = """
 import asyncio, os
 from pathlib import Path
@@ -77,8 +79,7 @@ def _sqlite_library() -> str | None:
 
 @pytest.mark.skipif(_sqlite_library() is None, reason="SQLite is built into this Python: it cannot be asked what it holds")
 def test_unused_sqlite_pages_are_released(tmp_path: Path) -> None:
-    library = _sqlite_library()
-    assert library is not None
+    library = some(_sqlite_library())
     words = [sys.executable, "-c", HELD_PAGES, str(tmp_path / "data"), library]
     ran = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     held, left = map(int, ran.stdout.split())

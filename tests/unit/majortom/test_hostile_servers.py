@@ -16,6 +16,7 @@ from majortom.ssh.connect import Connector, Limits, describe
 from majortom.ssh.shell import MAX_NOTES, MAX_OUTPUT_BYTES, ShellLogin, run
 from majortom.ssh.sudo import Words
 from tests.support.addresses import any_address
+from tests.support.some import some
 from tests.support.tcp_server import listening
 
 LIMITS = Limits(connect_s=2, login_s=2)
@@ -32,8 +33,7 @@ async def saying(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> Asy
     heard: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tasks: set[asyncio.Task[None]]) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        task = some(asyncio.current_task())
         tasks.add(task)
         try:
             async with asyncio.TaskGroup() as group:

@@ -13,6 +13,7 @@ from majortom.interfaces import DeployError, Secret, Target
 from majortom.ssh.connect import Connector, Limits, describe
 from majortom.ssh.login_steps import Steps, prepare_login
 from tests.support.addresses import any_address
+from tests.support.some import some
 from tests.support.ssh_server import Person, jumping, no_limit, serving
 
 BASTION = asyncssh.generate_private_key("ssh-ed25519")
@@ -33,10 +34,11 @@ async def both() -> AsyncIterator[tuple[int, list[str], int, list[str]]]:
 
 async def reach(wanted: Target, person: Person) -> tuple[str, str]:
     connector = Connector(Limits(connect_s=5, login_s=5), any_address)
-    async with prepare_login(connector, wanted, Steps(person), no_limit) as context:
-        assert context.jump is not None
-        async with connector.login(wanted, context.reached, None, context.jump.tunnel):
-            return context.reached.key.fingerprint, context.reached.via
+    async with (
+        prepare_login(connector, wanted, Steps(person), no_limit) as context,
+        connector.login(wanted, context.reached, None, some(context.jump).tunnel),
+    ):
+        return context.reached.key.fingerprint, context.reached.via
 
 
 async def fails(wanted: Target, person: Person) -> DeployError:

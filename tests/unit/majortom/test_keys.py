@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from majortom.interfaces import DeployError, Secret
 from majortom.ssh.private_keys import MAX_KEY_BYTES, LoadedKey, OpenKeys, load_key, read_header
+from tests.support.some import some
 
 
 def made(kind: str = "ssh-ed25519", form: str = "openssh", passphrase: str | None = None, key_size: int | None = None) -> str:
@@ -26,8 +27,7 @@ def made(kind: str = "ssh-ed25519", form: str = "openssh", passphrase: str | Non
 def with_rounds(text: str, rounds: int) -> str:
     """The same OpenSSH key, but it claims another number of rounds."""
     body = base64.b64decode("".join(text.split("-----")[2].split()))
-    salt = re.search(rb"bcrypt....(....)", body, re.DOTALL)
-    assert salt is not None
+    salt = some(re.search(rb"bcrypt....(....)", body, re.DOTALL))
     at = salt.end() + struct.unpack(">I", salt[1])[0]
     body = body[:at] + struct.pack(">I", rounds) + body[at + 4 :]
     return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{base64.b64encode(body).decode()}\n-----END OPENSSH PRIVATE KEY-----\n"

@@ -16,6 +16,7 @@ from spider.wire.report_messages import Identity, InstalledPackages, PackagesHel
 from spider.wire.sample_messages import Layout, Pack, Watch
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub
+from tests.support.some import some
 from tests.support.spider_process import OLD_PYTHONS, agent
 
 
@@ -45,9 +46,8 @@ async def test_an_agent_opens_a_session_and_sigterm_ends_it(bundle_without_manag
 async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle_without_manager: Path) -> None:
     hub = ScriptedHub()
     async with agent(hub, bundle_without_manager) as process:
-        assert process.stdout is not None
         async with asyncio.timeout(60):
-            while b"hub_not_reached" not in await process.stdout.readline():
+            while b"hub_not_reached" not in await some(process.stdout).readline():
                 continue
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(60):
@@ -68,9 +68,8 @@ def open_files(pid: int) -> set[str]:
 async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager: Path) -> None:
     hub = ScriptedHub()
     async with agent(hub, bundle_without_manager) as process:
-        assert process.stdout is not None
         async with asyncio.timeout(60):
-            while b"hub_not_reached" not in await process.stdout.readline():
+            while b"hub_not_reached" not in await some(process.stdout).readline():
                 continue
         await eventually(lambda: "/proc/stat" in open_files(process.pid), what="it has not begun to measure")
         await asyncio.sleep(3.0)  # of its own seconds, each of which it measures

@@ -14,6 +14,7 @@ import pytest
 
 from spider.root.container_actions import ContainerActions, parse_state
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 ID, OTHER = "0a" * 32, "0b" * 32
 OK, GONE, REFUSED = "200 OK", "404 Not Found", "500 Internal Server Error"
@@ -149,7 +150,6 @@ def test_a_restart_needs_an_engine_no_stop_and_an_answer_in_time(tmp_path: Path)
 @pytest.mark.holds("S-49")
 def test_invalid_values_of_an_engine_are_ignored() -> None:
     body = json.dumps({"Id": ID, "Name": None, "State": {"ExitCode": "1", "Status": "run\nning" * 100}, "RestartCount": True}).encode()
-    state = parse_state("docker", "/x", b"HTTP/1.0 200 OK\r\n\r\n" + body)
-    assert state is not None
+    state = some(parse_state("docker", "/x", b"HTTP/1.0 200 OK\r\n\r\n" + body))
     assert (state.exit_code, state.restarts, state.name) == (0, 0, "None")
     assert (len(state.status) <= 300, "\n" in state.status) == (True, False)

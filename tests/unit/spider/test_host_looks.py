@@ -18,6 +18,7 @@ from spider.wire.frames import Message
 from spider.wire.probes import is_probe
 from spider.wire.report_messages import Looked, LookedOn, LookOrder
 from tests.support.eventually import eventually
+from tests.support.some import some
 
 GOOD = HostLook(Units([], [], ["shop.service"], {}), ["tcp 80 shop.service"], {"/": Mounted(40, False)}, 0, [])
 BAD = GOOD._replace(units=Units(["shop.service"], [], [], {"shop.service": 4}), ports=[])
@@ -116,8 +117,7 @@ def test_a_mount_of_an_automounter_is_not_compared_since_it_goes_when_nobody_use
     for name in ("1", "self"):
         (disk_path / name / "mountinfo").write_text("".join(lines))
     (disk_path / "filesystems").write_text("\text4\n")
-    shown = HostLooks(str(disk_path / "no-bus"), str(disk_path), str(disk_path)).look(0.0).mounts
-    assert shown is not None
+    shown = some(HostLooks(str(disk_path / "no-bus"), str(disk_path), str(disk_path)).look(0.0).mounts)
     assert list(shown) == [f"{disk_path}/data"]
 
 

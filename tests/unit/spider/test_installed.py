@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from spider.reports import package_database
+from tests.support.some import some
 
 DPKG = """Package: dpkg
 Status: install ok installed
@@ -77,8 +78,7 @@ def test_the_database_with_packages_in_it_is_the_one_in_use(tmp_path: Path) -> N
     assert package_database.find_database(str(tmp_path)) is None
     write(tmp_path, "var/lib/dpkg/status", "")
     write(tmp_path, "lib/apk/db/installed", APK)
-    found = package_database.find_database(str(tmp_path))
-    assert found is not None
+    found = some(package_database.find_database(str(tmp_path)))
     assert found[0].read is package_database.read_apk
     assert found[2] == package_database.read_apk(str(tmp_path))
 
@@ -88,8 +88,7 @@ def test_a_database_that_cannot_be_read_is_an_error_unless_another_can(tmp_path:
     with pytest.raises(IsADirectoryError):
         package_database.find_database(str(tmp_path))
     write(tmp_path, "lib/apk/db/installed", APK)
-    found = package_database.find_database(str(tmp_path))
-    assert found is not None
+    found = some(package_database.find_database(str(tmp_path)))
     assert found[0].read is package_database.read_apk
 
 
@@ -104,8 +103,7 @@ def test_hostile_names_are_made_harmless_and_short(tmp_path: Path) -> None:
 
 def test_a_changed_database_is_detected_without_reading_it(tmp_path: Path) -> None:
     write(tmp_path, "lib/apk/db/installed", APK)
-    found = package_database.find_database(str(tmp_path))
-    assert found is not None
+    found = some(package_database.find_database(str(tmp_path)))
     database, before, _ = found
     assert package_database.stamp(database, str(tmp_path)) == before != ()
     write(tmp_path, "lib/apk/db/installed", APK + "\nP:new\nV:1\n")

@@ -14,6 +14,7 @@ from spider.packages.report import Report
 from spider.root.job_console import JobConsole, StopRequest
 from spider.root.terminal import Log, OutputReporter, Terminal
 from tests.support.eventually import wait_until
+from tests.support.some import some
 
 
 @pytest.fixture
@@ -42,8 +43,7 @@ def notes(folder: Path, processes: list[int] | None) -> list[str]:
         str(folder), terminal, reporter, StopRequest(str(folder), reporter), lambda job: processes if job == "job-1" else None
     )
     console.reported(Report(notes=("before",)))
-    told = read_document(str(folder), REPORT)
-    assert told is not None
+    told = some(read_document(str(folder), REPORT))
     terminal.close()
     reporter.close()
     return [str(note) for note in told["notes"]]

@@ -32,7 +32,7 @@ from spider.wire.job_messages import (
     JobStop,
 )
 from tests.support.eventually import eventually
-from tests.support.job_node import LIMIT_S, Node, ShortClock, spider
+from tests.support.job_node import LIMIT_S, Node, ShortClock, begun, spider
 from tests.support.scripted_hub import ScriptedHub
 
 
@@ -45,9 +45,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 async def test_an_order_runs_as_a_job_whose_output_arrives_complete(node: Node) -> None:
     hub, order = ScriptedHub(), node.order()
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         jobs.start(order)
         await hub.until(lambda: hub.of(JobEnded))
         assert jobs.unconfirmed() == []
@@ -70,9 +68,7 @@ async def test_an_order_runs_as_a_job_whose_output_arrives_complete(node: Node) 
 async def test_a_stop_request_reaches_the_runner_and_its_result_reaches_the_hub(node: Node) -> None:
     node.script = "echo begun; exec sleep 60"
     hub, order = ScriptedHub(), node.order()
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         await hub.until(lambda: b"begun" in hub.output)
         for _ in range(3):
             jobs.stop(node.stop(order.job))
@@ -95,9 +91,7 @@ async def test_a_stop_of_a_job_that_never_began_is_answered(node: Node) -> None:
 
 async def test_a_refused_stop_request_is_answered_with_its_reason(node: Node) -> None:
     hub, order = ScriptedHub(), node.order()
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         await hub.until(lambda: b"step 2" in hub.output)
         jobs.stop(JobStop(order.job, order.order[:-1] + bytes([order.order[-1] ^ 1])))
         await hub.until(lambda: hub.of(JobEnded))
@@ -109,9 +103,7 @@ async def test_a_refused_stop_request_is_answered_with_its_reason(node: Node) ->
 async def test_a_stop_that_the_nodes_clock_refuses_is_answered_with_its_time(node: Node) -> None:
     """Only of a job that began here: the answer about another would say that its order was refused."""
     hub, order = ScriptedHub(), node.order()
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         await hub.until(lambda: b"step 2" in hub.output)
         for job in (new_time_id(), order.job):
             jobs.stop(node.stop(job, late_s=3600))
@@ -147,9 +139,7 @@ def _moved(hub: ScriptedHub, before: int) -> bool:
 @pytest.mark.holds("F-02")
 async def test_repeated_kills_of_spider_neither_lose_nor_duplicate_output(node: Node) -> None:
     hub, order = ScriptedHub(), node.order()
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         await hub.until(lambda: len(hub.output) > 20)
     for _ in range(4):
         async with spider(node, hub) as jobs:
@@ -169,9 +159,7 @@ async def test_repeated_kills_of_spider_neither_lose_nor_duplicate_output(node: 
 
 async def test_a_job_continues_in_the_session_after_a_broken_one(node: Node) -> None:
     hub, order = ScriptedHub(), node.order()
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         await hub.until(lambda: len(hub.output) > 20)
         hub.away = True
         held = len(hub.output)
@@ -189,9 +177,7 @@ async def test_unacknowledged_output_is_limited_to_the_window(node: Node) -> Non
     node.script = "i=0; while [ $i -lt 300 ]; do printf '%8000d\\n' $i; i=$((i+1)); done"
     hub, order, clock = ScriptedHub(), node.order(), ShortClock()
     hub.ack_output = False
-    async with spider(node, hub, clock) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order, clock) as jobs:
         await hub.until(lambda: len(hub.output) == OUTPUT_WINDOW_BYTES)
         for runner in node.runners:
             assert await asyncio.to_thread(runner.wait, 20) == 0  # the job does not wait for Spider or the hub
@@ -207,9 +193,7 @@ async def test_unacknowledged_output_is_limited_to_the_window(node: Node) -> Non
 async def test_the_end_of_a_job_is_sent_in_each_session_until_acknowledged(node: Node) -> None:
     hub, order = ScriptedHub(), node.order()
     hub.confirm_end = False
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         await hub.until(lambda: len(hub.of(JobEnded)) == 1)
         jobs.resume({order.job: len(hub.output)})
         await hub.until(lambda: len(hub.of(JobEnded)) == 2)
@@ -225,9 +209,7 @@ async def test_the_end_of_a_job_is_sent_in_each_session_until_acknowledged(node:
 
 async def test_an_order_that_is_sent_again_starts_nothing_and_is_no_error(node: Node) -> None:
     hub, order = ScriptedHub(), node.order()
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order) as jobs:
         await hub.until(lambda: hub.of(JobEnded))
         jobs.start(order)
         await hub.until(lambda: len(hub.of(JobAnswer)) == 2)
@@ -237,9 +219,7 @@ async def test_an_order_that_is_sent_again_starts_nothing_and_is_no_error(node: 
 
 async def test_a_refusal_of_the_launcher_is_reported_with_its_reason(node: Node) -> None:
     hub, order = ScriptedHub(), node.order(life_s=-5)
-    async with spider(node, hub) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order):
         await hub.until(lambda: hub.of(JobAnswer))
     assert (hub.of(JobAnswer)[0].answer, hub.of(JobAnswer)[0].why) == ("refused", "expired")
     assert abs(hub.of(JobAnswer)[0].clock_ms / 1000 - time.time()) < 10
@@ -249,9 +229,7 @@ async def test_a_refusal_of_the_launcher_is_reported_with_its_reason(node: Node)
 async def test_a_launcher_without_free_slots_is_retried(node: Node) -> None:
     hub, order = ScriptedHub(), node.order()
     node.drop = 4
-    async with spider(node, hub, ShortClock()) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order, ShortClock()):
         await hub.until(lambda: hub.of(JobAnswer))
     assert hub.of(JobAnswer)[0].answer == "accepted"
     assert len(node.runners) == 1
@@ -260,9 +238,7 @@ async def test_a_launcher_without_free_slots_is_retried(node: Node) -> None:
 async def test_a_missing_launcher_is_reported_as_unreachable(node: Node, tmp_path: Path) -> None:
     hub, order = ScriptedHub(), node.order()
     real, node.socket = node.socket, tmp_path / "nowhere.sock"
-    async with spider(node, hub, ShortClock()) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order, ShortClock()):
         await hub.until(lambda: hub.of(JobAnswer))
     node.socket = real
     assert hub.of(JobAnswer)[0].answer == "unreachable"
@@ -273,9 +249,7 @@ async def test_a_monitoring_node_without_launcher_refuses_by_itself(node: Node, 
     for text, why in (("[policy]\nversion = 1\nmode = monitor\n", "policy-monitor"), ("[policy]\n", "policy-invalid")):
         node.set_policy(text)
         hub = ScriptedHub()
-        async with spider(node, hub, policy=node.policy) as jobs:
-            jobs.resume({})
-            jobs.start(node.order())
+        async with begun(node, hub, node.order(), policy=node.policy):
             await hub.until(partial(hub.of, JobAnswer))
         assert (hub.of(JobAnswer)[0].answer, hub.of(JobAnswer)[0].why) == ("refused", why)
     assert node.runners == []
@@ -287,9 +261,7 @@ async def test_a_monitoring_node_without_launcher_refuses_by_itself(node: Node, 
 async def test_a_killed_runner_is_reported_as_an_interruption(node: Node) -> None:
     node.script = "echo begun; sleep 60"
     hub, order, clock = ScriptedHub(), node.order(), ShortClock()
-    async with spider(node, hub, clock) as jobs:
-        jobs.resume({})
-        jobs.start(order)
+    async with begun(node, hub, order, clock):
         await hub.until(lambda: b"begun" in hub.output)
         node.runners[0].send_signal(signal.SIGKILL)
         await asyncio.to_thread(node.runners[0].wait, 20)

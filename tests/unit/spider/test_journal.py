@@ -19,6 +19,7 @@ from spider.wire.report_messages import LogAck, LogLines
 from spider.wire.table_rows import LATEST_MS
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
+from tests.support.some import some
 
 
 def record(**fields: object) -> bytes:
@@ -152,8 +153,7 @@ async def test_log_lines_start_at_the_present_and_are_sent_once_over_restarts(tm
     host.print_line(*range(9, 400))
     await asyncio.sleep(0)
     host.there = True
-    assert host.journal is not None
-    host.journal.joined()
+    some(host.journal).joined()
     await eventually(lambda: len(host.texts) == 396)
     await end(task)
     assert host.texts == [f"line {number}" for number in range(4, 400)]
@@ -181,8 +181,7 @@ async def test_a_hub_that_lost_its_last_lines_gets_them_again(tmp_path: Path) ->
     host.print_line(4, 5, 6)
     await eventually(lambda: len(host.texts) == 3)
     host.acknowledge, host.texts = "c4", ["line 4"]  # restored from an older backup
-    assert host.journal is not None
-    host.journal.joined()
+    some(host.journal).joined()
     await eventually(lambda: len(host.texts) == 3)
     await end(task)
     assert host.texts == ["line 4", "line 5", "line 6"]

@@ -9,6 +9,7 @@ import pytest
 
 from spider.root.maintainer_scripts import ScriptKiller, is_script, running_scripts
 from tests.support.eventually import wait_until
+from tests.support.some import some
 
 
 @pytest.mark.parametrize(
@@ -60,8 +61,7 @@ def test_only_the_package_script_and_its_children_are_ended(tmp_path: Path, trap
             return process.poll() is not None
 
         wait_until(ended)
-        assert process.stdout is not None
-        out = process.stdout.read()
+        out = some(process.stdout).read()
     assert ender.ended == 2
     assert out.splitlines() == [b"script: " + status, b"manager ends"]
     wait_until(lambda: is_gone(int(sleeper.read_text())))  # a process that ends closes its files first

@@ -20,6 +20,7 @@ from spider.root.named_actions import ActionRefused, NamedActions, check_action
 from spider.root.runner import RunnerPaths, run_job
 from spider.root.terminal import Log, OutputReporter, Terminal
 from tests.support.launcher import Systemd, order, submit
+from tests.support.some import some
 
 POLICY = "[policy]\nversion = 3\nmode = managed\nactions = drain, backup\n"
 
@@ -111,8 +112,7 @@ def test_a_launcher_of_one_user_starts_nothing_but_actions(paths: LauncherPaths,
         assert submit(mine, order(verb=verb), systemd) == ("refused", "policy-verb")
     assert len(systemd.started) == 1
     assert run_job(allowed.job, None, "", RunnerPaths(mine.jobs, str(actions), os.geteuid(), only_actions=True)) is not None
-    result = read_result(os.path.join(mine.jobs, allowed.job))
-    assert result is not None
+    result = some(read_result(os.path.join(mine.jobs, allowed.job)))
     assert (result.state, "args: 0" in (Path(mine.jobs) / allowed.job / "log").read_text()) == ("succeeded", True)
 
 
@@ -213,8 +213,7 @@ def test_a_line_of_an_action_tells_how_far_it_is(
     run: Callable[..., tuple[Outcome, str]], tmp_path: Path, line: str, percent: int, text: str
 ) -> None:
     run(f"echo '{line}'")
-    seen = read_progress(str(tmp_path / "job"))
-    assert seen is not None
+    seen = some(read_progress(str(tmp_path / "job")))
     assert seen is not None
     assert (seen.percent, seen.text) == (percent, text)
 

@@ -21,6 +21,7 @@ from spider.root.runner import RunnerPaths, run_job
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until
 from tests.support.scripted_job import Scripted
+from tests.support.some import some
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,9 +33,7 @@ def job(tmp_path: Path) -> str:
 
 def run_to_end(job: str, manager: Scripted | None, boot: str, places: RunnerPaths) -> JobResult:
     """Run a job that ends before the server goes down."""
-    result = run_job(job, manager, boot, places)
-    assert result is not None
-    return result
+    return some(run_job(job, manager, boot, places))
 
 
 def plan(jobs: Path, verb: str = "upgrade", packages: tuple[str, ...] = ("a",)) -> str:
@@ -60,11 +59,9 @@ def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str)
     log = (folder / "log").read_bytes()
     assert log == b"hello\r\n"
     assert (result.bytes, result.sha256) == (len(log), hashlib.sha256(log).hexdigest())
-    run = read_run(str(folder))
-    assert run is not None
+    run = some(read_run(str(folder)))
     assert (run.pid, run.boot) == (os.getpid(), "b" * 32)
-    progress = read_progress(str(folder))
-    assert progress is not None
+    progress = some(read_progress(str(folder)))
     assert (progress.phase, progress.percent, progress.text) == ("commit", 10, "upgrade")
     assert not (folder / "result.tmp").exists()
     assert (folder / "stopped.tmp").stat().st_size == 512  # room for systemd's hook
@@ -74,8 +71,7 @@ def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str)
 @pytest.mark.slow
 def test_a_flood_is_cut_at_256_mib_and_the_log_says_how_much_there_was(tmp_path: Path, job: str) -> None:
     total = 270 * 1024 * 1024
-    result = run_to_end(job, Scripted(f"head -c {total} /dev/zero | tr '\\0' x"), "", RunnerPaths(str(tmp_path)))
-    assert result is not None
+    result = some(run_to_end(job, Scripted(f"head -c {total} /dev/zero | tr '\\0' x"), "", RunnerPaths(str(tmp_path))))
     assert (result.state, result.bytes <= 256 * 1024 * 1024, result.bytes > 255 * 1024 * 1024) == ("succeeded", True, True)
     path = tmp_path / job / "log"
     assert path.stat().st_size == result.bytes
@@ -154,8 +150,7 @@ def test_the_runner_survives_every_signal_but_sigkill(tmp_path: Path, job: str) 
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
             runner.send_signal(number)
         assert runner.wait(20) == 0
-    result = read_result(str(tmp_path / job))
-    assert result is not None
+    result = some(read_result(str(tmp_path / job)))
     assert (result.state, result.rc) == ("succeeded", 0)
     assert (tmp_path / job / "log").read_bytes() == b"begun\r\nended\r\n"
 
@@ -195,8 +190,7 @@ def test_truncated_files_count_as_missing(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     assert (read_plan(folder), read_run(folder), read_result(folder), read_progress(folder)) == (None,) * 4
     (tmp_path / "progress").write_bytes(b'{"at":1,"phase":"plan","percent":-1,"package":"","text":"x"}\n{"at": 2, "pha')
-    progress = read_progress(folder)
-    assert progress is not None
+    progress = some(read_progress(folder))
     assert progress.phase == "plan"
     (tmp_path / "stopped").write_bytes(b"signal killed 9 abc\n" + bytes(400))
     assert read_stopped(folder) == StopRecord("signal", "killed", "9")
@@ -213,8 +207,7 @@ def test_a_result_without_space_for_its_changes_has_a_note(tmp_path: Path) -> No
         "write_result(sys.argv[1], JobResult('succeeded', 0, 0, 1, 0, 'ab', 1.0, 2.0, changes, '', ''))\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, check=True)
-    result = read_result(str(tmp_path))
-    assert result is not None
+    result = some(read_result(str(tmp_path)))
     assert (result.state, result.changes, result.error_code) == ("succeeded", [], "job.no_space")
     full = JobResult("failed", 1, 0, 1, 0, "ab", 1.0, 2.0, [], "x", "y")
     write_result(str(tmp_path), full)

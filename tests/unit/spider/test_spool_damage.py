@@ -19,6 +19,7 @@ from spider.spool.files import SEGMENT_BYTES, Segment, SpoolFolder
 from spider.spool.records import Loss, Pending, RecordWriter, head_of, parse_segment
 from tests.support.invariants import check_samples
 from tests.support.scripted_hub import ScriptedHub
+from tests.support.some import some
 from tests.support.spool_peers import NODE, PULSE, START_MS, Node, come_back, flip, reconnect, said, segments
 
 
@@ -266,8 +267,7 @@ def test_a_loss_record_that_does_not_count_replaces_no_segment() -> None:
     writer = RecordWriter(NODE, bytes(16))
     lost = [Lost("pulse", START_MS, START_MS, 1, None)]
     records = [writer.loss(0, 5, Loss("0000000001", lost)), writer.loss(0, 3, Loss("0000000002", lost))]
-    content = parse_segment(head_of(NODE) + b"".join(records), NODE)
-    assert content is not None
+    content = some(parse_segment(head_of(NODE) + b"".join(records), NODE))
     assert content.replaced == {"0000000001"}
 
 

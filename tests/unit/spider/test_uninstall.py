@@ -19,6 +19,7 @@ from spider.selfcare.uninstall_job import argv_of, is_command_new, start_uninsta
 from spider.wire.ids import new_time_id
 from tests.support.bundles import shipped_bundle
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 JOB, BOOT = new_time_id(), "b" * 32
 ROOT = Path(__file__).parents[3]
@@ -170,6 +171,5 @@ def test_uninstall_uses_the_same_key_as_spider(tmp_path: Path, monkeypatch: pyte
         path.write_bytes(content)
         path.chmod(0o600)
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: pwd.getpwuid(os.geteuid()))
-    config = uninstall._config(str(conf), str(key))
-    assert config is not None
+    config = some(uninstall._config(str(conf), str(key)))
     assert (config.generation, config.key) == (2, b"2" * 32)

@@ -46,8 +46,6 @@ async def world(hub: TestHub) -> AsyncIterator[World]:
     async with an_issuer() as issuer:
         issuer.now = hub.clock.now
         boss, other, both = await hub.logged_in("admin"), await hub.logged_in("admin"), await hub.logged_in("viewer")
-        assert other.user is not None
-        assert both.user is not None
         await hub.move(other.user)
         await hub.join(both.user, 2, "viewer")
         provider = {
@@ -302,7 +300,6 @@ async def test_a_body_of_another_form_is_refused_by_every_call(world: World) -> 
 
 async def test_a_foreign_name_and_an_absent_one_are_the_same_bytes(world: World) -> None:
     """For those who are no admin of the hub."""
-    assert world.boss.user is not None
     foreign = world.boss.user.username
     for method, path, body in (
         ("PATCH", "members/{}", {"role": "viewer"}), ("DELETE", "members/{}", None), ("PATCH", "users/{}", {"role": "viewer"}),

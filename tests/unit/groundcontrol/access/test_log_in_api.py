@@ -223,7 +223,6 @@ async def test_a_copied_cookie_is_invalid_after_log_out(hub: TestHub) -> None:
 @pytest.mark.holds("SAFETY-18", "S-09")
 async def test_a_demotion_takes_effect_with_the_next_request(hub: TestHub) -> None:
     admin = await hub.logged_in()
-    assert admin.user is not None
     assert (await admin.get("audit")).status == 200
 
     await hub.sql("UPDATE membership SET role = 'viewer' WHERE account = (SELECT no FROM account WHERE id = ?)", admin.user.id)

@@ -17,6 +17,7 @@ from tests.support.certificates import Certificate
 from tests.support.forged_id_tokens import EC, KEY_SET, OTHER_EC, public_jwk, signed
 from tests.support.inprocess_hub import ADMIN, ORIGIN, Answer, Client, TestHub
 from tests.support.oidc_issuer import CLIENT, SECRET, Issuer, an_issuer
+from tests.support.some import some
 from tests.support.web_users import somebody, with_second_factor
 
 
@@ -544,7 +545,6 @@ async def test_t34_rows_follow_a_renamed_organisation_and_go_with_a_deleted_one(
 async def test_t34_a_provider_is_of_the_hub_in_whichever_organisation_its_admin_works(hub: TestHub, issuer: Issuer) -> None:
     """No organisation's log tells of it, none takes its secret along, and its end ends memberships in each."""
     admin = await hub.logged_in("admin")
-    assert admin.user is not None
     for slug, first in (("blue", admin.user.username), ("red", None)):
         assert (await admin.post("organisations", {"slug": slug, "name": slug, "first_admin": first})).status == 201
     blue, red = ({"Stardust-Organisation": slug} for slug in ("blue", "red"))
@@ -588,7 +588,6 @@ async def test_a_change_of_the_hub_is_logged_where_its_admins_read_it(hub: TestH
 @pytest.mark.holds("SAFETY-109")
 async def test_a_member_of_two_organisations_links_an_account_and_names_none(hub: TestHub, issuer: Issuer) -> None:
     admin = await a_provider(hub, issuer)
-    assert admin.user is not None
     await hub.join(admin.user, await hub.second(), "viewer")
     await linked(hub, issuer, admin)
     assert len((await admin.get("auth/oidc/links")).json["links"]) == 1
@@ -751,8 +750,7 @@ async def test_an_organisation_may_allow_log_ins_through_providers_only_but_for_
     second = await somebody(hub, "admin", "second")
     assert (await second.try_to_log_in()).code == "auth.sso_required"
     assert second.username == "second"
-    user = await hub.store.users.user_by_name("second")
-    assert user is not None
+    user = some(await hub.store.users.user_by_name("second"))
     await hub.store.oidc.keep_local_admin(ADMIN, user.id)  # what `stardust user reset` does on the hub's machine
     assert (await second.try_to_log_in()).status == 200
     assert (await boss.try_to_log_in()).code == "auth.sso_required"

@@ -11,6 +11,7 @@ from groundcontrol.core.ids import UserId
 from tests.support.clock import ManualClock
 from tests.support.factories import new_user
 from tests.support.inprocess_hub import TestHub
+from tests.support.some import some
 from tests.support.web_users import with_second_factor
 
 
@@ -49,7 +50,6 @@ async def test_too_many_open_challenges_are_refused_and_end_nobodys(hub: TestHub
     """An own older challenge makes room for a new one of the same user, and for nobody else."""
     viewer, passkeys = await hub.logged_in("viewer"), hub.services[Passkeys]
     asked = [(await viewer.post("auth/passkeys/challenge")).json["challenge"] for _ in range(MOST_OF_USER + 1)]
-    assert viewer.user is not None
     open_now = {_text(challenge) for challenge, (user, _) in passkeys._open.items() if user == viewer.user.id}
     assert open_now == set(asked[1:]), "the oldest went, and no other"
 
@@ -70,8 +70,7 @@ async def test_a_passkey_needs_the_codes_of_an_app_and_ends_with_them(hub: TestH
     body = {"name": "x", "credential": "AA", "client_data": "e30", "attestation_object": "AA"}
     assert (await viewer.post("auth/passkeys", body)).code == "request.invalid"
     person, ada = await with_second_factor(hub, "viewer")
-    user = await hub.store.users.user_by_name(person.username)
-    assert user is not None
+    user = some(await hub.store.users.user_by_name(person.username))
     asked = await ada.post("auth/passkeys/challenge")
     assert (asked.json["host"], asked.json["credentials"], asked.json["user"]) == ("hub.example", [], user.id)
     await hub.sql(

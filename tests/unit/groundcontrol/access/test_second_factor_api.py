@@ -203,8 +203,7 @@ async def test_requiring_a_second_factor_closes_open_connections(hub: TestHub) -
     admin = await hub.logged_in()
     enrolled, client = await with_second_factor(hub)
     async with admin.live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         assert (await client.request("PATCH", "settings", {"require_totp": "all"})).status == 200
         assert await live.closed(1.0) == 4401
     assert enrolled.codes

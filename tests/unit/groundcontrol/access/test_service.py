@@ -11,7 +11,6 @@ import pytest
 
 from groundcontrol.access import rate_limits, totp
 from groundcontrol.access.trusted_browsers import BrowserCookies
-from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core.errors import (
     BadCredentials,
     ConfigError,
@@ -26,6 +25,8 @@ from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import SYSTEM
 from tests.support.auth_door import LOCAL, NEW, PASSWORD, PUBLIC, Door
 from tests.support.clock import RunningClock
+from tests.support.some import some
+from tests.support.store_files import open_new
 
 # -- first start -----------------------------------------------------------------------------
 
@@ -46,8 +47,7 @@ async def test_the_default_password_only_allows_choosing_a_new_one(door: Door) -
 
 
 async def test_the_default_password_from_outside_needs_the_console_code(door: Door) -> None:
-    code = await door.service.first_log_in.create_admin("admin", None)
-    assert code is not None
+    code = some(await door.service.first_log_in.create_admin("admin", None))
     assert len(code) == 20
 
     with pytest.raises(SetupCodeRequired):
@@ -90,7 +90,7 @@ async def test_the_first_start_happens_once(ready: Door) -> None:
 @pytest.mark.holds("SAFETY-12")
 async def test_an_empty_user_table_is_not_a_first_start(tmp_path: Path) -> None:
     clock = RunningClock()
-    database = await open_database(tmp_path / "data", clock=clock)
+    database = await open_new(tmp_path / "data", clock=clock)
     door = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
     await door.service.first_log_in.create_admin("admin", PASSWORD)
     await database._control.writer.run(lambda tx: tx.execute("DELETE FROM account"))
@@ -456,8 +456,7 @@ async def test_another_spelling_of_the_name_shares_its_limit(ready: Door) -> Non
 
 async def test_a_step_up_in_a_session_that_ends_during_it_asks_for_a_log_in(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     caller = await ready.caller(await ready.login())
-    assert caller.session is not None
-    session, verify = caller.session.id, ready.service.passwords.verify
+    session, verify = some(caller.session).id, ready.service.passwords.verify
 
     async def end_session(stored: str | None, password: str, *, known: bool = False) -> bool:
         await ready.store.users.revoke_session(SYSTEM, session)
@@ -477,13 +476,11 @@ async def test_a_token_of_a_session_whose_password_is_reset_meanwhile_is_refused
 
 async def test_a_log_in_while_the_second_factor_is_switched_off_asks_to_try_again(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     caller = await ready.caller(await ready.login())
-    assert caller.user is not None
-    assert caller.session is not None
-    secret = (await ready.service.factors.begin(SYSTEM, caller.user)).secret
+    owner = some(caller.user)
+    secret = (await ready.service.factors.begin(SYSTEM, owner)).secret
     code = totp.code_of(base64.b32decode(secret), int(ready.clock.now() // totp.STEP_S))
-    user = await ready.store.users.user(caller.user.id)
-    assert user is not None
-    await ready.service.factors.confirm(caller, user, caller.session, code)
+    user = some(await ready.store.users.user(owner.id))
+    await ready.service.factors.confirm(caller, user, some(caller.session), code)
     verify = ready.service.passwords.verify
 
     async def switch_off(stored: str | None, password: str, *, known: bool = False) -> bool:

@@ -15,14 +15,13 @@ from tests.support.web_users import somebody
 @pytest.mark.holds("SAFETY-23")
 async def test_everybody_sees_their_own_sessions(hub: TestHub) -> None:
     viewer, _ = await hub.logged_in("viewer"), await hub.logged_in("admin")
-    assert viewer.user is not None
     other = await hub.logged_in(user=viewer.user)
 
     listed = (await viewer.get("auth/sessions")).json["sessions"]
 
     assert [(one["id"], one["current"], one["username"]) for one in listed] == [
-        (other.login.id if other.login else "", False, viewer.user.username),
-        (viewer.login.id if viewer.login else "", True, viewer.user.username),
+        (other.login.id, False, viewer.user.username),
+        (viewer.login.id, True, viewer.user.username),
     ]
     assert {"address": "127.0.0.1", "user_agent": "test", "second_factor": False}.items() <= listed[0].items()
 
@@ -42,7 +41,6 @@ async def test_the_list_of_sessions_is_paged(hub: TestHub) -> None:
 @pytest.mark.holds("SAFETY-23")
 async def test_only_admins_see_sessions_of_others(hub: TestHub) -> None:
     viewer, operator, admin = await hub.logged_in("viewer"), await hub.logged_in("operator"), await hub.logged_in("admin")
-    assert viewer.user is not None
     name = viewer.user.username
 
     assert [one["username"] for one in (await admin.get(f"auth/sessions?user={name}")).json["sessions"]] == [name]
@@ -62,10 +60,8 @@ async def test_a_malformed_list_request_is_refused(hub: TestHub) -> None:
 async def test_an_ended_session_is_invalid_and_its_sockets_are_closed(hub: TestHub) -> None:
     here = await hub.logged_in("viewer")
     there = await hub.logged_in(user=here.user)
-    assert there.login is not None
     async with there.live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         answer = await here.request("DELETE", f"auth/sessions/{there.login.id}")
         assert await live.closed() == 4401  # by the bus: the store would be read again after ten seconds only
     assert answer.status == 204
@@ -76,7 +72,6 @@ async def test_an_ended_session_is_invalid_and_its_sockets_are_closed(hub: TestH
 
 async def test_a_session_of_another_user_is_not_found(hub: TestHub) -> None:
     viewer, operator, admin = await hub.logged_in("viewer"), await hub.logged_in("operator"), await hub.logged_in("admin")
-    assert viewer.login is not None
 
     answers = [await operator.request("DELETE", f"auth/sessions/{one}") for one in (viewer.login.id, new_random_id(), "x")]
 
@@ -111,10 +106,8 @@ async def test_of_two_sessions_that_end_all_others_one_remains(hub: TestHub) -> 
 async def test_a_demotion_reaches_an_open_socket(hub: TestHub) -> None:
     """What the new role may not see stops; the session itself goes on."""
     boss, admin = await hub.logged_in("admin"), await hub.logged_in("admin")
-    assert admin.user is not None
     async with admin.live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         node = await hub.node()
         body = {"role": "viewer", "grants": {"nodes": [node.id]}}
         assert (await boss.request("PATCH", f"users/{admin.user.username}", body)).status == 200
@@ -128,7 +121,6 @@ async def test_a_lost_revocation_message_only_delays_the_disconnect(hub: TestHub
     """The bus may lose everything: each subscription and every ten seconds ask the store again."""
     here = await hub.logged_in("viewer")
     async with here.live() as live:
-        assert here.user is not None
         await hub.sql("UPDATE account SET disabled = 1 WHERE id = ?", here.user.id)
         await live.subscribe("fleet")
         assert await live.closed() == 4401

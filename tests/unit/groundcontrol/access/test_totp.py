@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.access import second_factor, totp
+from tests.support.some import some
 
 RFC_SEED = b"12345678901234567890"
 
@@ -62,9 +63,8 @@ def test_recovery_codes_are_ten_and_never_alike() -> None:
 
 def test_a_recovery_code_is_bound_to_its_user_and_to_the_pepper() -> None:
     code = second_factor.new_codes()[0]
-    mine = second_factor.code_hash(b"p" * 32, "me", code)
+    mine = some(second_factor.code_hash(b"p" * 32, "me", code))
 
-    assert mine is not None
     assert mine == second_factor.code_hash(b"p" * 32, "me", f" {code.lower().replace('-', ' ')} ")
     assert mine != second_factor.code_hash(b"p" * 32, "you", code)
     assert mine != second_factor.code_hash(b"q" * 32, "me", code)

@@ -20,11 +20,10 @@ from groundcontrol.adapters.sqlite.admin import backup
 from groundcontrol.adapters.sqlite.admin.atomic_replace import replace_databases
 from groundcontrol.adapters.sqlite.admin.backup import COPIES, MANIFEST, samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, CONTROL, damage_error
-from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.adapters.sqlite.engine.data_files import sync as durable
 from groundcontrol.core.errors import ConfigError
 from spider.clock import SystemClock
-from tests.support.store_files import edit
+from tests.support.store_files import edit, open_new
 
 FLIPS = 150
 
@@ -34,7 +33,7 @@ def quietly(_text: str) -> None:
 
 
 async def made_in(folder: Path) -> Path:
-    database = await open_database(folder / "data", clock=SystemClock())
+    database = await open_new(folder / "data", clock=SystemClock())
     backup.make(folder / "data" / "stardust.db", folder / "good", "1.0", quietly)
     await database.close()
     return folder / "good"

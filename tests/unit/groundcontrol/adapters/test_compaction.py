@@ -13,7 +13,7 @@ import pytest
 from groundcontrol.adapters.sqlite import chunks, hot_packs
 from groundcontrol.adapters.sqlite import compaction as sqlite_compaction
 from groundcontrol.adapters.sqlite.compaction import MemoryBudget
-from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.chunks import compaction
@@ -26,6 +26,7 @@ from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
 from tests.support.history_rows import AT_MS, HOUR_MS, rows_of, window_of
+from tests.support.store_files import open_new
 
 Groups = Sequence[tuple[SeriesSchema, Sequence[StoredRow]]]
 
@@ -46,7 +47,7 @@ def packs_of(session: Session) -> list[StoredPack]:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await open_database(tmp_path / "data", clock=ManualClock())
+    database = await open_new(tmp_path / "data", clock=ManualClock())
     yield database
     await database.close()
 
@@ -125,7 +126,7 @@ async def test_a_window_read_in_pieces_gives_the_same_result(store: Store, monke
 
 async def test_a_full_span_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     clock = ManualClock()
-    database = await open_database(tmp_path / "data", clock=clock)
+    database = await open_new(tmp_path / "data", clock=clock)
     try:
         store = await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
         session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)

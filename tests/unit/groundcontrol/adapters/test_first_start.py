@@ -143,7 +143,7 @@ async def test_samples_of_one_empty_page_beside_a_hub_that_has_run_are_lost(tmp_
     assert "samples_begun_anew" not in caplog.text
 
 
-async def test_a_new_hubs_keyring_is_in_the_database_file_before_anything_is_sealed(tmp_path: Path) -> None:
+async def test_a_new_hubs_keyring_is_in_the_database_file_before_anything_is_sealed(tmp_path: Path, quick_kdf: None) -> None:
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:
         await open_vault("Zq7hV2-mB9tKx4-Lw8pRf", database.secrets, LEAST_ROUNDS)
@@ -156,13 +156,15 @@ async def test_a_new_hubs_keyring_is_in_the_database_file_before_anything_is_sea
 
 
 _KEYS_THEN_KILLED = """
-import asyncio, os, signal, sys
+import asyncio, bcrypt, os, signal, sys
+from hashlib import pbkdf2_hmac
 from pathlib import Path
 from groundcontrol.adapters.sqlite import open_database
 from groundcontrol.vault import LEAST_ROUNDS, open_vault
 from spider.clock import SystemClock
 async def main():
     async def unlock(store):
+        bcrypt.kdf = lambda secret, salt, size, rounds: pbkdf2_hmac("sha512", secret, salt, rounds, size)
         await open_vault("Zq7hV2-mB9tKx4-Lw8pRf", store, LEAST_ROUNDS)
     await open_database(Path(sys.argv[1]), clock=SystemClock(), meanwhile=unlock)
     os.kill(os.getpid(), signal.SIGKILL)

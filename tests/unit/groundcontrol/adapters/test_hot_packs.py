@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.adapters.sqlite import hot_packs
-from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import Conflict
 from groundcontrol.nodes.model import Session
@@ -18,13 +18,14 @@ from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
 from tests.support.history_rows import AT_MS, HOUR_MS, rows_of, window_of
+from tests.support.store_files import open_new
 
 LAYOUT = layout_row("pulse", ("cpu.total", "load.1"))
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await open_database(tmp_path / "data", clock=ManualClock())
+    database = await open_new(tmp_path / "data", clock=ManualClock())
     yield database
     await database.close()
 

@@ -16,6 +16,7 @@ from spider.wire.job_messages import JobStart
 from spider.wire.session import SecureChannel
 from tests.support.agent_sessions import KEY, a_session
 from tests.support.agent_socket import met
+from tests.support.some import some
 
 PARTS = 16
 PART_BYTES = 120 * 1024
@@ -39,8 +40,7 @@ async def test_a_node_that_does_not_read_delays_no_sender_and_gets_everything_on
         await over.wait()
 
     async with met(life) as (_, ws):
-        connection = ws._conn
-        assert connection is not None
+        connection = some(ws._conn)
         assert connection.transport is not None
         connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.transport.pause_reading()

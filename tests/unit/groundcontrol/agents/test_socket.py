@@ -28,6 +28,7 @@ from spider.wire.rfc6455 import (
 )
 from tests.support.agent_socket import Door, Ear, Life, met, raw
 from tests.support.eventually import eventually
+from tests.support.some import some
 
 
 def gone(door: Door) -> bool:
@@ -51,10 +52,8 @@ async def test_a_node_that_never_answers_the_close_leaves_nothing() -> None:
 
 
 async def cut(ws: aiohttp.ClientWebSocketResponse) -> None:
-    connection = ws._conn
-    assert connection is not None
-    assert connection.transport is not None
-    connection.transport.abort()
+    connection = some(ws._conn)
+    some(connection.transport).abort()
 
 
 @pytest.mark.parametrize(
@@ -144,8 +143,7 @@ async def test_a_node_that_reads_nothing_is_disconnected_and_released() -> None:
             await asyncio.sleep(0)
 
     async with met(tell, close_wait_s=0.2) as (door, ws):
-        connection = ws._conn
-        assert connection is not None
+        connection = some(ws._conn)
         assert connection.transport is not None
         connection.transport.pause_reading()
         await ws.send_bytes(b"go")

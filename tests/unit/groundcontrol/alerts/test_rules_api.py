@@ -96,7 +96,6 @@ async def test_users_make_a_limited_number_of_rules(hub: TestHub) -> None:
 
 async def test_previews_at_the_same_time_are_limited(hub: TestHub) -> None:
     admin = await hub.logged_in()
-    assert admin.user is not None
     body, previews = {"rule": BUSY, "from": hub.clock.now() - 3600, "to": hub.clock.now()}, hub.services[Previews]
     previews._patience_s = 0.01
     async with previews.take(admin.user.id, 1), previews.take(admin.user.id, 1):
@@ -192,7 +191,6 @@ async def test_only_an_admin_of_the_hub_changes_rules_about_the_hub(hub: TestHub
     """When the hub's own alerts fire is not up to an admin of its first organisation."""
     await hub.second()
     boss, other = await hub.logged_in("admin"), await hub.logged_in("admin")
-    assert other.user is not None
     await hub.sql("UPDATE account SET instance_admin = 0 WHERE id = ?", other.user.id)
     off = {"version": 0, "enabled": False}
     mine = {

@@ -16,6 +16,7 @@ import pytest
 from groundcontrol.cli.commands import VERBS, WITHOUT_HUB, find, parser_of
 from groundcontrol.cli.main import main
 from groundcontrol.cli.options import field_words, parse
+from tests.support.some import some
 
 LIMIT_S = 60
 ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor", "version", "completion", "stop", "login")
@@ -215,8 +216,7 @@ def test_help_in_json_names_every_verb(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_flags_may_be_placed_between_names(verb: str, words: list[str]) -> None:
-    meant = find(verb)
-    assert meant is not None
+    meant = some(find(verb))
     flags = [word for word in words if word.startswith("--") or word == "2"]
     sorted_out = [word for word in words if word not in flags] + flags
     assert parse(parser_of(meant), words) == parse(parser_of(meant), sorted_out)

@@ -16,7 +16,6 @@ import pytest
 
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.chunks import chunk_key
-from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.cli import doctor, doctor_checks
 from groundcontrol.cli.data_dir import DataDirSettings, flock_holders, lock_holder
 from groundcontrol.cli.doctor_checks import Finding
@@ -30,6 +29,7 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.factories import layout_row, new_node, new_user, pack_body
 from tests.support.keys import first_vault, vault_of
+from tests.support.store_files import open_new
 
 SECRET = "a lamp beside the window"
 
@@ -47,7 +47,7 @@ def states(findings: object) -> list[str]:
 async def folder(tmp_path: Path) -> Path:
     """The data folder of a hub that has stopped; its vault opens with the root named `old`."""
     place = tmp_path / "data"
-    database = await open_database(place, clock=SystemClock())
+    database = await open_new(place, clock=SystemClock())
     vault = await first_vault(database, "old")
     store = await database.store(audit_key=vault.audit_key, chain=new_time_id())
     await store.users.create_first_admin(new_user(), b"h", time.time())
@@ -273,7 +273,7 @@ async def test_another_secret_is_a_problem(folder: Path) -> None:
 
 
 async def test_an_audit_log_that_was_changed_is_a_problem(folder: Path) -> None:
-    database = await open_database(folder, clock=SystemClock())
+    database = await open_new(folder, clock=SystemClock())
     vault = await vault_of(database, "old")
     await database.close()
     async with await Inspection.open(folder / "stardust.db") as inspection:

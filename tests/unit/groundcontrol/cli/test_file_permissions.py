@@ -18,13 +18,13 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
-from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.data_dir import user_name
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.command import command
 from tests.support.hub import ROOT, SECRET
 from tests.support.keys import first_vault
+from tests.support.store_files import open_new
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -90,7 +90,7 @@ def made() -> Iterator[Path]:
 
 
 async def _fill(folder: Path) -> None:
-    database = await open_database(folder, clock=SystemClock())
+    database = await open_new(folder, clock=SystemClock())
     vault = await first_vault(database, "old")
     await database.store(audit_key=vault.audit_key, chain=new_time_id())
     await database.close()

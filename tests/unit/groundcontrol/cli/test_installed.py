@@ -16,6 +16,7 @@ from groundcontrol.cli.installed import InstalledService, find_installed
 from groundcontrol.cli.main import main
 from groundcontrol.cli.uninstall import is_packaged, paths_of_service
 from tests.support.hub import ROOT, SECRET
+from tests.support.some import some
 
 UNIT = (ROOT / "groundcontrol" / "examples" / "stardust-hub.service").read_text()
 TOML = 'server_url = "wss://stardust.example.org/ws"\ntrusted_proxies = ["127.0.0.1"]\n'
@@ -45,9 +46,7 @@ def words(**given: str) -> argparse.Namespace:
 
 
 def found(root: Path) -> InstalledService:
-    service = find_installed(root)
-    assert service is not None
-    return service
+    return some(find_installed(root))
 
 
 def drop_in(root: Path, text: str, name: str = "50-here.conf", folder: str = "etc") -> None:

@@ -15,6 +15,7 @@ from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.commands import find, parser_of
 from groundcontrol.cli.options import parse
 from groundcontrol.cli.update import _outdated, _settled
+from tests.support.some import some
 from tests.support.waiting_clock import WaitingClock
 
 AN_ID = "01kaz8q7b4e9c2m5t8v1x3y6z0"
@@ -71,8 +72,7 @@ async def test_the_mark_never_by_a_schedule_is_set_and_taken_away(
 
     patched: list[str] = []
     monkeypatch.setattr(nodes, "Hub", lambda _args: Marked(patched))
-    verb = find("nodes")
-    assert verb is not None
+    verb = some(find("nodes"))
     for text in ("the boss's machine", ""):
         assert await nodes.run(parse(parser_of(verb), ["never", "web-1", "--text", text])) == 0
     assert patched == [f"/nodes/web-1 {json.dumps({'never_by_schedule': text})}" for text in ("the boss's machine", "")]
@@ -96,8 +96,7 @@ async def test_approval_of_several_nodes_is_all_or_nothing(monkeypatch: pytest.M
 
     posted: list[str] = []
     monkeypatch.setattr(nodes, "Hub", lambda _args: Waiting(posted))
-    verb = find("nodes")
-    assert verb is not None
+    verb = some(find("nodes"))
     args = parse(parser_of(verb), ["approve", *names])
     if asked:
         assert await nodes.run(args) == 0
@@ -140,8 +139,7 @@ class Removing(FleetHub):
 
 
 def words_of(*words: str) -> argparse.Namespace:
-    verb = find("nodes")
-    assert verb is not None
+    verb = some(find("nodes"))
     return parse(parser_of(verb), list(words))
 
 
@@ -245,7 +243,6 @@ async def test_an_alert_whose_rule_makes_notices_is_listed_as_a_notice_below_war
                 yield {**alike, "id": "2", "rule_name": "Disk is filling", "notice": False, "since_at": 2.0}
 
     monkeypatch.setattr(alerts, "Hub", lambda _args: Firing([]))
-    verb = find("alerts")
-    assert verb is not None
+    verb = some(find("alerts"))
     assert await alerts.run(parse(parser_of(verb), ["list"])) == 0
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [["2", "warning"], ["1", "notice"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -14,13 +13,12 @@ from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.core.ids import HubId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.deployments.model import DeploymentRequest
-from groundcontrol.vault import LEAST_ROUNDS, Vault, create_keyring
+from groundcontrol.vault import Vault
 from spider.clock import SystemClock
 from tests.support.bundles import shipped_bundle
 from tests.support.deployment_desk import ADMIN, Desk, an_account
 from tests.support.store_files import open_new
-
-SECRET = "kR7-vault-of-the-tests-41"
+from tests.support.vault import a_vault
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +28,7 @@ def bundle() -> bytes:
 
 @pytest.fixture(scope="session")
 def vault() -> Vault:
-    return asyncio.run(create_keyring(SECRET, LEAST_ROUNDS)).vault
+    return a_vault()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from majortom.ssh.connect import describe
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, KEY, Desk, Requests
 from tests.support.join_client import PROBE
+from tests.support.some import some
 
 
 class Server:
@@ -71,5 +72,4 @@ async def test_a_node_without_a_name_gets_that_of_its_server(
         service._tools = service._tools._replace(major=cast("MajorTom", Server(hostname)))
         row = await desk.end_of((await service.install(ADMIN, request_to(22, name=given), None)).id)
     assert (row.state, row.name) == ("succeeded", name), row.error
-    assert row.node_id is not None
-    assert (await desk.store.nodes.node(ADMIN, row.node_id)).name == name
+    assert (await desk.store.nodes.node(ADMIN, some(row.node_id))).name == name

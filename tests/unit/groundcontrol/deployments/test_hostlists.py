@@ -15,6 +15,7 @@ from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.model import DeploymentRequest, JumpRequest
 from groundcontrol.deployments.requests import check_request, is_host
 from groundcontrol.nodes.checks import MAX_NAME_CHARS
+from tests.support.some import some
 
 SSH_CONFIG = """
 Host bastion
@@ -115,8 +116,7 @@ def test_international_names_are_hosts_and_invalid_addresses_are_not(host: str, 
 def test_an_international_name_is_resolved_encoded_and_shown_as_typed() -> None:
     checked = check_request(DeploymentRequest(host="müller.example", username="root", jump=JumpRequest(host="straße.example")))
     assert (checked.host, checked.name) == ("xn--mller-kva.example", "müller.example")
-    assert checked.jump is not None
-    assert checked.jump.host == "xn--strae-oqa.example"
+    assert some(checked.jump).host == "xn--strae-oqa.example"
 
 
 def test_a_password_in_a_line_is_refused_and_not_repeated() -> None:

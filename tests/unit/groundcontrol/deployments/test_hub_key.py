@@ -17,6 +17,7 @@ from groundcontrol.web.routes import ROOT
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, KEY, VIEWER, Desk, Requests, node_with
 from tests.support.inprocess_hub import TestHub
+from tests.support.some import some
 from tests.support.ssh_server import serving
 
 OPERATOR = Scope(Actor("user", "u3", "olga", "operator"), 1)
@@ -66,8 +67,7 @@ async def test_a_server_is_logged_in_to_with_the_key_and_keeps_no_copy_of_it(des
     made = await keys(desk).create(ADMIN, replace=False)
     async with serving(KEY) as (port, seen), desk.running() as service:
         row = await desk.end_of((await service.install(ADMIN, hub_login(request_to, port), None)).id)
-        assert row.error is not None
-        assert row.error.code == "key_rejected"
+        assert some(row.error).code == "key_rejected"
         assert f"key root {made.fingerprint}" in seen
         # A repeat uses the key of its own time, without any secret.
         seen.clear()
@@ -98,8 +98,7 @@ async def test_a_node_keeps_that_the_hub_key_opens_its_server_as_long_as_there_i
     await keys(desk).create(ADMIN, replace=False)
     node = await node_with(desk, hub_login(request_to, 2222))
     assert {record.column for record in await desk.store.secrets.credentials(node)} == {"way"}
-    kept = await credentials.load(desk.store.secrets, desk.vault, node)
-    assert kept is not None
+    kept = some(await credentials.load(desk.store.secrets, desk.vault, node))
     assert (kept.request.use_hub_key, kept.request.private_key) == (True, None)
     await keys(desk).remove(ADMIN)
     async with desk.running() as service:

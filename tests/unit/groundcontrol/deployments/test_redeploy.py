@@ -27,6 +27,7 @@ from majortom.ssh.connect import describe
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, VIEWER, Desk, Hasty, failing, trouble
 from tests.support.join_client import PROBE
+from tests.support.some import some
 from tests.support.ssh_server import serving
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -66,8 +67,7 @@ async def test_a_redeployment_uses_stored_credentials_and_keeps_the_node_on_fail
         row = await service.retry(ADMIN, row.id, DeploymentOverrides(policy="readonly"))
         assert (row.options.own_policy, row.options.policy, row.name) == (False, "readonly", "web-1")
         row = await desk.end_of(row.id)
-        assert row.error is not None
-        assert (row.error.code, row.node_id) == ("port_closed", node.id)
+        assert (some(row.error).code, row.node_id) == ("port_closed", node.id)
     assert desk.closed == []
 
 
@@ -142,8 +142,7 @@ async def test_a_hub_that_was_killed_leaves_the_node(desk: Desk) -> None:
     await desk.store.deployments.create_deployment(ADMIN, wanted)
     async with desk.running():
         row = await desk.end_of(wanted.id)
-    assert row.error is not None
-    assert (row.state, row.error.code, row.node_id) == ("failed", "hub_stopped", node.id)
+    assert (row.state, some(row.error).code, row.node_id) == ("failed", "hub_stopped", node.id)
     assert await desk.store.nodes.find_node(node.id) == node
 
 
@@ -260,8 +259,7 @@ async def test_an_installation_that_ends_while_its_connection_is_closed_has_succ
             self, target: Target, wish: InstallOptions, reporter: Reporter, payload: PayloadMaker, verify: VerifySession
         ) -> InstallResult:
             await payload(parse_probe(PROBE))
-            assert wish.finished is not None
-            wish.finished(majortom.interfaces.HostKey(*describe(KEY)))
+            some(wish.finished)(majortom.interfaces.HostKey(*describe(KEY)))
             await super().install(target, wish, reporter, payload, verify)
             raise failure("deadline", "verify", minutes="15")
 
@@ -275,8 +273,7 @@ async def test_an_installation_that_ends_while_its_connection_is_closed_has_succ
         major.go.set()
         row = await desk.end_of(row.id)
     assert (row.state, row.host_key_confirmed) == ("succeeded", True), row
-    assert row.node_id is not None
-    assert await desk.store.nodes.node(ADMIN, row.node_id)
+    assert await desk.store.nodes.node(ADMIN, some(row.node_id))
 
 
 async def test_a_redeployment_that_ends_during_a_full_disk_is_saved_later(desk: Desk) -> None:
@@ -311,6 +308,5 @@ async def test_a_failure_while_the_database_is_full_is_saved_once_there_is_room(
             await service.install(ADMIN, request_to(closed_port), None)
         made.commands.clear()
         row = await desk.end_of(row.id)
-        assert row.error is not None
-        assert (row.state, row.error.code) == ("failed", "hub_failed")
+        assert (row.state, some(row.error).code) == ("failed", "hub_failed")
         assert (await service.retry(ADMIN, row.id, None)).state == "running"

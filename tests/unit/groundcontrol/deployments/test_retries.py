@@ -16,6 +16,7 @@ from groundcontrol.deployments.model import Deployment, DeploymentOptions, Deplo
 from groundcontrol.deployments.service import DeploymentService
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Config, Desk, Requests, node_with
 from tests.support.eventually import eventually
+from tests.support.some import some
 from tests.support.ssh_server import serving
 
 
@@ -35,8 +36,7 @@ async def test_a_retry_takes_the_fields_that_are_given_again(desk: Desk, request
         again = await service.retry(ADMIN, row.id, anew)
         assert (again.id, again.state, again.port, again.username, again.error) == (row.id, "running", port, "ops", None)
         row = await desk.end_of(row.id)
-    assert row.error is not None
-    assert row.error.code == "key_rejected"
+    assert some(row.error).code == "key_rejected"
     assert seen[0] == "begin ops"
 
 
@@ -50,8 +50,7 @@ async def test_a_confirmed_host_key_counts_for_the_retry(desk: Desk, request_to:
         row = await service.retry(ADMIN, row.id, None)
         assert row.options.earlier == Earlier(2, "authenticate", "nothing", ("host_key",))
         row = await desk.end_of(row.id)
-    assert row.error is not None
-    assert row.error.code == "key_rejected"
+    assert some(row.error).code == "key_rejected"
     assert seen
 
 
@@ -66,8 +65,7 @@ async def test_a_retry_after_a_restart_needs_the_secrets_again(desk: Desk, reque
             await service.retry(ADMIN, row.id, DeploymentOverrides(sudo_password="x"))
         await service.retry(ADMIN, row.id, DeploymentOverrides(password="x"))
         row = await desk.end_of(row.id)
-    assert row.error is not None
-    assert row.error.code == "port_closed"
+    assert some(row.error).code == "port_closed"
 
 
 async def test_one_log_in_retries_all_that_a_killed_hub_has_none_for(desk: Desk, request_to: Requests, closed_port: int) -> None:
@@ -151,8 +149,7 @@ async def test_a_confirmed_host_key_counts_after_a_restart(desk: Desk, request_t
             async with desk.running(desk.make(Config())) as service:
                 await service.retry(ADMIN, row.id, given)
                 row = await desk.end_of(row.id)
-            assert row.error is not None
-            assert row.error.code == code
+            assert some(row.error).code == code
     assert seen[0] == "begin root"
     assert untried == []
 
@@ -175,8 +172,7 @@ async def test_a_confirmed_host_key_does_not_count_for_another_server(desk: Desk
         again = await service.retry(ADMIN, row.id, DeploymentOverrides(port=elsewhere, password="x"))
         assert (again.host_key, again.host_key_confirmed) == (None, False)
         row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
-        assert row.host_key is not None
-        assert (row.host_key.fingerprint, row.host_key_confirmed) == (other.get_fingerprint(), False)
+        assert (some(row.host_key).fingerprint, row.host_key_confirmed) == (other.get_fingerprint(), False)
     assert seen == []
 
 

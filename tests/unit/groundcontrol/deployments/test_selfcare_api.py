@@ -11,6 +11,7 @@ from groundcontrol.core.scope import Role
 from spider.wire.ids import new_random_id
 from tests.support.eventually import ask_until
 from tests.support.inprocess_hub import TestHub
+from tests.support.some import some
 
 
 @contextlib.asynccontextmanager
@@ -96,8 +97,7 @@ async def test_a_failed_canary_stops_the_other_updates(hub: TestHub) -> None:
             rows = {row["name"]: row for row in (await operator.get("deployments")).json["deployments"]}
             return rows if all(row["ended_at"] for row in rows.values()) else None
 
-        rows = await ask_until(ended)
-        assert rows is not None
+        rows = some(await ask_until(ended))
     assert rows["web-0"]["state"] == "failed"
     assert rows["web-0"]["error"]["code"] == "node.offline"
     assert {rows[f"web-{number}"]["state"] for number in (1, 2, 3)} == {"cancelled"}

@@ -30,6 +30,7 @@ from majortom.ssh.connect import describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, VIEWER, Config, Desk, Hanging, Requests, hanging, node_with
+from tests.support.some import some
 from tests.support.ssh_server import serving
 from tests.support.store_backend import replaced
 
@@ -59,8 +60,7 @@ async def test_a_host_key_waits_for_its_confirmation(desk: Desk, request_to: Req
     async with serving(KEY) as (port, seen), desk.running() as service:
         row = await service.install(ADMIN, request_to(port), None)
         row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
-        assert row.host_key is not None
-        assert row.host_key.fingerprint == KEY.get_fingerprint()
+        assert some(row.host_key).fingerprint == KEY.get_fingerprint()
         assert seen == []
         with pytest.raises(HostKeyMismatch):
             await service.confirm_host_key(ADMIN, row.id, "SHA256:" + "A" * 43)
@@ -69,8 +69,7 @@ async def test_a_host_key_waits_for_its_confirmation(desk: Desk, request_to: Req
         assert seen == []
         assert (await service.confirm_host_key(ADMIN, row.id, KEY.get_fingerprint())).state == "running"
         row = await desk.end_of(row.id)
-    assert row.error is not None
-    assert row.error.code == "key_rejected"
+    assert some(row.error).code == "key_rejected"
     assert seen[0] == "begin root"
     actions = [entry.action for entry in (await desk.store.log.audit(ADMIN, 50)).items]
     assert "deployment.host_key" in actions
@@ -86,8 +85,7 @@ async def test_a_fingerprint_given_beforehand_confirms_without_asking(desk: Desk
         row = await service.install(ADMIN, request_to(port, host_key="SHA256:" + "A" * 43), None)
         seen.clear()
         row = await desk.end_of(row.id)
-    assert row.error is not None
-    assert row.error.code == "host_key_unexpected"
+    assert some(row.error).code == "host_key_unexpected"
     assert seen == []
 
 
@@ -278,8 +276,7 @@ async def test_removal_uses_the_kept_credentials_and_the_pinned_host_key(desk: D
         node2 = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "web-2", "127.0.0.1"))
         await credentials.save(desk.store.secrets, desk.vault, ADMIN, node2.id, request_to(changed), HostKey(*describe(KEY)))
         row = await desk.end_of((await service.remove(ADMIN, node2.id, None, force=False)).id)
-        assert row.error is not None
-        assert row.error.code == "host_key_changed"
+        assert some(row.error).code == "host_key_changed"
         assert seen == []
     assert (await desk.store.nodes.node(ADMIN, node2.id)).name == "web-2"
 
@@ -293,12 +290,10 @@ async def test_stored_credentials_are_sealed_and_can_be_opened(desk: Desk, reque
     for record in records:
         assert b"canary" not in record.sealed
         assert b"PRIVATE KEY" not in record.sealed
-    kept = await credentials.load(desk.store.secrets, desk.vault, node)
-    assert kept is not None
+    kept = some(await credentials.load(desk.store.secrets, desk.vault, node))
     assert (kept.request.port, kept.request.username, kept.request.sudo_password) == (2222, "admin", "canary-sudo")
     assert kept.request.private_key == request.private_key
-    assert kept.host_key is not None
-    assert kept.host_key.fingerprint == KEY.get_fingerprint()
+    assert some(kept.host_key).fingerprint == KEY.get_fingerprint()
 
 
 def test_requests_do_not_show_their_secrets(request_to: Requests) -> None:
@@ -311,8 +306,7 @@ async def test_rows_events_and_audit_contain_no_secret(desk: Desk, request_to: R
     async with serving(KEY) as (port, _), desk.running() as service:
         request = request_to(port, private_key=None, password="canary-1", sudo_password="canary-2", host_key=KEY.get_fingerprint())
         row = await desk.end_of((await service.install(ADMIN, request, None)).id)
-    assert row.error is not None
-    assert row.error.code == "password_rejected"
+    assert some(row.error).code == "password_rejected"
     everything = [row, (await desk.store.log.events(ADMIN, 50)).items, (await desk.store.log.audit(ADMIN, 50)).items]
     assert "canary" not in json.dumps(everything, default=repr)
 
@@ -446,8 +440,7 @@ async def test_a_removal_is_retried_after_a_restart_with_stored_credentials(desk
                 seen.clear()
                 await service.retry(ADMIN, row.id, given and DeploymentOverrides(password="x"))
                 row = await desk.end_of(row.id)
-            assert row.error is not None
-            assert row.error.code in ("key_rejected", "password_rejected")
+            assert some(row.error).code in ("key_rejected", "password_rejected")
             assert seen[0] == login
 
 

@@ -14,6 +14,7 @@ from groundcontrol.jobs.model import JobError, JobState
 from tests.support.deployment_desk import ADMIN, LIMITS, Desk, trouble
 from tests.support.eventually import eventually
 from tests.support.live_removal import played, states
+from tests.support.some import some
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
 
@@ -157,8 +158,7 @@ async def test_a_removal_without_an_order_has_failed(desk: Desk) -> None:
     second = desk.make(desk.config)
     async with desk.running(second):
         row = await desk.end_of(row.id)
-        assert row.error is not None
-        assert (row.error.code, row.node_id) == ("hub_stopped", node.id)
+        assert (some(row.error).code, row.node_id) == ("hub_stopped", node.id)
         assert (await second.retry(SYSTEM, row.id, None)).state == "running"
 
 
@@ -183,8 +183,7 @@ async def test_a_retry_with_credentials_goes_by_ssh(desk: Desk) -> None:
         row = await service.retry(SYSTEM, row.id, given)
         assert (tuple(states(row)), row.port) == (REMOVE_STEPS, 1)
         row = await desk.end_of(row.id)
-    assert row.error is not None
-    assert row.error.code == "port_closed"
+    assert some(row.error).code == "port_closed"
 
 
 async def test_a_removal_with_log_in_overrides_uses_ssh(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hanging, failing, hanging, trouble
 from tests.support.eventually import eventually
 from tests.support.live_removal import played, states
+from tests.support.some import some
 from tests.support.store_backend import replaced
 
 
@@ -67,8 +68,7 @@ async def test_a_removal_that_cannot_be_stored_is_not_ordered(desk: Desk, error:
         assert await desk.store.deployments.unfinished_deployments() == []
         assert len((await desk.store.jobs.jobs(ADMIN, 10, None, node=node.id)).items) == jobs
         row = await (service.retry(SYSTEM, row.id, None) if again else service.remove(SYSTEM, node.id, None, force=False))
-        assert row.job is not None
-        assert (await desk.store.jobs.job(ADMIN, row.job)).state == "queued"
+        assert (await desk.store.jobs.job(ADMIN, some(row.job))).state == "queued"
 
 
 async def test_an_order_that_cannot_be_created_leaves_no_removal(desk: Desk) -> None:
@@ -92,8 +92,7 @@ async def test_after_no_farewell_credentials_remove_it_though_the_order_is_still
         by_ssh = await service.remove(SYSTEM, node.id, given, force=False)
         assert tuple(states(by_ssh)) == REMOVE_STEPS
         row = await desk.end_of(by_ssh.id)
-        assert row.error is not None
-        assert row.error.code == "port_closed"
+        assert some(row.error).code == "port_closed"
         await node.end((await node.job()).id, "succeeded")
         await JobService(desk.store, desk.bus, SystemClock(), 10).submit(SYSTEM, node.id, JobRequest("upgrade"), None)
         await node.take()

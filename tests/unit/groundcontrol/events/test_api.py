@@ -94,7 +94,6 @@ async def test_a_wrong_report_is_refused(hub: TestHub) -> None:
 
 async def test_too_many_reports_are_refused_for_a_minute(hub: TestHub) -> None:
     operator, node = await hub.logged_in("operator"), await hub.node()
-    assert operator.user is not None
     for number in range(60):
         own_id = f"{operator.user.id}/{number}"
         made = new_event("health_ok", hub.clock.now(), node=node.id, source="api", message=f"{number}", reported_as=own_id, org=1)

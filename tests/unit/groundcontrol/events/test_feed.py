@@ -38,7 +38,6 @@ async def told_nothing(live: LiveSocket) -> None:
 
 async def limited_to(hub: TestHub, tag: str) -> Client:
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     await hub.sql(
         "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
         f'{{"nodes": [], "tags": ["{tag}"]}}',
@@ -53,24 +52,20 @@ async def test_each_event_is_shown_once(hub: TestHub) -> None:
 
     await hub.store.log.add_event(event("old"))
     async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe("events")
-        assert [one["message"] for one in (await live.expect("snapshot"))["data"]["events"]] == ["old"]
+        assert [one["message"] for one in (await live.follow("events"))["data"]["events"]] == ["old"]
         for message in ("first", "second"):
             fresh = event(message)
             await hub.store.log.add_event(fresh)
             assert (await live.expect("change"))["data"]["message"] == message
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
 
 
 async def test_a_later_subscriber_takes_no_event_from_an_earlier_one(hub: TestHub) -> None:
     fresh = Event(EventId(new_time_id()), 1, "node_online", "info", "hub", 1.0, None, "fresh", {})
     async with (await hub.logged_in("viewer")).live() as first, (await hub.logged_in("viewer")).live() as later:
-        await first.subscribe("events")
-        await first.expect("snapshot")
+        await first.follow("events")
         await hub.store.log.add_event(fresh)
-        await later.subscribe("events")
-        assert [one["message"] for one in (await later.expect("snapshot"))["data"]["events"]] == ["fresh"]
+        assert [one["message"] for one in (await later.follow("events"))["data"]["events"]] == ["fresh"]
         assert (await first.expect("change"))["data"]["message"] == "fresh"
 
 
@@ -80,8 +75,7 @@ async def test_too_many_events_at_once_are_reported_as_a_gap(hub: TestHub) -> No
 
     await hub.store.log.add_event(event(0))
     async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe("events")
-        await live.expect("snapshot")
+        await live.follow("events")
         events = [event(at) for at in range(1, 121)]
         await asyncio.gather(*(hub.store.log.add_event(one) for one in events))
         assert await live.next() == ("gap", {"topic": "events"})

@@ -63,7 +63,6 @@ async def test_every_table_of_an_organisation_is_deleted_with_it(hub: TestHub) -
 @pytest.mark.holds("SAFETY-108", "SAFETY-33")
 async def test_only_admins_of_the_hub_manage_organisations_and_they_see_counts(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
-    assert boss.user is not None
     node = await hub.node("web-3")
     made = await created(boss, "second", node_quota=1, first_admin="eve")
     assert (made["first_admin"]["how"], made["organisation"]["node_quota"]) == ("created", 1)
@@ -129,9 +128,8 @@ async def test_a_taken_short_name_and_a_stale_version_are_conflicts(hub: TestHub
 @pytest.mark.holds("SAFETY-108")
 async def test_a_known_user_must_accept_and_an_unknown_name_answers_the_same(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
-    await created(boss, "second", first_admin=boss.user.username if boss.user else "")
+    await created(boss, "second", first_admin=boss.user.username)
     known = await hub.logged_in("viewer")
-    assert known.user is not None
     second = At(boss, "second")
     answers = [await second("POST", "members", {"username": name, "role": "operator"}) for name in (known.user.username, "nobody-at-all")]
     assert [(one.status, one.body) for one in answers] == [(204, b""), (204, b"")]
@@ -163,14 +161,11 @@ async def test_an_admin_of_an_organisation_manages_only_accounts_that_are_wholly
     await hub.second()
     admin, shared, own = [await hub.logged_in(role) for role in ("admin", "viewer", "viewer")]
     for client in (admin, own):
-        assert client.user is not None
         await hub.move(client.user)
-    assert shared.user is not None
-    assert own.user is not None
     await hub.join(shared.user, 2, "viewer")
-    await hub.join(boss.user, 2, "viewer")  # type: ignore[arg-type]  # a user logged in
+    await hub.join(boss.user, 2, "viewer")
 
-    for name in (shared.user.username, boss.user.username if boss.user else ""):
+    for name in (shared.user.username, boss.user.username):
         assert (await admin.post(f"users/{name}/password")).status == 409
         assert (await admin.request("PATCH", f"users/{name}", {"disabled": True})).status == 409
         assert (await admin.get(f"auth/sessions?user={name}")).json["sessions"] == []
@@ -181,7 +176,6 @@ async def test_an_admin_of_an_organisation_manages_only_accounts_that_are_wholly
 
 async def test_the_last_admin_of_an_organisation_and_of_the_hub_stays(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
-    assert boss.user is not None
     name = boss.user.username
     await created(boss, "second", first_admin="eve")
     for method, path, body in (
@@ -193,7 +187,6 @@ async def test_the_last_admin_of_an_organisation_and_of_the_hub_stays(hub: TestH
         refused = await boss.request(method, path, body)
         assert (refused.status, refused.code) == (409, "organisation.last_admin"), path
     other = await hub.logged_in("viewer")
-    assert other.user is not None
     await hub.join(other.user, 2, "admin")
     await hub.sql("DELETE FROM membership WHERE org = 2 AND account <> (SELECT no FROM account WHERE id = ?)", other.user.id)
     disabled = await boss.request("PATCH", f"users/{other.user.username}", {"disabled": True})  # seen from another organisation
@@ -235,7 +228,6 @@ async def test_a_quota_limits_the_nodes(hub: TestHub) -> None:
 @pytest.mark.holds("SAFETY-108", "S-68")
 async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
-    assert boss.user is not None
     await created(boss, "second", first_admin="eve")
     path = "organisations/second/break-glass"
     for body in (
@@ -276,7 +268,6 @@ async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(
 async def test_an_offer_accepted_while_looking_inside_is_a_membership_that_stays(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
     await created(boss, "second", first_admin="eve")
-    assert boss.user is not None
     await hub.sql("UPDATE account SET must_change_password = 0")
     eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
     assert (await eve.post("members", {"username": boss.user.username, "role": "operator"})).status == 204
@@ -293,7 +284,6 @@ async def test_a_deleted_organisation_leaves_no_row_and_no_account_of_its_own(hu
     boss = await hub.logged_in("admin")
     await created(boss, "second", first_admin="eve")
     shared = await hub.logged_in("viewer")
-    assert shared.user is not None
     await hub.join(shared.user, 2, "admin")
     second = At(shared, "second")
     assert (await second("POST", "tokens", {"name": "mine"})).status == 201
@@ -413,7 +403,6 @@ async def test_a_node_that_comes_back_by_the_recovery_key_belongs_to_the_first_o
 
 async def test_each_organisation_says_who_must_have_a_second_factor(hub: TestHub) -> None:
     client = await hub.logged_in("viewer")
-    assert client.user is not None
     await hub.join(client.user, await hub.second(), "viewer")
     await hub.sql("UPDATE organisation SET require_totp = 'all' WHERE no = 2")
     assert (await client.get("nodes", headers={HEADER: "default"})).status == 200
@@ -444,7 +433,6 @@ async def test_the_settings_of_the_hub_are_for_its_admins(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
     await hub.second()
     other = await hub.logged_in("admin")
-    assert other.user is not None
     await hub.move(other.user)
     assert (await boss.get("settings")).json["hub"] is not None
     seen = (await other.get("settings")).json

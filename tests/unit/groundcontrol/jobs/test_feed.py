@@ -31,15 +31,13 @@ async def test_the_newest_jobs_are_sent_as_they_begin_and_end(hub: TestHub) -> N
     node = await hub.node("web-1")
     old = await ordered(hub, node)
     async with (await hub.logged_in("viewer")).live() as live, (await hub.logged_in("viewer")).live() as late:
-        await live.subscribe("jobs")
-        assert [job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]] == [old.id]
+        assert [job["id"] for job in (await live.follow("jobs"))["data"]["jobs"]] == [old.id]
         new = await ordered(hub, node)
         assert await told_of(live) == ([(new.id, "queued")], [])
         stopped = await hub.store.jobs.stop_job(ADMIN, old.id)
         hub.bus.publish(Changed("job", old.id, stopped.version, 1))
         assert await told_of(live) == ([(old.id, "cancelled")], []), "only what changed"
-        await late.subscribe("jobs")
-        assert [job["id"] for job in (await late.expect("snapshot"))["data"]["jobs"]] == [new.id, old.id]
+        assert [job["id"] for job in (await late.follow("jobs"))["data"]["jobs"]] == [new.id, old.id]
         many = [await ordered(hub, node) for _ in range(50)]
         fresh, gone = await told_of(live)
         while len(fresh) < len(many):
@@ -48,8 +46,7 @@ async def test_the_newest_jobs_are_sent_as_they_begin_and_end(hub: TestHub) -> N
         assert sorted(job for job, _ in fresh) == sorted(job.id for job in many)
         assert gone == [old.id], "it is over and not among the newest any more; the other one is not over"
         async with (await hub.logged_in("viewer")).live() as last:
-            await last.subscribe("jobs")
-            assert [job["id"] for job in (await last.expect("snapshot"))["data"]["jobs"]] == [job.id for job in reversed(many)] + [new.id]
+            assert [job["id"] for job in (await last.follow("jobs"))["data"]["jobs"]] == [job.id for job in reversed(many)] + [new.id]
         stopped = await hub.store.jobs.stop_job(ADMIN, new.id)
         hub.bus.publish(Changed("job", new.id, stopped.version, 1))
         assert await told_of(live) == ([(new.id, "cancelled")], []), "its end is told, however many are newer"
@@ -64,8 +61,7 @@ async def test_jobs_that_are_ordered_after_a_wrong_clock_are_reported(hub: TestH
     hub.clock.wrong = 0.0
     viewer = await hub.logged_in("viewer")
     async with viewer.live() as live:
-        await live.subscribe("jobs")
-        assert [job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]] == [job.id for job in before[:9:-1]]
+        assert [job["id"] for job in (await live.follow("jobs"))["data"]["jobs"]] == [job.id for job in before[:9:-1]]
         new = await ordered(hub, node)
         assert await told_of(live) == ([(new.id, "queued")], [before[10].id])
     assert (await viewer.get("jobs?limit=1")).json["jobs"][0]["id"] == new.id
@@ -75,12 +71,10 @@ async def test_with_a_removed_node_its_jobs_are_gone_from_the_newest(hub: TestHu
     gone, stays = await hub.node("gone"), await hub.node("stays")
     old, other = await ordered(hub, gone), await ordered(hub, stays)
     async with (await hub.logged_in("viewer")).live() as live, (await hub.logged_in("viewer")).live() as late:
-        await live.subscribe("jobs")
-        assert [job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]] == [other.id, old.id]
+        assert [job["id"] for job in (await live.follow("jobs"))["data"]["jobs"]] == [other.id, old.id]
         now = hub.clock.now()
         new = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), gone.id, JobRequest("check"), now, now + 600), None)
-        await late.subscribe("jobs")
-        assert [job["id"] for job in (await late.expect("snapshot"))["data"]["jobs"]] == [new.id, other.id, old.id]
+        assert [job["id"] for job in (await late.follow("jobs"))["data"]["jobs"]] == [new.id, other.id, old.id]
         await hub.store.nodes.delete_node(ADMIN, gone.id)
         hub.bus.publish(Changed("node", gone.id, 0, 1))
         for page in (live, late):
@@ -94,8 +88,7 @@ async def test_a_jobs_output_is_shown_from_the_start_and_then_as_it_comes(hub: T
     printing = await Printing.start(hub)
     await printing.print(b"before\n" * 10_000)
     async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe(f"job:{printing.job.id}")
-        snapshot = await live.expect("snapshot")
+        snapshot = await live.follow(f"job:{printing.job.id}")
         assert (snapshot["seq"], snapshot["data"]["state"]) == (0, "running")
         assert await collect(live, 70_000) == printing.printed
         await printing.print(b"\x1b[32mlive\xff\x00")
@@ -108,8 +101,7 @@ async def test_output_resumes_at_any_offset(hub: TestHub, after: int) -> None:
     await printing.print(bytes(range(250)) * 20)
     start = min(after, 5000)
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"job:{printing.job.id}", after)
-        assert (await live.expect("snapshot"))["seq"] == start
+        assert (await live.follow(f"job:{printing.job.id}", after))["seq"] == start
         await printing.print(b"more")
         assert await collect(live, 5004, start) == printing.printed[start:]
 
@@ -122,16 +114,13 @@ async def test_several_viewers_of_a_job_get_every_byte_whenever_they_come(hub: T
         (await hub.logged_in("viewer")).live() as second,
         (await hub.logged_in("viewer")).live() as late,
     ):
-        await first.subscribe(topic)
-        await first.expect("snapshot")
+        await first.follow(topic)
         await printing.print(b"one\n" * 1000)
-        await second.subscribe(topic, 2000)
-        assert (await second.expect("snapshot"))["seq"] == 2000
+        assert (await second.follow(topic, 2000))["seq"] == 2000
         await printing.print(b"two\n" * 1000)
         assert await collect(first, 8000) == printing.printed
         assert await collect(second, 8000, 2000) == printing.printed[2000:]
-        await late.subscribe(topic)
-        await late.expect("snapshot")
+        await late.follow(topic)
         await printing.print(b"end\n")
         for live, start in ((first, 8000), (second, 8000), (late, 0)):
             assert await collect(live, 8004, start) == printing.printed[start:]
@@ -141,8 +130,7 @@ async def test_several_viewers_of_a_job_get_every_byte_whenever_they_come(hub: T
 async def test_output_lost_by_the_bus_is_read_from_the_store(hub: TestHub) -> None:
     printing = await Printing.start(hub)
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"job:{printing.job.id}")
-        await live.expect("snapshot")
+        await live.follow(f"job:{printing.job.id}")
         await printing.print(b"one ")
         assert await collect(live, 4) == b"one "
         await printing.print(b"two ", told=False)
@@ -162,8 +150,7 @@ async def test_output_lost_by_the_bus_is_read_from_the_store(hub: TestHub) -> No
 async def test_the_last_byte_comes_before_the_end(hub: TestHub) -> None:
     printing = await Printing.start(hub)
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"job:{printing.job.id}")
-        await live.expect("snapshot")
+        await live.follow(f"job:{printing.job.id}")
         await printing.print(b"x" * 100, told=False)
         job = await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobUpdate(exit_code=0))
         hub.bus.publish(Changed("job", job.id, job.version, 1))
@@ -180,8 +167,7 @@ async def test_deletion_of_a_job_with_its_node_is_reported(hub: TestHub, ended: 
         await hub.store.jobs.advance(printing.job.id, "succeeded", printing.session, JobUpdate(exit_code=0))
     async with (await hub.logged_in("viewer")).live() as live:
         topic = f"job:{printing.job.id}"
-        await live.subscribe(topic)
-        await live.expect("snapshot")
+        await live.follow(topic)
         assert await collect(live, 10) == b"some of it"
         hub.bus.publish(Changed("node", printing.node.id, 2, 1))
         await live.send("ping", {})

@@ -34,6 +34,7 @@ from tests.support.eventually import eventually
 from tests.support.job_bench import FLEET_KEY, Bench, Hello, Listener, Talker, over, process
 from tests.support.job_node import BOOT
 from tests.support.job_node import Node as SpiderNode
+from tests.support.some import some
 from tests.support.store_backend import replaced
 from tests.support.wire import open_order
 
@@ -205,8 +206,7 @@ async def test_a_stop_is_corrected_to_the_nodes_clock_a_limited_number_of_times(
     await bench.service.cancel(SYSTEM, job.id)
     await bench.tracker._stop()
     for refusals, why in enumerate(("expired", "too-early", "too-long", "expired", "expired")):
-        stop = (await bench.store.jobs.job(SYSTEM, job.id)).stop
-        assert stop is not None
+        stop = some((await bench.store.jobs.job(SYSTEM, job.id)).stop)
         assert stop.state == ("asked" if refusals <= STOP_CORRECTIONS else "too_late")
         node_clock_ms = int(bench.clock.now() + 3600 * (refusals + 1)) * 1000
         await process(bench, agent, JobAnswer(job.id, "accepted", "known", node_clock_ms), JobAnswer(job.id, "refused", why, node_clock_ms))
@@ -225,8 +225,7 @@ async def test_a_stop_that_the_node_refuses_for_good_says_why_and_what_helps(ben
     await bench.store.jobs.advance(job.id, "running", session, JobUpdate())
     await bench.service.cancel(SYSTEM, job.id)
     await process(bench, agent, JobAnswer(job.id, "accepted", "known", 0), JobAnswer(job.id, "refused", "wrong-generation", 0))
-    stop = (await bench.store.jobs.job(SYSTEM, job.id)).stop
-    assert stop is not None
+    stop = some((await bench.store.jobs.job(SYSTEM, job.id)).stop)
     assert (stop.state, stop.why) == (
         "too_late",
         "the node cannot stop it: the node's launch key is of another generation: deploy the node again",

@@ -16,6 +16,7 @@ from groundcontrol.jobs.model import TERMINAL, Job
 from spider.wire.errors import ProtocolError
 from spider.wire.job_messages import JobEnded, JobProgress
 from spider.wire.sentences import sentence
+from tests.support.some import some
 
 NOW = 1_790_000_000.0
 SHA = hashlib.sha256(b"x").hexdigest()
@@ -35,8 +36,7 @@ def test_an_end_with_the_right_output_digest_is_accepted() -> None:
 def test_an_end_with_other_output_is_unknown() -> None:
     verdict = read_ended(ENDED, JOB, 1, "0" * 64, NOW)
     assert verdict.state == "unknown"
-    assert verdict.update.error is not None
-    assert verdict.update.error.code == "job.output_mismatch"
+    assert some(verdict.update.error).code == "job.output_mismatch"
 
 
 def test_a_guess_leaves_the_end_of_the_output_open() -> None:
@@ -85,8 +85,7 @@ def test_only_words_about_scripts_answer_a_kill() -> None:
     for code, final in (
         ("stop.apt_after_packages", False), ("stop.script_stopped", True), ("stop.no_script", True), ("stop.nothing_to_kill", True),
     ):  # fmt: skip
-        answer = read_progress(JobProgress("j", 0, "commit", 50, "curl", sentence(code), "after_package"), JOB, NOW).stop
-        assert answer is not None
+        answer = some(read_progress(JobProgress("j", 0, "commit", 50, "curl", sentence(code), "after_package"), JOB, NOW).stop)
         assert (answer.state, answer.final) == ("after_package", final)
 
 

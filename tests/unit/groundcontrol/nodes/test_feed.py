@@ -29,8 +29,7 @@ async def test_the_fleet_topic_sends_a_snapshot_and_then_changes(hub: TestHub) -
     node = await hub.node()
     hub.nodes.values[node.id] = {"cpu.total": (1.0, 10.0), "cpu.user": (1.0, 10.0)}
     async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe("fleet")
-        snapshot = await live.expect("snapshot")
+        snapshot = await live.follow("fleet")
         assert [one["id"] for one in snapshot["data"]["nodes"]] == [node.id]
         assert set(snapshot["data"]["nodes"][0]["latest"]) == {"cpu.total"}
 
@@ -64,8 +63,7 @@ async def test_unchanged_values_are_omitted_and_a_changed_mount_is_sent_whole(hu
         return set((await live.expect("change"))["data"]["latest"][node.id])
 
     async with (await hub.logged_in()).live() as live, (await hub.logged_in("viewer")).live() as late:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         whole = {"cpu.total": (1.0, 11.0), "memory.used": (3.0, 11.0), **of("/", 5.0)}
         hub.nodes.values[node.id] = whole
         assert await next_of(live) == set(whole), "after a snapshot all of it is told"
@@ -78,8 +76,7 @@ async def test_unchanged_values_are_omitted_and_a_changed_mount_is_sent_whole(hu
         assert await next_of(live) == set(elsewhere)
         hub.nodes.values[node.id] = {"cpu.total": (1.0, 15.0), **of("/", 5.0)}
         assert await next_of(live) == {"cpu.total", *of("/", 5.0)}
-        await late.subscribe("fleet")
-        await late.expect("snapshot")
+        await late.follow("fleet")
         assert await next_of(live) == {"cpu.total", *of("/", 5.0)}, "who came later may have seen other values"
         hub.bus.publish(Changed("node", node.id, 2, 1))
         assert [one["id"] for one in (await live.expect("change"))["data"]["nodes"]] == [node.id]
@@ -89,8 +86,7 @@ async def test_unchanged_values_are_omitted_and_a_changed_mount_is_sent_whole(hu
 async def test_values_that_arrive_together_are_sent_together(hub: TestHub) -> None:
     nodes = [await hub.node(f"n{number}") for number in range(5)]
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         for value in (1.0, 2.0, 3.0):
             for node in nodes:
                 hub.nodes.values[node.id] = {"cpu.total": (value, 1_790_000_000.0 + value)}
@@ -104,8 +100,7 @@ async def test_changes_of_a_node_are_read_at_a_limited_rate(hub: TestHub) -> Non
     hub.app[LIVE].limits = LiveLimits(changes_every_s=every_s)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         loop = asyncio.get_running_loop()
         started, changes = loop.time(), 0
         while changes < 4:
@@ -128,8 +123,7 @@ async def test_a_removed_node_is_reported_although_another_could_not_be_read(hub
         return await look_up(scope, node)
 
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         monkeypatch.setattr(type(hub.store.nodes), "node", sometimes)
         await hub.store.nodes.delete_node(ADMIN, first)
         hub.bus.publish(Changed("node", first, 0, 1))
@@ -151,8 +145,7 @@ async def test_values_sent_while_rows_are_read_are_sent_again_after_them(hub: Te
         return await look_up(scope, node)
 
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         monkeypatch.setattr(type(hub.store.nodes), "node", slow)
         hub.bus.publish(Changed("node", first, 2, 1))
         hub.bus.publish(Changed("node", second, 2, 1))
@@ -173,7 +166,6 @@ async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestH
     hub.app[LIVE].limits = LiveLimits(changes_every_s=0.05)
     goes, stays = await hub.node("a"), await hub.node("b")
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=("mine",))
     await hub.sql(
         "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
@@ -224,8 +216,7 @@ async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
     first, second = await hub.logged_in(), await hub.logged_in("viewer")
     async with first.live() as one, second.live() as two:
         for live in (one, two):
-            await live.subscribe("fleet")
-            await live.expect("snapshot")
+            await live.follow("fleet")
         hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
         hub.bus.publish(NodesUpdated((node.id,), 1))
         assert await one.expect("change") == await two.expect("change")
@@ -288,29 +279,23 @@ async def test_a_page_that_unsubscribed_gets_no_work(hub: TestHub) -> None:
     topics = (Topic("nodes_fresh", org=1), Topic("node_live", node.id), Topic("session", org=1), Topic("changed", f"node:{node.id}"))
     async with (await hub.logged_in()).live() as live:
         for topic in ("fleet", f"node:{node.id}"):
-            await live.subscribe(topic)
-            await live.expect("snapshot")
+            await live.follow(topic)
         assert all(hub.bus.has_subscribers(topic) for topic in topics)
         for topic in ("fleet", f"node:{node.id}"):
             await live.send("unsubscribe", {"topic": topic})
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
         assert hub.app[LIVE]._feeds == {}  # nothing that the next beat could tell the nodes of
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
         assert not any(hub.bus.has_subscribers(topic) for topic in topics)
-        await live.subscribe("fleet")
-        assert (await live.expect("snapshot"))["data"]["nodes"][0]["id"] == node.id
+        assert (await live.follow("fleet"))["data"]["nodes"][0]["id"] == node.id
 
 
 async def test_nodes_are_notified_of_viewers(hub: TestHub) -> None:
     node, other = await hub.node("a"), await hub.node("b")
     async with hub.bus.subscribe(Topic("interest"), limit=10, policy="ordered") as told, (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         assert await anext(told) == Interest((node.id,), 30.0, closely=(node.id,))
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         event = await anext(told)
         assert isinstance(event, Interest)
         assert set(event.nodes) == {node.id, other.id}

@@ -6,6 +6,7 @@ from groundcontrol.core.tables import SubjectTable, TableCell
 from groundcontrol.nodes.processes import AHEAD_S, KEEP_S, TOP, ProcessReading, by_cpu, by_memory, is_kept, top_processes
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
+from tests.support.some import some
 
 COLUMNS = ("pid", "name", "user", "cpu", "memory", "command")
 AT = 1_790_000_007.5
@@ -22,8 +23,7 @@ def many() -> SubjectTable:
 
 
 def test_the_ten_highest_by_cpu_and_by_memory_are_stored_without_command_lines() -> None:
-    reading = top_processes(many())
-    assert reading is not None
+    reading = some(top_processes(many()))
     assert [use.name for use in by_cpu(reading)] == [f"p{pid}" for pid in range(40, 40 - TOP, -1)]
     assert [use.name for use in by_memory(reading)] == [f"p{pid}" for pid in range(1, TOP + 1)]
     assert (len(reading.processes), reading.at_ms) == (2 * TOP, 1_790_000_007_500)
@@ -31,8 +31,7 @@ def test_the_ten_highest_by_cpu_and_by_memory_are_stored_without_command_lines()
 
 
 def test_equal_processes_count_once_each() -> None:
-    reading = top_processes(table(*[(pid, "php-fpm", "www", 500, 4096, "") for pid in range(3)]))
-    assert reading is not None
+    reading = some(top_processes(table(*[(pid, "php-fpm", "www", 500, 4096, "") for pid in range(3)])))
     assert len(by_cpu(reading)) == len(by_memory(reading)) == 3
 
 
@@ -57,8 +56,7 @@ async def test_a_time_is_answered_with_the_reading_before_it(hub: TestHub) -> No
     session = await connect(hub.store, (await hub.node()).id)
     path = f"nodes/{session.node}/processes"
     assert (await client.get(f"{path}?at=1790000008")).json == {"at": 1_790_000_008, "reading": None}
-    reading = top_processes(table((1, "mariadbd", "mysql", 9125, 1 << 30, ""), (2, "sshd", "root", None, 4096, "")))
-    assert reading is not None
+    reading = some(top_processes(table((1, "mariadbd", "mysql", 9125, 1 << 30, ""), (2, "sshd", "root", None, 4096, ""))))
     await hub.store.process_history.save_reading(session, reading)
     database = {"name": "mariadbd", "user": "mysql", "cpu": 91.25, "memory": 1 << 30}
     assert (await client.get(f"{path}?at=1790000008")).json["reading"] == {

@@ -77,8 +77,7 @@ async def test_packages_are_listed_by_name_and_searched(hub: TestHub) -> None:
 async def test_an_updated_table_is_sent_to_viewers(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         hub.bus.publish(NodeTable(node.id, PROCESSES))
         change = await live.expect("change")
         assert change["data"]["table"]["rows"] == [[7, 1_790_000_000.5, "python3", 12.34, None]]

@@ -12,6 +12,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.calendar import EveryWeeks, Monthly, Times, When, ZoneUnknown, check_times, current, local_text, shifted, spans
 from groundcontrol.policies.windows import Kind, Open, PatchWindow, Place, Shut, WindowId, allowed
 from groundcontrol.schedules.model import Selector
+from tests.support.some import some
 
 BERLIN = "Europe/Berlin"
 
@@ -81,8 +82,7 @@ def test_the_zone_of_a_node_may_be_a_day_from_that_of_the_hub() -> None:
 def test_current_is_the_open_occurrence() -> None:
     times = Times(When(weekly=("tue",)), "23:00", 7200, "UTC")
     assert current(times, at("2026-12-01 22:59")) is None
-    open_one = current(times, at("2026-12-02 00:59"))
-    assert open_one is not None
+    open_one = some(current(times, at("2026-12-02 00:59")))
     assert open_one.until_at == at("2026-12-02 01:00")
     assert current(times, at("2026-12-02 01:00")) is None
 

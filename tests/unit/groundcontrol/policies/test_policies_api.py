@@ -300,8 +300,7 @@ async def test_windows_and_freezes_have_a_live_topic(hub: TestHub) -> None:
     admin = await hub.logged_in()
     await hub.node("web-1")
     async with admin.live() as live:
-        await live.subscribe("windows")
-        assert (await live.expect("snapshot"))["data"]["windows"] == []
+        assert (await live.follow("windows"))["data"]["windows"] == []
         made = (await admin.post("windows/now", {"kind": "freeze", "select": {"all": True}, "reason": "the fair"})).json
         [shown] = (await live.expect("change"))["data"]["windows"]
         assert (shown["id"], shown["open"], shown["reason"]) == (made["id"], True, "the fair")

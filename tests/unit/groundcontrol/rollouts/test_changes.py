@@ -16,6 +16,7 @@ from spider.reports.package_sync import digest_of
 from tests.support.factories import SCOPE, connect, new_job
 from tests.support.inprocess_hub import TestHub
 from tests.support.running_rollout import a_rollout
+from tests.support.some import some
 
 NODE = NodeId("web-1")
 
@@ -117,6 +118,5 @@ def test_every_type_of_event_has_its_kind() -> None:
 async def test_a_job_names_what_it_was_asked_to_do_it_to(hub: TestHub, action: str, args: tuple[str, ...], words: str) -> None:
     node = await hub.node("web-1")
     job = await hub.store.jobs.create_job(SCOPE, new_job(node.id, hub.clock.now())._replace(request=JobRequest(action, args)), None)
-    event = job_event(job._replace(state="succeeded"), "web-1", hub.clock.now())
-    assert event is not None
+    event = some(job_event(job._replace(state="succeeded"), "web-1", hub.clock.now()))
     assert [(one.kind, one.object, one.job_id) for one in changes_of([event], [])] == [("job", words, job.id)]

@@ -9,6 +9,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.rollouts.gates import Look, hard_gates
 from groundcontrol.rollouts.looks import STEPPED_S, Looks
 from tests.support.clock import ManualClock
+from tests.support.some import some
 
 NODE = NodeId("n")
 
@@ -25,8 +26,7 @@ def test_a_hub_whose_own_clock_is_set_does_not_say_that_the_clocks_of_its_nodes_
     looks = Looks(**parts, clock=clock)
 
     def gates() -> list[str]:
-        host = looks.host(NODE)
-        assert host is not None
+        host = some(looks.host(NODE))
         return [one.gate for one in hard_gates(Look(0.0, clock_s=0.0), Look(1.0, clock_s=host.clock_s))]
 
     assert gates() == []

@@ -9,6 +9,7 @@ import pytest
 from groundcontrol.rollouts.gates import Look, Run, hard_gates, not_available, over_looks, steady
 from groundcontrol.rollouts.model import HARD_GATES, Gate
 from groundcontrol.rollouts.soft import Past, blamed, history, is_above, leak_gate, rise, soft_gate
+from tests.support.some import some
 
 BEFORE = Look(
     100.0, "boot", ("old.service",), (), ("shop.service", "nginx.service"), {}, ("tcp 80 nginx.service", "tcp 443 nginx.service"), ("/", "/data"),
@@ -144,34 +145,28 @@ def test_a_rise_above_the_past_is_explained_by_peers_that_rise_too() -> None:
     own = Past(noisy(35, 18), noisy(10, 360))
     quiet = [Past(noisy(10, 18, seed), noisy(10, 360, seed)) for seed in range(3)]
     surge = [Past(noisy(34, 18, seed), noisy(10, 360, seed)) for seed in range(3)]
-    found = rise(own, quiet)
-    assert found is not None
+    found = some(rise(own, quiet))
     assert found[0] == pytest.approx(25, abs=2)
     assert found[1] is True
     assert soft_gate("cpu", own, surge, None, 1000.0) is None
-    first = soft_gate("cpu", own, quiet, None, 1000.0)
-    assert first is not None
+    first = some(soft_gate("cpu", own, quiet, None, 1000.0))
     assert first.verdict == "already", "it has not lasted four minutes"
-    later = soft_gate("cpu", own, quiet, 1000.0, 1240.0, "shop.service")
-    assert later is not None
+    later = some(soft_gate("cpu", own, quiet, 1000.0, 1240.0, "shop.service"))
     assert (later.verdict, later.limit) == ("worse", 10.0)
     assert "shop.service" in later.words
-    alone = soft_gate("cpu", own, [], 1000.0, 1240.0)
-    assert alone is not None
+    alone = some(soft_gate("cpu", own, [], 1000.0, 1240.0))
     assert alone.verdict == "already", "without peers it must last five minutes"
 
 
 def test_too_few_samples_are_unknown_and_never_clear() -> None:
     holes: list[float | None] = [None] * 10 + [10.0] * 8
-    found = soft_gate("cpu", Past(holes, noisy(10, 360)), [], None, 1000.0)
-    assert found is not None
+    found = some(soft_gate("cpu", Past(holes, noisy(10, 360)), [], None, 1000.0))
     assert found.verdict == "unknown"
 
 
 def test_a_leak_is_observed_and_a_cache_that_fills_again_is_none() -> None:
     rising: list[float | None] = [50 + index * 0.35 for index in range(36)]  # 2 % of the memory a minute
-    found = leak_gate(rising, noisy(48, 360), 1000.0)
-    assert found is not None
+    found = some(leak_gate(rising, noisy(48, 360), 1000.0))
     assert found.verdict == "already"
     refilled: list[float | None] = [30 + index * 0.35 for index in range(36)]
     assert leak_gate(refilled, noisy(48, 360), 1000.0) is None
@@ -179,14 +174,11 @@ def test_a_leak_is_observed_and_a_cache_that_fills_again_is_none() -> None:
 
 def test_the_gate_of_disks_is_not_available_where_no_disk_is_measured_and_missing_samples_hold_where_one_was() -> None:
     nothing: list[float | None] = [None] * 18
-    absent = soft_gate("disk", Past(nothing, [None] * 360), [], None, 1000.0)
-    assert absent is not None
+    absent = some(soft_gate("disk", Past(nothing, [None] * 360), [], None, 1000.0))
     assert (absent.verdict, absent.words) == ("not_available", "the busiest disk is not measured here")
-    lost = soft_gate("disk", Past(nothing, noisy(10, 360)), [], None, 1000.0)
-    assert lost is not None
+    lost = some(soft_gate("disk", Past(nothing, noisy(10, 360)), [], None, 1000.0))
     assert lost.verdict == "unknown"
-    busy = soft_gate("disk", Past(noisy(60, 18), noisy(10, 360)), [], 500.0, 1000.0)
-    assert busy is not None
+    busy = some(soft_gate("disk", Past(noisy(60, 18), noisy(10, 360)), [], 500.0, 1000.0))
     assert (busy.verdict, busy.limit) == ("worse", 15.0)
     assert "the busiest disk is" in busy.words
 
@@ -224,8 +216,7 @@ def test_what_has_not_risen_is_clear_whatever_peers_and_yesterday_say() -> None:
         own = Past([level + step] * 18, [level] * 360, [dice.uniform(0, 90)] * 360)
         peers = [Past([dice.uniform(0, 90)] * 18, [dice.uniform(0, 90)] * 360) for _ in range(3)]
         for others in ([], peers):
-            found = rise(own, others)
-            assert found is not None
+            found = some(rise(own, others))
             above = found[0] > 10.0
             assert not above or is_above("cpu", own), "peers never make a rise"
             assert (soft_gate("cpu", own, others, None, 1.0) is not None) == above

@@ -27,6 +27,7 @@ from spider.wire.sentences import sentence
 from tests.support.factories import connect
 from tests.support.inprocess_hub import Client, TestHub
 from tests.support.running_rollout import POLICY, a_rollout
+from tests.support.some import some
 
 
 async def test_a_one_off_roll_out_is_made_listed_stopped_and_retried(hub: TestHub) -> None:
@@ -297,8 +298,7 @@ async def test_only_an_admin_kills_after_a_stop_and_with_the_name_of_the_node(hu
     first, last = answer.json["phases"]
     assert (first["state"], first["from_at"], last["state"], last["to_at"]) == ("running", made["made_at"], "stopping", None)
     assert first["to_at"] == last["from_at"]
-    stop = (await hub.store.jobs.job(SYSTEM, saved.jobs[0])).stop
-    assert stop is not None
+    stop = some((await hub.store.jobs.job(SYSTEM, saved.jobs[0])).stop)
     assert stop.force
 
 

@@ -16,6 +16,7 @@ from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.target_life import SETTLE_S
 from tests.support.clock import ManualClock
 from tests.support.rollout_trial import Trial
+from tests.support.some import some
 
 
 class Moved:
@@ -75,8 +76,7 @@ async def test_a_hold_lasts_as_long_as_it_does_whatever_the_clock_says(set_by_s:
 @pytest.mark.parametrize("set_by_s", [3600.0, -3600.0])
 async def test_one_canary_that_is_worse_stops_after_its_time_whatever_the_clock_says(set_by_s: float) -> None:
     moved = Moved()
-    settled = moved.trial.of("a").settled_at
-    assert settled is not None
+    settled = some(moved.trial.of("a").settled_at)
     moved.trial.set("a", gates=(Gate("cpu", "", "worse", "its cpu rose", settled, soft=True),))
     assert await moved.after(0) == "running"
     assert moved.trial.rollout.worse_since == moved.clock.now()

@@ -30,6 +30,7 @@ from spider.wire.verbs import REBOOT
 from tests.support.factories import connect, layout_row, pack_body
 from tests.support.inprocess_hub import TestHub
 from tests.support.running_rollout import a_rollout
+from tests.support.some import some
 
 
 def rebooting(rollout: Rollout) -> Stepped:
@@ -134,10 +135,8 @@ async def test_a_young_node_is_held_until_it_has_a_past_says_when_and_a_person_m
     await hub.store.metrics.append([pack])
     made = await a_rollout(hub, [node])
     [target] = made.targets
-    grown = await evidence.grown(made, node, now, 1.0)
-    assert grown is not None
-    hold = too_young(made, target, grown, 1_800_000_000.0)
-    assert hold is not None
+    grown = some(await evidence.grown(made, node, now, 1.0))
+    hold = some(too_young(made, target, grown, 1_800_000_000.0))
     assert hold[0] == "history"
     assert "4 of 48 minutes" in hold[1]
     assert "about 08:44 (UTC)" in hold[1], hold[1]

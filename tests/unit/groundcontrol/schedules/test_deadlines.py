@@ -28,6 +28,7 @@ from groundcontrol.schedules.deadlines import (
 )
 from groundcontrol.schedules.model import Selector
 from groundcontrol.schedules.wall_clock import DAYS
+from tests.support.some import some
 
 HARD_ZONES = (
     "Africa/Casablanca", "America/Havana", "America/New_York", "America/Nuuk", "America/Santiago", "Antarctica/Troll", "Asia/Beirut",
@@ -44,9 +45,7 @@ def expect(by: str = "05:00", zone: str = "Europe/Budapest", start: str = "00:00
 
 
 def on(day: str, one: Expectation) -> Deadline:
-    found = deadline(one, date.fromisoformat(day))
-    assert found is not None
-    return found
+    return some(deadline(one, date.fromisoformat(day)))
 
 
 def local(at: float, zone: str) -> str:
@@ -87,8 +86,7 @@ def test_a_skipped_date_and_an_unlisted_weekday_have_no_deadline() -> None:
     assert deadline(expect(zone="Pacific/Apia"), date(2011, 12, 31)) is not None
     weekdays = expect(days=DAYS[:5])
     assert deadline(weekdays, date(2026, 11, 21)) is None
-    following = next_deadline(weekdays, date(2026, 11, 20))
-    assert following is not None
+    following = some(next_deadline(weekdays, date(2026, 11, 20)))
     assert following.date == date(2026, 11, 23)
 
 
@@ -167,8 +165,7 @@ def test_a_node_or_rule_younger_than_the_window_is_not_judged() -> None:
 def test_an_event_in_time_differs_from_a_late_one() -> None:
     one = expect()
     day = on("2026-11-20", one)
-    missed = judge(one, day, NODE, None, day.due_at, away=False)
-    assert missed is not None
+    missed = some(judge(one, day, NODE, None, day.due_at, away=False))
     following = on("2026-11-21", one)
     in_time, late, next_day = report(day.by_at - 2880, day.by_at + 16_200), report(day.by_at + 4800), report(following.start_at + 60)
 

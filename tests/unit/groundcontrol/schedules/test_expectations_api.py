@@ -14,6 +14,7 @@ from groundcontrol.schedules.expectations_api import MAX_NODES_OF_A_DAY, _day_vi
 from groundcontrol.schedules.model import Selector
 from groundcontrol.schedules.wall_clock import DAYS
 from tests.support.inprocess_hub import TestHub
+from tests.support.some import some
 
 BODY = {"name": "Nightly backup", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "Europe/Budapest"}
 
@@ -119,8 +120,7 @@ async def test_the_calendar_counts_all_nodes_and_names_those_that_did_not_meet_i
 
 def test_a_day_names_those_that_missed_it_first() -> None:
     made = Expectation(ExpectationId("x"), 1, "Backup", Selector(all=True), "backup", "05:00", "UTC", DAYS)
-    due = deadline(made, date(2026, 11, 20))
-    assert due is not None
+    due = some(deadline(made, date(2026, 11, 20)))
     late = [
         JudgedDay(made.id, NodeId(f"late-{at}"), due.date, "arrived_late", due.by_at, due.due_at, 0.0) for at in range(MAX_NODES_OF_A_DAY)
     ]

@@ -24,6 +24,7 @@ from groundcontrol.schedules.maintenance import (
 )
 from groundcontrol.schedules.model import MaintenanceId, Selector
 from groundcontrol.schedules.wall_clock import DAYS, zone_of
+from tests.support.some import some
 
 WEB = NodeId("web-1")
 ONLY_WEB = Selector(nodes=(WEB,))
@@ -54,8 +55,7 @@ def test_the_latest_end_of_overlapping_windows_counts() -> None:
         a_window(Selector(tags=("db",)), until_at=9000.0),
         a_window(until_at=3000.0)._replace(id=MaintenanceId("longest")),
     ]
-    found = active(windows, WEB, ("web",), 1200.0)
-    assert found is not None
+    found = some(active(windows, WEB, ("web",), 1200.0))
     assert (found.id, found.until_at) == ("longest", 3000.0)
     assert active(windows[1:], NodeId("other"), ("web",), 1200.0) is None
 
@@ -82,8 +82,7 @@ def test_a_weekly_window_over_midnight_belongs_to_the_day_on_which_it_begins() -
 def test_a_weekly_window_keeps_its_local_times_when_the_clocks_change(
     zone: str, day: str, start: str, end: str, seconds: int | None
 ) -> None:
-    found = occurrence(weekly(start, end, zone), at(f"{day} 00:00", zone))
-    assert found is not None
+    found = some(occurrence(weekly(start, end, zone), at(f"{day} 00:00", zone)))
     began, ended = (datetime.fromtimestamp(moment, ZoneInfo(zone)) for moment in found)
     if seconds is None:
         assert began.date() > datetime.fromisoformat(day).date()

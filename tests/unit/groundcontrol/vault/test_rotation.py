@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.core.errors import ConfigError, Conflict, VaultError
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.core.secrets import SealedRecord
@@ -17,6 +17,8 @@ from groundcontrol.vault import CARRIED, FLEET_KEY, LEAST_ROUNDS, open_existing_
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.keys import first_vault, rotate, rotation_of, vault_of
+from tests.support.some import some
+from tests.support.store_files import open_new
 
 OLD = "a lamp beside the window"
 NEW = "another lamp, further away"
@@ -24,7 +26,7 @@ NEW = "another lamp, further away"
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await open_database(tmp_path / "data", clock=SystemClock())
+    opened = await open_new(tmp_path / "data", clock=SystemClock())
     yield opened
     await opened.close()
 
@@ -35,14 +37,13 @@ def write(tmp_path: Path, *records: SealedRecord) -> None:
             db.execute("INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (1, ?, ?, ?, ?, ?)", record)
 
 
-async def test_everything_opens_with_the_new_secret_and_nothing_with_the_old(database: Database, tmp_path: Path) -> None:
+async def test_everything_opens_with_the_new_secret_and_nothing_with_the_old(database: Database, tmp_path: Path, quick_kdf: None) -> None:
     old = await open_vault(OLD, database.secrets, LEAST_ROUNDS)
     plain = {f"n{at}": f"hunter{at}".encode() * at for at in range(20)}
     write(tmp_path, *(old.seal("credential", node, "password", 3, text) for node, text in plain.items()))
     before = {record.id: record for record in await database.secrets.secrets()}
 
-    keyring = await database.secrets.keyring()
-    assert keyring is not None
+    keyring = some(await database.secrets.keyring())
     rotation = await prepare_rotation(old, NEW, LEAST_ROUNDS)
     assert await database.secrets.rotate(SYSTEM, keyring, rotation, new_time_id()) == 21
 
@@ -106,8 +107,7 @@ async def test_one_value_that_does_not_open_leaves_everything_as_it_was(database
 
 async def test_a_keyring_that_changed_meanwhile_is_left_alone(database: Database) -> None:
     old = await first_vault(database, "old")
-    keyring = await database.secrets.keyring()
-    assert keyring is not None
+    keyring = some(await database.secrets.keyring())
     late = rotation_of(old, "newer")
     await rotate(database, old, "new")
     with pytest.raises(Conflict):
@@ -117,8 +117,7 @@ async def test_a_keyring_that_changed_meanwhile_is_left_alone(database: Database
 
 async def test_a_stored_rotation_is_opened_before_it_is_activated(database: Database) -> None:
     old = await first_vault(database, "old")
-    fleet = await database.secrets.secret(*FLEET_KEY)
-    assert fleet is not None
+    fleet = some(await database.secrets.secret(*FLEET_KEY))
     rotation = rotation_of(old, "new")
     other = rotation_of(old, "newer")
     sealed = [rotation.reseal(fleet), rotation.carried]

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core.errors import ConfigError, VaultError
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.vault import (
@@ -34,6 +33,7 @@ from spider.clock import SystemClock
 from spider.wire.ids import is_id, new_random_id
 from spider.wire.proof import hkdf
 from tests.support.keys import SALT, root_of
+from tests.support.store_files import open_new
 
 SECRET = "a lamp beside the window"
 FLEET = new_random_id()
@@ -169,8 +169,8 @@ def test_another_key_opens_nothing(made: NewKeyring) -> None:
         Vault(made.vault._kek, 2, made.vault.fleet_id, made.fleet)
 
 
-async def test_a_new_store_gets_one_keyring_and_a_lost_one_is_not_replaced(tmp_path: Path) -> None:
-    database = await open_database(tmp_path / "data", clock=SystemClock())
+async def test_a_new_store_gets_one_keyring_and_a_lost_one_is_not_replaced(tmp_path: Path, quick_kdf: None) -> None:
+    database = await open_new(tmp_path / "data", clock=SystemClock())
     try:
         first = await open_vault(SECRET, database.secrets, LEAST_ROUNDS)
         again = await open_vault(SECRET, database.secrets, LEAST_ROUNDS)

@@ -41,7 +41,6 @@ def test_slots_are_limited_per_user_and_released() -> None:
 @pytest.mark.holds("S-28")
 async def test_concurrent_exports_are_limited_before_anything_is_sent(hub: TestHub) -> None:
     viewer, node = await hub.logged_in("viewer"), await measured(hub)
-    assert viewer.user is not None
     with contextlib.ExitStack() as held:
         for _ in range(MAX_EXPORTS_OF_A_USER):
             held.enter_context(hub.services[Exports].take(viewer.user.id))
@@ -60,7 +59,6 @@ async def test_concurrent_outputs_are_limited_and_followers_continue(hub: TestHu
     whole = f"jobs/{printing.job.id}/output"
     at = len(printing.printed) - SHORT_OUTPUT_BYTES
     long = f"{whole}?offset={at - 1}"
-    assert slow.user is not None
     async with contextlib.AsyncExitStack() as readers:
         for _ in range(MAX_OUTPUTS_OF_A_USER):
             await readers.enter_async_context(slow_reader(hub, slow, whole))
@@ -154,7 +152,6 @@ async def test_waiters_of_one_user_are_limited() -> None:
 async def test_concurrent_histories_of_one_user_are_limited(hub: TestHub) -> None:
     viewer, node = await hub.logged_in("viewer"), await measured(hub)
     operator = await hub.logged_in("operator")
-    assert viewer.user is not None
     chart = asked(node, "cpu.total", **{"from": START, "to": START + 60})
     hub.services[Histories]._patience_s = 0.01
     async with hub.services[Histories].take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
@@ -184,7 +181,6 @@ async def test_more_series_reduce_the_number_of_points(hub: TestHub) -> None:
 async def test_a_user_who_loses_the_right_while_waiting_gets_no_history(hub: TestHub) -> None:
     """Waiting for room that others hold must not outlast the caller's right."""
     viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
-    assert viewer.user is not None
     async with hub.services[Histories].take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
         waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
         await eventually(lambda: hub.services[Histories]._waiting, 60, "it does not wait")
@@ -195,7 +191,6 @@ async def test_a_user_who_loses_the_right_while_waiting_gets_no_history(hub: Tes
 
 async def test_no_history_is_read_for_a_client_that_left_while_waiting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
-    assert viewer.user is not None
     read: list[object] = []
     monkeypatch.setattr(hub.store.metrics, "window", lambda *args: read.append(args))
     histories = hub.services[Histories]

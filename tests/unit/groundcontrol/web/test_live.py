@@ -99,7 +99,6 @@ async def test_the_socket_uses_no_compression(hub: TestHub) -> None:
 
 async def test_hello_names_hub_page_and_end_of_session(hub: TestHub) -> None:
     admin = await hub.logged_in()
-    assert admin.login is not None
 
     async with admin.live() as live:
         assert (live.hello["hub_id"], live.hello["build"]) == (hub.services.hub_id, "test")
@@ -151,8 +150,7 @@ async def test_an_unknown_message_is_answered_with_an_error_and_skipped(hub: Tes
     async with (await hub.logged_in()).live() as live:
         await live.send("__class__", {})
         assert (await live.expect("error"))["code"] == "request.invalid"
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
 
 
 @pytest.mark.holds("SAFETY-31", "S-26")
@@ -177,8 +175,7 @@ async def test_one_page_follows_a_bounded_number_of_topics(hub: TestHub) -> None
 async def test_the_node_topic_sends_each_row(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        snapshot = await live.expect("snapshot")
+        snapshot = await live.follow(f"node:{node.id}")
         for number in range(3):
             hub.bus.publish(NodeLive(node.id, "pulse", float(number), {"cpu.total": number * 1.5, "load.1": None}))
         for number in range(3):
@@ -197,8 +194,7 @@ async def test_the_node_topic_sends_each_row(hub: TestHub) -> None:
 async def test_removal_of_a_node_is_reported(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         await hub.store.nodes.delete_node(ADMIN, node.id)
         hub.bus.publish(Changed("node", node.id, 2, 1))
         assert (await live.expect("error"))["code"] == "not_found"
@@ -209,8 +205,7 @@ async def test_removal_of_a_node_is_reported(hub: TestHub) -> None:
 async def test_after_a_loss_on_the_bus_a_snapshot_is_sent(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         for reader in hub.bus.readers_of(NodeLive(node.id, "pulse", 0.0, {})):
             reader.lose(3)
         assert await live.expect("gap") == {"topic": f"node:{node.id}"}
@@ -221,8 +216,7 @@ async def test_a_failed_new_snapshot_is_reported_as_a_gap_and_changes_continue(h
     hub.app[LIVE].limits = LiveLimits(retry_s=0.0)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
 
         async def busy(_feed: NodeFeed) -> None:
             raise StoreBusy("more to read than it can")
@@ -252,21 +246,17 @@ async def test_a_topic_that_fails_at_its_start_is_reported_and_restarted(hub: Te
             while (message := await live.next())[0] == "error":
                 told.append(message[1])
             assert {error["topic"] for error in told} == {f"node:{node.id}"}
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
 
 
 async def test_after_unsubscribing_nothing_is_sent(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         await live.send("unsubscribe", {"topic": f"node:{node.id}"})
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
         hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
         assert hub.app[LIVE]._feeds == {}
 
 
@@ -276,8 +266,7 @@ async def test_after_unsubscribing_nothing_is_sent(hub: TestHub) -> None:
 async def test_the_deployment_topic_sends_each_step(hub: TestHub) -> None:
     made = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
     async with (await hub.logged_in("viewer")).live() as live:
-        await live.subscribe(f"deployment:{made.id}")
-        assert (await live.expect("snapshot"))["data"]["state"] == "running"
+        assert (await live.follow(f"deployment:{made.id}"))["data"]["state"] == "running"
         saved = await hub.store.deployments.save_deployment(ADMIN, made._replace(state="succeeded"))
         hub.bus.publish(Changed("deployment", made.id, saved.version, 1))
         assert (await live.expect("change"))["data"]["state"] == "succeeded"
@@ -289,22 +278,18 @@ async def test_the_deployment_topic_sends_each_step(hub: TestHub) -> None:
 async def test_a_log_out_closes_the_sockets_of_its_session_immediately(hub: TestHub) -> None:
     admin, other = await hub.logged_in(), await hub.logged_in()
     async with admin.live() as live, other.live() as stays:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         assert (await admin.post("auth/logout")).status == 204
         assert await live.closed(1.0) == 4401
-        await stays.send("ping", {})
-        await stays.expect("pong")
+        await stays.answers()
 
 
 @pytest.mark.holds("SAFETY-19", "S-10")
 async def test_a_lower_role_loses_its_topics_immediately(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await hub.logged_in("admin")
-    assert admin.user is not None
     monkeypatch.setitem(__import__("groundcontrol.core.permissions", fromlist=["x"]).PERMISSIONS, "event.read", frozenset({"admin"}))
     async with admin.live() as live:
-        await live.subscribe("events")
-        await live.expect("snapshot")
+        await live.follow("events")
         await hub.sql("UPDATE membership SET role = 'viewer' WHERE account = (SELECT no FROM account WHERE id = ?)", admin.user.id)
         hub.bus.publish(Revoked("", admin.user.id))
         await live.expect("rights")
@@ -316,7 +301,6 @@ async def test_a_lower_role_loses_its_topics_immediately(hub: TestHub, monkeypat
 
 async def test_a_disabled_users_socket_is_closed(hub: TestHub) -> None:
     admin = await hub.logged_in()
-    assert admin.user is not None
     async with admin.live() as live:
         await hub.sql("UPDATE account SET disabled = 1 WHERE id = ?", admin.user.id)
         hub.bus.publish(Revoked("", admin.user.id))
@@ -326,7 +310,6 @@ async def test_a_disabled_users_socket_is_closed(hub: TestHub) -> None:
 @pytest.mark.holds("SAFETY-19", "S-22")
 async def test_each_subscription_checks_the_session_in_the_store(hub: TestHub) -> None:
     admin = await hub.logged_in()
-    assert admin.login is not None
     async with admin.live() as live:
         await hub.store.users.revoke_session(ADMIN, admin.login.id)
         await live.subscribe("fleet")

@@ -40,8 +40,7 @@ async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:
 
 async def nothing_comes(live: LiveSocket) -> None:
     """What was asked for is answered by now."""
-    await live.send("ping", {})
-    await live.expect("pong")
+    await live.answers()
 
 
 async def left(hub: TestHub, page: Client, topic: str) -> int:
@@ -72,8 +71,7 @@ async def test_a_returning_subscriber_gets_the_missed_changes(hub: TestHub) -> N
 async def test_a_returning_subscriber_that_missed_nothing_gets_nothing(hub: TestHub) -> None:
     node = await hub.node()
     async with (await hub.logged_in()).live() as stays, (await hub.logged_in()).live() as back:
-        await stays.subscribe("fleet")
-        await stays.expect("snapshot")
+        await stays.follow("fleet")
         seq = await moved(hub, stays, node, 1.0)
         await back.subscribe("fleet", seq)
         await nothing_comes(back)
@@ -88,8 +86,7 @@ async def test_an_unknown_sequence_number_gets_a_snapshot(hub: TestHub, off: int
         await stays.subscribe("fleet")
         begun = (await stays.expect("snapshot"))["seq"]
         seq = await moved(hub, stays, node, 1.0)
-        await back.subscribe("fleet", max(0, begun - 1) if off < 0 else min(seq + off, 2**63))
-        assert (await back.expect("snapshot"))["seq"] == seq
+        assert (await back.follow("fleet", max(0, begun - 1) if off < 0 else min(seq + off, 2**63)))["seq"] == seq
 
 
 @pytest.mark.parametrize("topic", ["fleet", "events", "jobs"])
@@ -99,8 +96,7 @@ async def test_a_single_page_finds_its_topic_after_reconnecting(hub: TestHub, to
     async with page.live() as live:
         await live.subscribe(topic, seq)
         await nothing_comes(live)
-        await live.subscribe(topic)
-        assert (await live.expect("snapshot"))["seq"] == seq, "who does not say where it was is shown all of it"
+        assert (await live.follow(topic))["seq"] == seq, "who does not say where it was is shown all of it"
 
 
 async def test_changes_without_subscribers_are_sent_to_a_returning_one(hub: TestHub) -> None:
@@ -148,8 +144,7 @@ async def test_topics_without_subscribers_are_bounded(hub: TestHub) -> None:
     nodes = [await hub.node(f"n{number}") for number in range(4)]
     async with (await hub.logged_in()).live() as live:
         for node in nodes:
-            await live.subscribe(f"node:{node.id}")
-            await live.expect("snapshot")
+            await live.follow(f"node:{node.id}")
     await eventually(lambda: hub.app[LIVE].connections == 0, 60, "the connection is still there")
     assert len(hub.app[LIVE]._feeds) == 2
 
@@ -157,15 +152,13 @@ async def test_topics_without_subscribers_are_bounded(hub: TestHub) -> None:
 async def test_sequence_numbers_differ_by_rights(hub: TestHub) -> None:
     node = await hub.node()
     whole, part = await hub.logged_in(), await hub.logged_in("viewer")
-    assert part.user is not None
     await hub.sql(
         "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
         f'{{"nodes": ["{node.id}"], "tags": []}}',
         part.user.id,
     )
     async with whole.live() as all_of_it, part.live() as some:
-        await all_of_it.subscribe("fleet")
-        await all_of_it.expect("snapshot")
+        await all_of_it.follow("fleet")
         seq = await moved(hub, all_of_it, node, 1.0)
         await some.subscribe("fleet", seq)
         fewer = (await some.expect("snapshot"))["seq"]
@@ -174,8 +167,7 @@ async def test_sequence_numbers_differ_by_rights(hub: TestHub) -> None:
         await some.expect("rights")
         assert await some.expect("gap") == {"topic": "fleet"}
         assert (await some.expect("snapshot"))["seq"] == seq
-        await some.subscribe("fleet", fewer)
-        assert (await some.expect("snapshot"))["seq"] == seq
+        assert (await some.follow("fleet", fewer))["seq"] == seq
 
 
 async def test_a_loss_on_the_bus_is_never_skipped_by_a_replay(hub: TestHub) -> None:
@@ -188,8 +180,7 @@ async def test_a_loss_on_the_bus_is_never_skipped_by_a_replay(hub: TestHub) -> N
             reader.lose(3)
         await stays.expect("gap")
         anew = (await stays.expect("snapshot"))["seq"]
-        await back.subscribe(topic, seq)
-        assert (await back.expect("snapshot"))["seq"] == anew
+        assert (await back.follow(topic, seq))["seq"] == anew
         await back.subscribe(topic, anew)
         await nothing_comes(back)
 
@@ -209,8 +200,7 @@ async def test_a_failed_read_is_never_skipped_by_a_replay(hub: TestHub, monkeypa
             patched.setattr(NodeFeed, "take", busy)
             hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
             await stays.expect("gap")
-        await back.subscribe(topic, seq)
-        await back.expect("snapshot")
+        await back.follow(topic, seq)
 
 
 async def test_a_slow_page_that_reconnects_loses_nothing(hub: TestHub) -> None:

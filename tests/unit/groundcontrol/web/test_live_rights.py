@@ -64,8 +64,7 @@ async def test_a_busy_store_during_a_rights_check_does_not_end_the_page(
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.3)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         standing.failing = lambda: None if "live_rights_unknown" in caplog.text else StoreBusy("more to read than it can")
         await eventually(lambda: "live_rights_unknown" in caplog.text, 60, "a round has not failed")
         answered = standing.asked
@@ -92,20 +91,17 @@ async def test_a_revoked_user_whose_rights_cannot_be_read_is_disconnected_immedi
 ) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=600.0)  # the next round is not awaited here
     admin, other = await hub.logged_in(), await hub.logged_in()
-    assert admin.user is not None
     async with admin.live() as live, other.live() as stays:
         standing.failing, standing.hangs = (lambda: StoreBusy("no")), hangs
         hub.bus.publish(Revoked("", admin.user.id))
         await sent_away(live)
         standing.failing, standing.hangs = None, False
-        await stays.send("ping", {})
-        await stays.expect("pong")
+        await stays.answers()
 
 
 async def test_a_store_that_answers_within_the_second_decides(hub: TestHub, standing: Standing) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_s=20.0)
     admin = await hub.logged_in()
-    assert admin.login is not None
     async with admin.live() as live:
         standing.failing = lambda: StoreBusy("no")
         await hub.store.users.revoke_session(ADMIN, admin.login.id)
@@ -118,7 +114,6 @@ async def test_a_store_that_answers_within_the_second_decides(hub: TestHub, stan
 async def test_an_expired_session_with_unreadable_rights_is_disconnected_immediately(hub: TestHub, standing: Standing) -> None:
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=0.3)
     admin = await hub.logged_in()
-    assert admin.login is not None
     async with admin.live() as live:
         standing.failing = lambda: StoreDown("no")
         asked = standing.asked
@@ -133,15 +128,13 @@ async def test_a_topic_whose_rights_cannot_be_read_stays_for_a_round(
     hub.app[LIVE].limits = LiveLimits(rights_reload_s=1.0)
     node = await hub.node()
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     await hub.sql(
         "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
         f'{{"nodes": ["{node.id}"], "tags": []}}',
         viewer.user.id,
     )
     async with viewer.live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         look, asked, goes_on = type(hub.store.nodes).node, 0, True
 
         async def busy(part: Any, *given: Any) -> Node:
@@ -167,8 +160,7 @@ async def test_after_a_change_of_rights_all_lookups_share_one_time_limit(hub: Te
     await limit(hub, viewer, *nodes)
     async with viewer.live() as live:
         for node in nodes:
-            await live.subscribe(f"node:{node.id}")
-            await live.expect("snapshot")
+            await live.follow(f"node:{node.id}")
         asked = 0
 
         async def hang(*_: Any) -> Node:
@@ -187,11 +179,9 @@ async def test_changed_rights_stop_all_topics_before_new_snapshots(hub: TestHub,
     """A user with fewer rights sees less of everything, however long the first topic takes."""
     mine, other = await hub.node("mine"), await hub.node("other")
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     async with viewer.live() as live:
         for topic in ("fleet", "jobs", f"node:{other.id}"):
-            await live.subscribe(topic)
-            await live.expect("snapshot")
+            await live.follow(topic)
         going = asyncio.Event()
         made = FleetFeed.snapshot
 
@@ -219,7 +209,6 @@ async def test_changed_rights_stop_all_topics_before_new_snapshots(hub: TestHub,
 
 async def test_a_page_without_topics_is_notified_of_a_changed_role(hub: TestHub) -> None:
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     async with viewer.live() as live:
         for role in ("operator", "viewer"):
             await hub.sql("UPDATE membership SET role = ? WHERE account = (SELECT no FROM account WHERE id = ?)", role, viewer.user.id)
@@ -230,21 +219,17 @@ async def test_a_page_without_topics_is_notified_of_a_changed_role(hub: TestHub)
 async def test_a_changed_role_does_not_affect_subscriptions(hub: TestHub) -> None:
     """A role by itself shows no more and no less of a topic."""
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     async with viewer.live() as live:
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         await hub.sql("UPDATE membership SET role = 'operator' WHERE account = (SELECT no FROM account WHERE id = ?)", viewer.user.id)
         hub.bus.publish(Revoked("", viewer.user.id))
         await live.expect("rights")
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
 
 
 async def test_a_change_without_a_message_is_detected_and_reported(hub: TestHub) -> None:
     """By the first subscription, when nothing is followed yet."""
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     async with viewer.live() as live:
         await hub.sql("UPDATE membership SET role = 'operator' WHERE account = (SELECT no FROM account WHERE id = ?)", viewer.user.id)
         await live.subscribe("fleet")
@@ -255,7 +240,6 @@ async def test_a_change_without_a_message_is_detected_and_reported(hub: TestHub)
 async def test_rights_changed_and_restored_are_notified_too(hub: TestHub) -> None:
     """The page may have asked in between: the socket does not know what it was answered."""
     viewer = await hub.logged_in("viewer")
-    assert viewer.user is not None
     async with viewer.live() as live:
         hub.bus.publish(Revoked("", viewer.user.id))
         await live.expect("rights")
@@ -286,7 +270,6 @@ class Held:
 
 async def limit(hub: TestHub, viewer: Client, *nodes: Node) -> None:
     """Set which nodes the user may see from now on."""
-    assert viewer.user is not None
     grants = json.dumps({"nodes": [node.id for node in nodes], "tags": []})
     await hub.sql("UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)", grants, viewer.user.id)
     hub.bus.publish(Revoked("", viewer.user.id))
@@ -315,8 +298,7 @@ async def test_a_snapshot_begun_with_more_rights_is_dropped(hub: TestHub, monkey
         assert await shown(live) == ["mine"]
         held.fails = {0} if fails else set()
         held.made[0].set()
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
         hub.bus.publish(Changed("node", mine.id, 1, 1))
         assert [node["id"] for node in (await live.expect("change"))["data"]["nodes"]] == [mine.id]
 
@@ -368,8 +350,7 @@ async def test_a_subscriber_that_leaves_before_the_topic_begins_does_not_wait(hu
         assert hub.app[LIVE]._feeds, "it waits for the topic, which has not begun"
         hub.app[LIVE].leave(page, page.scope, "fleet", may_return=False)
         await asyncio.wait_for(joining, 60)
-        await live.send("ping", {})
-        await live.expect("pong")
+        await live.answers()
 
 
 async def test_rights_lost_during_a_lookup_do_not_count(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:

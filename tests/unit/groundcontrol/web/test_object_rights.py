@@ -77,7 +77,6 @@ class World:
     async def person(self, role: Role, *, cookie: bool = True) -> Client:
         """A user of this role; without the admin role only the own side is visible."""
         client = await self.hub.logged_in(role, cookie=cookie)
-        assert client.user is not None
         if role != "admin":
             await self.hub.sql(
                 "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
@@ -89,9 +88,7 @@ class World:
     async def of_people(self, client: Client, other: Client) -> None:
         """Sessions and what else belongs to users: the client's own, and that of another user. And users, here and elsewhere."""
         for whose, who in (("own", await self.hub.logged_in(user=client.user)), ("other", other)):
-            assert who.login is not None
             self.ids["session", whose] = who.login.id  # type: ignore[index]  # one of the three
-            assert who.user is not None
             link = Link(new_random_id(), who.user.id, "", "own", "http://127.0.0.1:9", new_random_id(), "", self.hub.clock.now(), None)
             self.ids["link", whose] = (await self.hub.store.oidc.add_link(ADMIN, link)).id  # type: ignore[index]
             self.ids["passkey", whose] = new_random_id()  # type: ignore[index]
@@ -112,8 +109,6 @@ class World:
 async def a_stranger(hub: TestHub, role: Role, *, cookie: bool) -> Client:
     """A user of another organisation."""
     client = await hub.logged_in(role, cookie=cookie)
-    assert client.user is not None
-    assert client.login is not None
     await hub.move(client.user)
     return client
 
@@ -389,13 +384,11 @@ async def test_topics_of_lists_show_only_granted_resources(hub: TestHub) -> None
 async def test_a_stream_shows_only_granted_nodes_and_ends_with_the_grant(hub: TestHub) -> None:
     world = await World.make(hub)
     boss, viewer = await hub.logged_in("admin"), await world.person("viewer")
-    assert viewer.user is not None
     own, other = NodeId(world.ids["node", "own"]), NodeId(world.ids["node", "other"])
     async with viewer.live() as live, boss.live() as whole:
         await whole.subscribe("fleet")  # users who see everything share no feed with those who do not
         await whole.expect("snapshot")
-        await live.subscribe("fleet")
-        await live.expect("snapshot")
+        await live.follow("fleet")
         for node in (other, own):
             hub.nodes.values[node] = {"cpu.total": (7.0, 1.0)}
             hub.bus.publish(NodesUpdated((node,), 1))
@@ -405,8 +398,7 @@ async def test_a_stream_shows_only_granted_nodes_and_ends_with_the_grant(hub: Te
             told = (await live.expect("change"))["data"]
             values, facts = values | {*told["latest"]}, facts | {node["id"] for node in told["nodes"]}
         assert values == facts == {own}
-        await live.subscribe(f"node:{own}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{own}")
 
         assert (await boss.request("PATCH", f"users/{viewer.user.username}", {"grants": {"nodes": [other]}})).status == 200
 
@@ -425,8 +417,7 @@ async def test_a_node_that_loses_its_tag_leaves_the_stream(hub: TestHub) -> None
     boss, viewer = await hub.logged_in("admin"), await world.person("viewer")
     own = world.ids["node", "own"]
     async with viewer.live() as live:
-        await live.subscribe(f"node:{own}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{own}")
         assert (await boss.request("PATCH", f"nodes/{own}", {"tags": ["else"]})).status == 200
         while (told := await live.next())[0] != "error":
             assert told[0] in ("change", "rights")

@@ -80,7 +80,6 @@ async def test_a_session_that_must_change_its_password_is_refused_elsewhere(hub:
 async def test_a_node_of_another_organisation_is_not_found(hub: TestHub) -> None:
     node = await hub.node()
     stranger = await hub.logged_in("admin")
-    assert stranger.user is not None
     await hub.move(stranger.user)
 
     answer = await stranger.get(f"nodes/{node.id}")

@@ -132,8 +132,7 @@ async def test_a_disconnected_browser_gets_the_gap_and_the_reason(hub: TestHub) 
     hub.app[LIVE].limits = LiveLimits(patience_s=0.2)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"node:{node.id}")
-        await live.expect("snapshot")
+        await live.follow(f"node:{node.id}")
         connection = next(iter(hub.app[LIVE]._connections))
         for _ in range(80):
             connection.put(b"\x00" * 65_536)  # over the bound immediately
@@ -153,8 +152,7 @@ async def test_output_waits_for_a_slow_page_and_loses_nothing(hub: TestHub) -> N
     for _ in range(100):
         await printing.print(b"line of output\n" * 7_000, told=False)
     async with (await hub.logged_in()).live() as live:
-        await live.subscribe(f"job:{printing.job.id}")
-        await live.expect("snapshot")
+        await live.follow(f"job:{printing.job.id}")
         connection = next(iter(hub.app[LIVE]._connections))
         got = 0
         for _ in range(20):

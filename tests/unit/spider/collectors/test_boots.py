@@ -9,6 +9,7 @@ import pytest
 
 from spider.sampling.collectors.boots import NO, UNKNOWN, YES, BootRecord, Boots, Ending, ending_in_wtmp
 from tests.support.recordings import write
+from tests.support.some import some
 
 RECORD = struct.Struct("=hxxi32s4s32s256s8xii36x")
 BOOTED_AT = 1_800_000_000.0
@@ -61,11 +62,9 @@ def test_a_boot_without_a_recorded_shutdown_ended_uncleanly(tmp_path: Path) -> N
     after = started("c")
     assert after.before is not None
     assert (after.before.clean, after.first) == (YES, True)
-    assert after.before.at_ms is not None
-    reading = Boots(after).read(0.0)
-    assert reading is not None
+    reading = some(Boots(after).read(0.0))
     [(boot, booted_at, clean, down_at)] = reading.rows
-    assert (boot, clean, down_at) == ("c" * 32, YES, after.before.at_ms)
+    assert (boot, clean, down_at) == ("c" * 32, YES, some(after.before.at_ms))
     assert isinstance(booted_at, int)
 
 

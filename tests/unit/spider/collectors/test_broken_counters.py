@@ -17,6 +17,7 @@ from spider.sampling.collectors.processes import Processes
 from spider.sampling.collectors.protocols import Protocols, Sockets
 from spider.sampling.collectors.tcp import Tcp
 from tests.support.recordings import captured, read, write
+from tests.support.some import some
 
 Made = Callable[[str], Collector]
 BELOW_ZERO = 2**64 - 5
@@ -61,8 +62,7 @@ def test_any_decreased_state_has_no_share(place: int) -> None:
     assert busy_percent(rest, before) == 50
     assert shares(rest, before) is not None
     other = before._replace(user=1050, idle=960, iowait=1090)
-    found = shares(other, before)
-    assert found is not None
+    found = some(shares(other, before))
     assert (found.total, found.iowait) == (5000, 5000)
 
 
@@ -210,12 +210,10 @@ def test_a_process_whose_cpu_time_decreased_has_no_cpu_share(tmp_path: Path, bro
     processes.read(0.0)
     process(tmp_path, 1, 150, 50)
     process(tmp_path, 7, broken, 3)
-    reading = processes.read(10.0)
-    assert reading is not None
+    reading = some(processes.read(10.0))
     assert {row[0]: (row[6] is None, row[8], row[9]) for row in reading.rows} == {1: (False, 0, 0), 7: (True, None, 0)}
     process(tmp_path, 7, broken + 4, 3)
-    reading = processes.read(20.0)
-    assert reading is not None
+    reading = some(processes.read(20.0))
     assert all(row[6] is not None for row in reading.rows)
 
 

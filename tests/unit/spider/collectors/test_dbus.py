@@ -32,6 +32,7 @@ from spider.sampling.collectors.systemd_units import (
     next_elapse_ms,
 )
 from tests.support.recordings import DATA
+from tests.support.some import some
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
@@ -50,8 +51,7 @@ def bus(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "conf").write_text(CONFIG.format(socket=path))
     argv = [program, "--nofork", "--nopidfile", "--print-address", f"--config-file={tmp_path / 'conf'}"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as daemon:
-        assert daemon.stdout is not None
-        assert daemon.stdout.readline().startswith("unix:path=")
+        assert some(daemon.stdout).readline().startswith("unix:path=")
         yield path
         daemon.terminate()
 
@@ -187,8 +187,7 @@ def test_a_service_that_systemd_restarts_is_a_row_for_an_hour(booted: str) -> No
         reading = reader.read(moment)
         bus.join()
         os.unlink(booted + "/bus")
-        assert reading is not None
-        assert [(row[0], row[2], row[5]) for row in reading.rows] == rows
+        assert [(row[0], row[2], row[5]) for row in some(reading).rows] == rows
 
 
 class StubBus:
@@ -231,8 +230,7 @@ def test_timers_of_the_oldest_and_newest_systemd(booted: str, origin: str) -> No
     bus = Replayed(booted + "/bus", recorded(origin, "timers"))
     reading = Timers(booted + "/bus", booted).read(0.0)
     bus.join()
-    assert reading is not None
-    [(unit, activates, _next, last)] = reading.rows
+    [(unit, activates, _next, last)] = some(reading).rows
     assert (unit, activates) == ("systemd-tmpfiles-clean.timer", "systemd-tmpfiles-clean.service")
     assert isinstance(last, int)
     assert last // 1000 == 1_795_181_362
@@ -252,8 +250,7 @@ def test_a_host_without_utmp_asks_logind(booted: str) -> None:
     bus = Replayed(booted + "/bus", recorded("debian-new", "sessions"))
     reading = LoggedIn(booted, booted + "/bus").read(0.0)
     bus.join()
-    assert reading is not None
-    assert [row[:3] for row in reading.rows] == [("ops", "sshd", "127.0.0.1")]
+    assert [row[:3] for row in some(reading).rows] == [("ops", "sshd", "127.0.0.1")]
 
 
 def test_a_host_without_systemd_has_neither_units_nor_timers(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from spider.sampling.collectors.sensors import Chips
 from spider.sampling.collectors.smart import Smart, life_used, parse_state
 from spider.wire.metrics import parse_series
 from tests.support.recordings import DATA, write
+from tests.support.some import some
 
 
 def read(collector: Collector, now: float = 0.0) -> dict[str, int | None]:
@@ -101,8 +102,7 @@ def test_batteries_report_charge_and_power(tmp_path: Path) -> None:
         "battery.charge{battery=ups}": 5000,
         "battery.power{battery=ups}": 24_000,
     }
-    reading = BatteryTable(str(tmp_path)).read(0.0)
-    assert reading is not None
+    reading = some(BatteryTable(str(tmp_path)).read(0.0))
     assert reading.rows == [
         ("BAT0", "battery", "discharging", 8700, 8000, 321, "DELL 7FHHV4C"),
         ("ups", "ups", "charging", 5000, None, None, None),
@@ -288,8 +288,7 @@ def test_md_arrays_and_zfs_pools_report_their_state(tmp_path: Path) -> None:
         "zfs.healthy{pool=rpool}": 1,
         "zfs.healthy{pool=tank}": 0,
     }
-    reading = ArrayTable(proc, sys).read(0.0)
-    assert reading is not None
+    reading = some(ArrayTable(proc, sys).read(0.0))
     assert reading.rows == [
         ("md0", "md", "raid1", "active", 2, 1, 128, "recover", 5000),
         ("md1", "md", "raid6", "clean", 6, 0, 0, "", None),

@@ -23,6 +23,7 @@ from spider.sampling.collectors.table_reader import Reading
 from spider.wire.table_rows import check
 from spider.wire.tables import BY_NAME
 from tests.support.recordings import write
+from tests.support.some import some
 
 COLUMNS = [column.name for column in BY_NAME["processes"].columns]
 EVERY = 100_000
@@ -33,8 +34,7 @@ TICK_S = 0.02
 
 
 def rows(reading: Reading | None) -> dict[int, dict[str, Any]]:
-    assert reading is not None
-    named: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in reading.rows]
+    named: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in some(reading).rows]
     return {row["pid"]: row for row in named}
 
 
@@ -45,8 +45,7 @@ def program(code: str, *argv: str | bytes) -> Iterator[subprocess.Popen[bytes]]:
         [sys.executable, "-c", code + "\nprint(flush=True)\nimport signal; signal.pause()", *argv], stdout=subprocess.PIPE
     ) as process:
         try:
-            assert process.stdout is not None
-            process.stdout.readline()
+            some(process.stdout).readline()
             yield process
         finally:
             process.kill()
@@ -140,8 +139,7 @@ def test_the_busiest_and_the_largest_processes_are_listed() -> None:
         assert within - 2 * TICK_S <= told_s <= around + 2 * TICK_S
         assert found[big.pid]["memory"] > 200 << 20
         assert len(found) <= 60
-        assert reading is not None
-        assert reading.total > 0
+        assert some(reading).total > 0
 
 
 def test_bytes_read_and_written_are_those_of_the_kernel(tmp_path: Path) -> None:
@@ -178,17 +176,15 @@ def test_hostile_names_and_command_lines_are_sanitized() -> None:
         assert "\\xff\\xfe\\x0a\\x1b[2J\\u202e xxx" in row["command"] or row["command"].endswith("…")
         assert len(row["command"]) <= MOST
         assert row["command"].isprintable()
-        assert reading is not None
-        check(table_of(BY_NAME["processes"], reading, 0))
+        check(table_of(BY_NAME["processes"], some(reading), 0))
 
 
 def test_a_process_that_becomes_another_program_gets_its_new_command_line() -> None:
     processes = Processes(top=EVERY, mark_s=0)
     code = "import sys, os; print(flush=True); sys.stdin.readline(); os.execvp('sleep', ['sleep', '1000'])"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
         assert process.stdin is not None
-        process.stdout.readline()
+        some(process.stdout).readline()
         assert "readline" in rows(processes.read(time.monotonic()))[process.pid]["command"]
         process.stdin.write(b"\n")
         process.stdin.flush()
@@ -243,14 +239,12 @@ def test_five_thousand_processes_fit_into_the_table(tmp_path: Path) -> None:
     for pid in range(1, 5001):
         tree(tmp_path, pid, f"p{pid}", pages=pid, whole=pid > 4900)
     processes = Processes(str(tmp_path), mark_s=0.01)
-    reading = processes.read(1.0)
-    assert reading is not None
+    reading = some(processes.read(1.0))
     assert reading.total == 5000
     assert [row[0] for row in reading.rows] == list(range(5000, 4970, -1))  # all idle: by memory twice
     for pid in range(1, 31):
         tree(tmp_path, pid, f"p{pid}", ticks=pid)
-    reading = processes.read(11.01)
-    assert reading is not None
+    reading = some(processes.read(11.01))
     assert [row[0] for row in reading.rows] == [*range(30, 0, -1), *range(5000, 4970, -1)]
     assert reading.rows[0][6] == round(30 * 10_000 / os.sysconf("SC_CLK_TCK") / 10)
 

@@ -32,6 +32,7 @@ from spider.wire.metrics import parse_series
 from tests.support.container_engine import engine
 from tests.support.moving_machine import compared_at_rest
 from tests.support.recordings import write
+from tests.support.some import some
 
 ID = "0123456789abcdef" * 4
 NOBODY = Names(sockets=())
@@ -324,8 +325,7 @@ ANSWER: list[dict[str, object]] = [
 def test_names_come_from_the_engine_where_its_socket_may_be_read(host2: Path, tmp_path: Path) -> None:
     with engine(tmp_path / "docker.sock", json.dumps(ANSWER).encode()) as path:
         reading = Containers(str(host2), str(tmp_path), Names([("docker", path), ("podman", "/none")])).read(0.0)
-    assert reading is not None
-    by_name = {row[2]: row for row in reading.rows}
+    by_name = {row[2]: row for row in some(reading).rows}
     assert by_name["web"] == ("docker", ID[:12], "web", "running", "nginx:1", 0, None, None)
     assert by_name["old\\x1b[2J"] == ("docker", "f" * 12, "old\\x1b[2J", "exited", "busybox", None, None, None)
     assert by_name["e" * 12][3] == "frozen"
@@ -336,8 +336,7 @@ def test_names_come_from_the_engine_where_its_socket_may_be_read(host2: Path, tm
 def test_a_container_whose_health_check_fails_is_unhealthy(host2: Path, tmp_path: Path, health: dict[str, object]) -> None:
     with engine(tmp_path / "docker.sock", json.dumps([{**ANSWER[0], **health}]).encode()) as path:
         reading = Containers(str(host2), str(tmp_path), Names([("docker", path)])).read(0.0)
-    assert reading is not None
-    assert {row[2]: row[3] for row in reading.rows}["web"] == "unhealthy"
+    assert {row[2]: row[3] for row in some(reading).rows}["web"] == "unhealthy"
 
 
 @pytest.mark.parametrize(("answers", "expected"), [(True, None), (False, "stopped")])
@@ -350,8 +349,7 @@ def test_a_container_that_ended_is_stopped_unless_its_engine_no_longer_lists_it(
         reader.read(LASTING_S)
         (host2 / f"system.slice/docker-{ID}.scope").rename(host2 / "elsewhere")
         reading = reader.read(LASTING_S + 60.0)
-    assert reading is not None
-    assert {row[1]: row[3] for row in reading.rows if row[0] == "docker"}.get(ID[:12]) == expected
+    assert {row[1]: row[3] for row in some(reading).rows if row[0] == "docker"}.get(ID[:12]) == expected
 
 
 TOO_OLD = (
@@ -392,22 +390,18 @@ def test_an_invalid_answer_of_an_engine_costs_only_the_names(host2: Path, tmp_pa
         with pytest.raises(ValueError, match=r"."):
             parse_containers("docker", fetch(path))
         reading = Containers(str(host2), str(tmp_path), Names([("docker", path)])).read(0.0)
-    assert reading is not None
-    assert ID[:12] in {row[2] for row in reading.rows}
+    assert ID[:12] in {row[2] for row in some(reading).rows}
 
 
 def test_a_container_that_is_held_is_frozen(host2: Path, tmp_path: Path) -> None:
     write(host2, {"lxc.payload.mail/cgroup.events": "populated 1\nfrozen 1\n"})
-    reading = Containers(str(host2), str(tmp_path), NOBODY).read(0.0)
-    assert reading is not None
+    reading = some(Containers(str(host2), str(tmp_path), NOBODY).read(0.0))
     assert {row[2] for row in reading.rows if row[3] == "frozen"} == {"mail"}
     version1 = tmp_path / "v1"
     write(version1, {"systemd/lxc/7/x": "", "freezer/lxc/7/freezer.state": "FROZEN\n", "memory/lxc/7/memory.usage_in_bytes": "10\n"})
-    reading = Containers(str(version1), str(tmp_path), NOBODY).read(0.0)
-    assert reading is not None
+    reading = some(Containers(str(version1), str(tmp_path), NOBODY).read(0.0))
     assert reading.rows == [("lxc", "7", "7", "frozen", None, 0, None, None)]
-    at = find_hierarchies(str(version1))
-    assert at is not None
+    at = some(find_hierarchies(str(version1)))
     assert read_usage(at, "/lxc/7", set()) == (None, 10, None, None)
 
 
@@ -415,8 +409,7 @@ def test_restarts_and_oom_kills_of_a_container_are_counted_until_it_stays_stoppe
     reader, places = Containers(str(host2), str(tmp_path), NOBODY), host2 / "lxc.payload.mail"
 
     def rows(now: float) -> dict[object, tuple[object, ...]]:
-        reading = reader.read(now)
-        assert reading is not None
+        reading = some(reader.read(now))
         return {row[2]: row[3:7] for row in reading.rows}
 
     assert rows(0.0)["mail"] == ("running", None, 0, None)
@@ -436,8 +429,7 @@ def test_a_container_is_as_old_as_its_oldest_process(host2: Path, tmp_path: Path
         write(host2, {"lxc.payload.mail/init.scope/cgroup.procs": f"999999999\n{process.pid}\n"})
         reading = Containers(str(host2), "/proc", NOBODY).read(0.0)
         process.kill()
-    assert reading is not None
-    started = {row[2]: row[7] for row in reading.rows}
+    started = {row[2]: row[7] for row in some(reading).rows}
     assert isinstance(started["mail"], int)
     assert abs(started["mail"] / 1000 - began) < 30
     assert started["101"] is None

@@ -34,13 +34,13 @@ from spider.wire.tables import BY_NAME, SUBJECTS
 from tests.support.bundles import shipped_bundle
 from tests.support.moving_machine import at_rest
 from tests.support.recordings import DATA, captured, write
+from tests.support.some import some
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
 def rows(subject: str, reading: Reading | None) -> list[dict[str, Any]]:
-    assert reading is not None
-    return [dict(zip((column.name for column in BY_NAME[subject].columns), row, strict=True)) for row in reading.rows]
+    return [dict(zip((column.name for column in BY_NAME[subject].columns), row, strict=True)) for row in some(reading).rows]
 
 
 def said(*argv: str) -> Any:
@@ -168,8 +168,7 @@ def test_the_service_of_a_socket_is_reported_by_its_cgroup() -> None:
     enter = f'echo $$ > {group}/inner/cgroup.procs && exec "$0" -c "$1"'
     with subprocess.Popen(["/bin/sh", "-euc", enter, sys.executable, code], stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None
-            port = int(process.stdout.readline() or 0)
+            port = int(some(process.stdout).readline() or 0)
             if not port:
                 pytest.skip("processes cannot be moved between control groups here")
             found = [row for row in rows("listening", Listening().read(0.0)) if row["port"] == port]

@@ -12,6 +12,7 @@ import pytest
 
 from spider.packages.backend import Lock
 from spider.packages.locks import flock_holder, open_file_holder, record_lock_holder
+from tests.support.some import some
 
 
 @pytest.mark.parametrize(("how", "holder_of"), [("lockf", record_lock_holder), ("flock", flock_holder)])
@@ -21,10 +22,8 @@ def test_the_holder_of_a_lock_is_named(tmp_path: Path, how: str, holder_of: Call
     assert holder_of(str(lock)) is None
     hold = f"import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.{how}(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        holder = holder_of(str(lock))
-        assert holder is not None
+        assert some(other.stdout).readline() == b"held\n"
+        holder = some(holder_of(str(lock)))
         assert (holder.pid, holder.file) == (str(other.pid), str(lock))
         assert holder.name == Path(f"/proc/{other.pid}/comm").read_text().strip()
         other.communicate()

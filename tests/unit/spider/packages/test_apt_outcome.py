@@ -12,6 +12,7 @@ from spider.packages.backend import Failure, PackageError
 from spider.packages.plan import InstalledPackage
 from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 DATA = Path(__file__).with_name("data")
 
@@ -35,8 +36,7 @@ def failure(verb: str, rc: int, *lines: str) -> Failure | None:
     ],
 )
 def test_messages_of_apt_map_to_error_codes(file: str, code: str) -> None:
-    found = failure("upgrade", 100, *(DATA / file).read_text().splitlines())
-    assert found is not None
+    found = some(failure("upgrade", 100, *(DATA / file).read_text().splitlines()))
     assert (found.code, found.text) == (code, "apt-get ended with status 100")
 
 
@@ -85,17 +85,14 @@ def test_an_upgrade_with_status_0_is_no_failure() -> None:
 @pytest.mark.parametrize("release", ["apt-2.2", "apt-2.6", "apt-3.0", "apt-3.3"])
 def test_a_dead_repository_fails_a_refresh_despite_status_0(release: str) -> None:
     lines = [*(DATA / release / "repo-dead.txt").read_text().splitlines(), *(DATA / release / "repo-dead.err").read_text().splitlines()]
-    found = failure("refresh", 0, *lines)
-    assert found is not None
+    found = some(failure("refresh", 0, *lines))
     assert found.code == "job.repository_stale"
 
 
 def test_failures_of_a_refresh_are_recognised() -> None:
     assert failure("refresh", 0) is None
-    malformed = failure("refresh", 100, *(DATA / "apt-2.6/repo-malformed.err").read_text().splitlines())
-    assert malformed is not None
+    malformed = some(failure("refresh", 100, *(DATA / "apt-2.6/repo-malformed.err").read_text().splitlines()))
     assert malformed.code == "job.package_manager"
-    locked = failure("refresh", 100, *(DATA / "apt-2.6/lock-lists-held.err").read_text().splitlines())
-    assert locked is not None
+    locked = some(failure("refresh", 100, *(DATA / "apt-2.6/lock-lists-held.err").read_text().splitlines()))
     assert locked.code == "job.lock_busy"
     assert "waiting for" in locked.text

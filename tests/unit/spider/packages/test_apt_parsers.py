@@ -22,6 +22,7 @@ from spider.packages.apt.parsers import (
 )
 from spider.packages.plan import Plan
 from spider.root.terminal import Lines
+from tests.support.some import some
 
 DATA = Path(__file__).with_name("data")
 RELEASES = sorted(folder.name for folder in DATA.glob("apt-*"))
@@ -196,11 +197,9 @@ def test_a_failing_package_is_named_in_the_progress() -> None:
 
 
 def test_triggers_are_a_phase_of_their_own() -> None:
-    status = parse_status("pmstatus:man-db:80.0000:Running post-installation trigger man-db")
-    assert status is not None
+    status = some(parse_status("pmstatus:man-db:80.0000:Running post-installation trigger man-db"))
     assert (status.phase, status.percent) == ("triggers", 80)
-    multi = parse_status("pmstatus:libc6:i386:50.5:Unpacking libc6 (i386)")
-    assert multi is not None
+    multi = some(parse_status("pmstatus:libc6:i386:50.5:Unpacking libc6 (i386)"))
     assert (multi.package, multi.percent) == ("libc6:i386", 50)
 
 
@@ -210,8 +209,7 @@ def test_the_holder_of_a_lock_is_parsed(release: str) -> None:
     assert locks
     assert {lock.name for lock in locks} == {"python3"}
     assert "waiting for python3 (process " in str(locks[0])
-    lists = parse_lock(text(f"{release}/lock-lists-held.err").splitlines()[0])
-    assert lists is not None
+    lists = some(parse_lock(text(f"{release}/lock-lists-held.err").splitlines()[0]))
     assert lists.file == "/var/lib/apt/lists/lock"
 
 

@@ -18,6 +18,7 @@ from spider.packages.plan import Planned
 from spider.packages.rpm.parsers import RpmPackage, parse_installed_sizes
 from spider.root.terminal import Lines
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 DATA = Path(__file__).with_name("data")
 LAB = ["lab-conf", "lab-dep", "lab-hello", "lab-sec", "lab-slow", "lab-svc", "linux-firmware"]
@@ -185,8 +186,7 @@ def test_the_holder_of_the_lock_is_reported(release: str, make: type[DnfReader])
     reader = make(NullConsole())
     for line in "".join(both(f"{release}/lock-held-waits")).splitlines():
         reader.line(line)
-    assert reader.lock is not None
-    assert reader.lock.pid == {"dnf-4.14": "39", "dnf5-5.4": "59"}[release]
+    assert some(reader.lock).pid == {"dnf-4.14": "39", "dnf5-5.4": "59"}[release]
     assert isinstance(reader.console, NullConsole)
     assert any(told[0] == "waiting_lock" for told in reader.console.told)
 

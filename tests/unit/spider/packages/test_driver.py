@@ -25,6 +25,7 @@ from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS
 from spider.wire.ids import new_time_id
 from tests.support.fake_package_manager import FakePackageManager
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 UPGRADE = Plan((Planned("a", "1", "2"), Planned("b", "1", "2", "yes", "main"), Planned("new", "", "1")), (HeldPackage("c", "2", "held"),))
 REMOVAL = Plan((Planned("a", "1", "2"), Planned("old", "1", "")))
@@ -47,18 +48,14 @@ class Stage:
         create_once(str(self.jobs / self.job / "plan"), json.dumps(order).encode(), 0o640)
         if stop:
             (self.jobs / self.job / "stop").touch()
-        result = run_job(self.job, Driver(self.paper, jobs_dir=str(self.jobs)), "b" * 32, RunnerPaths(str(self.jobs)))
-        assert result is not None
-        return result
+        return some(run_job(self.job, Driver(self.paper, jobs_dir=str(self.jobs)), "b" * 32, RunnerPaths(str(self.jobs))))
 
     @property
     def log(self) -> str:
         return (self.jobs / self.job / "log").read_text().replace("\r\n", "\n")
 
     def document(self, name: str) -> dict[str, Any]:
-        found = read_document(str(self.jobs / self.job), name)
-        assert found is not None
-        return found
+        return some(read_document(str(self.jobs / self.job), name))
 
 
 @pytest.fixture

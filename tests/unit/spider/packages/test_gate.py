@@ -16,6 +16,7 @@ from spider.packages.hook_install import TransactionHook
 from spider.packages.pacman.backend import Pacman
 from spider.packages.plan import Plan, Planned
 from spider.packages.transaction_hook import hash_lists, read_apt
+from tests.support.some import some
 
 HEAD = "VERSION 3\nAPT::Architecture=amd64\nDPkg::Pre-Install-Pkgs::=exec%20python3\n\n"
 # As apt 2.6 sent it on a host of the lab.
@@ -52,8 +53,7 @@ def test_apt_passes_the_hook_only_with_the_approved_plan(gate: TransactionHook) 
         gate.install(PLAN, {"native": "amd64"})
         done = ask(gate, "apt", HEAD + said)
         assert (done.returncode, done.stdout, done.stderr) == (1, f"Stardust: this is not what was shown: {name}\n", "")
-        refusal = gate.refusal()
-        assert refusal is not None
+        refusal = some(gate.refusal())
         assert refusal.code == "job.plan_changed"
 
 

@@ -26,6 +26,7 @@ from spider.packages.pacman.parsers import (
 from spider.packages.pacman.run_reader import PacmanReader
 from spider.root.terminal import Lines, TerminalEnded
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 DATA = Path(__file__).with_name("pacman_data")
 RELEASES = ["pacman-6.0.2", "pacman-7.1"]
@@ -139,8 +140,7 @@ def test_a_failure_is_recognised_in_the_output_with_any_exit_status(release: str
 
 def test_a_dead_repository_makes_a_refresh_stale() -> None:
     _, reader = watch("pacman-7.1/repo-dead-refresh.txt")
-    failure = Pacman().failure("refresh", ended(1), reader)
-    assert failure is not None
+    failure = some(Pacman().failure("refresh", ended(1), reader))
     assert failure.code == "job.repository_stale"
 
 
@@ -175,8 +175,7 @@ def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
     reader.line("error: failed to synchronize all databases (failed to retrieve some files)")
     assert len(reader.notes) == 1
     assert "DisableSandbox" in reader.notes[0]
-    failure = Pacman().failure("refresh", ended(1), reader)
-    assert failure is not None
+    failure = some(Pacman().failure("refresh", ended(1), reader))
     assert failure.code == "job.repository_stale"
 
 
@@ -184,8 +183,7 @@ def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
 def test_a_script_that_failed_or_that_a_signal_ended_fails_the_job_though_pacman_returns_0(line: str) -> None:
     reader = PacmanReader(NullConsole())
     reader.line(line)
-    failure = Pacman().failure("upgrade", ended(0), reader)
-    assert failure is not None
+    failure = some(Pacman().failure("upgrade", ended(0), reader))
     assert failure.code == "job.script_failed"
 
 

@@ -25,6 +25,7 @@ from spider.packages.zypper.backend import Zypper
 from spider.packages.zypper.run_reader import ZypperReader
 from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 PLAN = Plan((Planned("lab-sec", "1.0-1.lab", "1.1-1.lab"),))
 REMOVAL = Plan((Planned("lab-sec", "1.0-1.lab", ""),))
@@ -56,9 +57,8 @@ def test_a_download_may_be_stopped_and_an_installation_may_not(backend: Backend,
     assert backend.stop_rule("download").answer == "now"
     assert "commit" not in fetch.limits_s
     assert set(install.limits_s) == {"waiting_lock"}
-    assert install.stop_rule is not None
     for phase in ("plan", "download", "commit", "triggers", "check", "waiting_lock"):
-        rule = install.stop_rule(phase)
+        rule = some(install.stop_rule)(phase)
         assert (rule.answer, rule.signals) == ("too_late", ()), phase
         assert "two versions" in rule.why
 
@@ -130,8 +130,7 @@ def test_a_failed_script_is_a_failure_whatever_the_status(rc: int) -> None:
     for backend in backends():
         reader = backend.reader("upgrade", NullConsole())
         reader.line(SCRIPT)
-        failure = backend.failure("upgrade", TerminalEnded(rc, 0, "", ""), reader)
-        assert failure is not None
+        failure = some(backend.failure("upgrade", TerminalEnded(rc, 0, "", ""), reader))
         assert failure.code == "job.script_failed"
         assert "lab-post" in failure.text
 
@@ -275,8 +274,7 @@ def test_a_run_of_yum_is_followed() -> None:
         "  Verifying  : bash-4.2.46-34.el7.x86_64                                    1/4 ",
     ):
         reader.line(line)
-    assert reader.lock is not None
-    assert reader.lock.pid == "1234"
+    assert some(reader.lock).pid == "1234"
     assert [(told[0], told[1]) for told in console.told] == [("waiting_lock", -1), ("commit", 0), ("commit", 25), ("commit", 75)]
 
 

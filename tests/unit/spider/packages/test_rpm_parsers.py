@@ -17,6 +17,7 @@ from spider.packages.rpm import repositories
 from spider.packages.rpm.backend import RpmReader
 from spider.packages.rpm.parsers import RpmPackage, parse_installed, split_nevra
 from tests.support.null_console import NullConsole
+from tests.support.some import some
 
 DATA = Path(__file__).with_name("data")
 HOSTS = ["dnf-4.14", "dnf5-5.4", "zypper-1.14.42"]
@@ -116,8 +117,7 @@ def test_a_failed_script_is_found_in_the_output_of_every_manager(path: str, pack
     ],
 )
 def test_a_script_that_a_signal_ended_has_failed(line: str, how: str) -> None:
-    failed = rpm_parsers.parse_script_failed(line)
-    assert failed is not None
+    failed = some(rpm_parsers.parse_script_failed(line))
     assert (failed.package, failed.how) == ("lab-hang-2.0-1.lab.noarch", how)
 
 

@@ -27,6 +27,7 @@ from spider.wire.job_messages import JobOutput
 from spider.wire.report_messages import Updates
 from spider.wire.sample_messages import Ack
 from spider.wire.session import HubOpening, NodeOpening, SecureChannel
+from tests.support.some import some
 
 FLEET = ids.new_random_id()
 NODE = ids.new_random_id()
@@ -272,8 +273,7 @@ def test_a_heartbeat_is_sent_only_after_silence() -> None:
     pair.node.receive(pair.hub.send(Ack(0, 0)), 119.0)
     assert pair.node.due(119.5) is None
     assert pair.node.due(130.0) is None
-    beat = pair.node.due(119.5 + HEARTBEAT_S, sent_at_ms=7)
-    assert beat is not None
+    beat = some(pair.node.due(119.5 + HEARTBEAT_S, sent_at_ms=7))
     assert pair.hub.receive(beat, 140.0) is None
     assert pair.hub.unknown_kinds == 0
     assert pair.node.due(140.0) is None

@@ -16,6 +16,7 @@ from spider.hub.backoff import CLONE_S, NOT_MINE_S
 from spider.sampling.sampler import layout_of
 from spider.wire import frames, handshake, job_messages, orders
 from tests.support import wire_vectors
+from tests.support.some import some
 from tests.support.wire_vectors import words
 
 TEXT = wire_vectors.DOC.read_text()
@@ -71,8 +72,7 @@ def test_every_message_is_in_the_tables_with_its_fields(kind: int, cls: type[tup
 def test_every_close_code_and_every_refusal_is_reported() -> None:
     codes = {value for name, value in vars(frames).items() if name.startswith("CLOSE_")}
     assert all(f"| {code} |" in TEXT for code in codes)
-    assert orders.OrderError.__doc__ is not None
-    refusals = orders.OrderError.__doc__.split("\n\n")[1].replace("·", ",").replace(".", ",").split(",")
+    refusals = some(orders.OrderError.__doc__).split("\n\n")[1].replace("·", ",").replace(".", ",").split(",")
     assert all(f"`{word.strip()}`" in TEXT for word in refusals if word.strip())
 
 
