@@ -1,8 +1,7 @@
 import type { VNode } from "preact";
-import { t } from "../core/text/i18n";
+import { t } from "../core/text";
 import { dismiss, pauseToast, MOST, resumeToast, toasts } from "../state/toasts";
-import { Button } from "../ui/button";
-import { Glyph } from "../ui/glyph";
+import { Button, Glyph } from "../ui";
 
 export function Toasts(): VNode {
   return (

@@ -3,8 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { beginWords, countsWords, stateWords, whenWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
-import { shortDuration, timeOrDate } from "../../core/text/time";
+import { shortDuration, t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { freezes, windowsTurn } from "../../state/freezes";
 import {
@@ -19,9 +18,7 @@ import {
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type OccurrenceView, type PatchPolicyView, type RolloutView, type WindowView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Button, Empty, Failure, Glyph, type GlyphKind, Loading } from "../../ui";
 import { drop, put, useAll } from "../alerts/use-all";
 import { ListView } from "../list-view";
 import { useAnswer } from "../use-answer";

@@ -2,17 +2,14 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { followFreezes, freezes } from "../../state/freezes";
 import { deleteWindow } from "../../state/rollouts";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type WindowView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { Icon } from "../../ui/icon";
+import { Banner, Button, Icon } from "../../ui";
 
 /** On a page that does not follow the freezes itself. */
 export function FollowedFreezes(): VNode {

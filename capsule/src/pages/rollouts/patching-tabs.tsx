@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { updatesHasTabs } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { ids } from "../../state/fleet";
 import { go } from "../../state/router";
 import { user } from "../../state/session";

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
 import { nextWords, PAUSES, stateWords, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import {
@@ -18,17 +18,12 @@ import { go } from "../../state/router";
 import { isAdmin, mayAct, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type PatchPolicyView, type RolloutView } from "../../state/types";
-import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
+import { Button, Empty, Glyph, Icon, MenuButton } from "../../ui";
 import { downloadText } from "../../ui/download";
-import { Glyph } from "../../ui/glyph";
-import { Icon } from "../../ui/icon";
-import { Empty } from "../../ui/load-states";
-import { MenuButton } from "../../ui/menu";
 import { drop, put, useAll } from "../alerts/use-all";
+import { FormDialog } from "../form-dialog";
 import { ImportDialog } from "../import-dialog";
 import { ListView } from "../list-view";
-import { ActionError, useAction } from "../use-action";
 import { BEYOND } from "./policy-parts";
 
 type Asked = { kind: "delete" | "run"; one: PatchPolicyView } | null;
@@ -182,64 +177,51 @@ function Row({ one, onAsk, onChange, onTaken }: RowProps): VNode {
 }
 
 function DeleteDialog({ one, onClose, onDone }: { one: PatchPolicyView; onClose: () => void; onDone: () => void }): VNode {
-  const act = useAction(t`Not deleted`);
-  const end = act.dialogProps(onClose);
   const remove = async (): Promise<void> => {
-    const deleted = await act.run(async () => {
-      await deletePolicy(one.id);
-    });
-    if (!deleted) return;
+    await deletePolicy(one.id);
     onDone();
     onClose();
   };
   return (
-    <Dialog title={t`Delete ${one.name}?`} icon="trash-2" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>{t`Its planned dates go with it. A roll-out that runs goes on: stop it by itself.`}</p>
-      </div>
-      <Foot {...end}>
-        <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>{t`Delete`}</Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Delete ${one.name}?`}
+      icon="trash-2"
+      kind="destroy"
+      submit={t`Delete`}
+      refused={t`Not deleted`}
+      onSave={remove}
+      onClose={onClose}
+    >
+      <p>{t`Its planned dates go with it. A roll-out that runs goes on: stop it by itself.`}</p>
+    </FormDialog>
   );
 }
 
-function LiveDialog({ live, onClose }: { live: RolloutView; onClose: () => void }): VNode {
-  const act = useAction(t`Not taken over`);
-  const end = act.dialogProps(onClose);
-  const take = async (): Promise<void> => {
-    await act.run(async () => go(`/rollout/${(await takeOverRollout(live.id)).id}`));
-  };
-  return (
-    <Dialog title={t`Take its roll-out over, too?`} icon="users" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>{t`${live.name} is ${stateWords(live)} with the rights of ${live.owner}. Taken over, it goes on with yours once you resume it.`}</p>
-      </div>
-      <Foot {...end}>
-        <Button kind="primary" busy={act.busy} onClick={() => void take()}>{t`Take it over`}</Button>
-      </Foot>
-    </Dialog>
-  );
-}
+const LiveDialog = ({ live, onClose }: { live: RolloutView; onClose: () => void }): VNode => (
+  <FormDialog
+    title={t`Take its roll-out over, too?`}
+    icon="users"
+    submit={t`Take it over`}
+    refused={t`Not taken over`}
+    onSave={async () => go(`/rollout/${(await takeOverRollout(live.id)).id}`)}
+    onClose={onClose}
+  >
+    <p>{t`${live.name} is ${stateWords(live)} with the rights of ${live.owner}. Taken over, it goes on with yours once you resume it.`}</p>
+  </FormDialog>
+);
 
 function RunDialog({ one, onClose }: { one: PatchPolicyView; onClose: () => void }): VNode {
-  const act = useAction(t`Not started`);
-  const end = act.dialogProps(onClose);
   const [key] = useState(() => crypto.randomUUID());
-  const run = async (): Promise<void> => {
-    await act.run(async () => go(`/rollout/${(await createRollout({ policy_id: one.id }, key)).id}`));
-  };
   return (
-    <Dialog title={t`Run ${one.name} now?`} icon="send" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>{t`${WHATS[one.what]} on ${patchSelectWords(one.select)}, within its limits. Windows and freezes hold.`}</p>
-      </div>
-      <Foot {...end}>
-        <Button kind="primary" busy={act.busy} onClick={() => void run()}>{t`Run now`}</Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Run ${one.name} now?`}
+      icon="send"
+      submit={t`Run now`}
+      refused={t`Not started`}
+      onSave={async () => go(`/rollout/${(await createRollout({ policy_id: one.id }, key)).id}`)}
+      onClose={onClose}
+    >
+      <p>{t`${WHATS[one.what]} on ${patchSelectWords(one.select)}, within its limits. Windows and freezes hold.`}</p>
+    </FormDialog>
   );
 }

@@ -13,10 +13,10 @@ import {
   rangeOf,
 } from "../../core/rollouts/policy-fields";
 import { APPROVALS } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { loadChannels } from "../../state/alert-calls";
 import type { PatchPolicyBody } from "../../state/types";
-import { TextField } from "../../ui/field";
+import { TextField } from "../../ui";
 import { Check, SelectField, TagsField } from "../../ui/form";
 import { useAll } from "../alerts/use-all";
 import { Card, options, type Part } from "./policy-parts";

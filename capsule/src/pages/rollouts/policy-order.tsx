@@ -3,9 +3,8 @@
 import type { VNode } from "preact";
 import { MOST_PROBES, type ProbeKind, probeError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
 import { REBOOTS } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
-import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { t } from "../../core/text";
+import { Button, TextField } from "../../ui";
 import { SelectField, TagsField } from "../../ui/form";
 import { Card, options, type Part } from "./policy-parts";
 

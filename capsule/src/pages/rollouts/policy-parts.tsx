@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, VNode } from "preact";
 import type { WHATS } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import type { PatchPolicyBody } from "../../state/types";
 
 export type Draft = PatchPolicyBody & { what: keyof typeof WHATS };

@@ -1,12 +1,10 @@
 import type { VNode } from "preact";
 import { beginWords, ZONE_OF_NODE, zoneWords } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
-import { date, shortDuration } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { date, plural, shortDuration, t } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import type { PatchPreviewView } from "../../state/types";
-import { Glyph } from "../../ui/glyph";
+import { Glyph } from "../../ui";
 
 /** So many rows of a list; the rest is a number. */
 const MOST = 8;

@@ -4,19 +4,15 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { hasFieldError, lengthError, onlyError, patternsError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
 import { WHATS } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { meet, type Meeting } from "../../core/text/meeting";
 import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type PatchPolicyView, type PatchPreviewView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { TextField } from "../../ui/field";
+import { Banner, Button, Failure, Form, Glyph, Loading, TextField } from "../../ui";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
-import { Glyph } from "../../ui/glyph";
-import { Failure, Loading } from "../../ui/load-states";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
@@ -104,14 +100,7 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
   };
   return (
     <div class="policy-editor">
-      <form
-        class="stack"
-        autocomplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) void save();
-        }}
-      >
+      <Form class="stack" autocomplete="off" onSubmit={() => void (ready && save())}>
         <div class="page-head wrap">
           <h1 tabIndex={-1} class="grow">
             {policy ? policy.name : t`New patch policy`}
@@ -136,7 +125,7 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
         <Times draft={draft} change={change} />
         <Order draft={draft} change={change} />
         <Around draft={draft} change={change} />
-      </form>
+      </Form>
       <Preview draft={draft} id={policy?.id ?? null} ready={ready} wrong={wrong} />
     </div>
   );

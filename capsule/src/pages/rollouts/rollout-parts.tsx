@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { rolloutTone } from "../../core/rollouts/rollout-text";
 import type { RolloutView } from "../../state/types";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Glyph, type GlyphKind } from "../../ui";
 
 const GLYPHS: Record<ReturnType<typeof rolloutTone>, GlyphKind> = { ok: "done", warn: "warn", crit: "crit", run: "run", wait: "wait" };
 

@@ -3,8 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { ROLLOUT_STATES } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
-import { duration, timeOrDate } from "../../core/text/time";
+import { duration, t, timeOrDate } from "../../core/text";
 import { dayStart, now } from "../../state/clock";
 import type { RolloutView } from "../../state/types";
 

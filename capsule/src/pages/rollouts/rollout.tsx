@@ -12,9 +12,7 @@ import {
   TARGET_STATES,
   TARGET_STEPS,
 } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
-import { age, timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { age, plural, t, timeOrDate } from "../../core/text";
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import {
@@ -32,15 +30,11 @@ import {
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
 import type { ApiError, RolloutView, TargetView } from "../../state/types";
-import { Banner } from "../../ui/banner";
-import { Button } from "../../ui/button";
-import { Dialog, Foot } from "../../ui/dialog";
-import { TextField } from "../../ui/field";
+import { Banner, Button, Failure, Glyph, type GlyphKind, Loading, TextField } from "../../ui";
 import { ConfirmName } from "../../ui/form";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
-import { Failure, Loading } from "../../ui/load-states";
+import { Cell, GridHead } from "../../ui/grid-head";
 import { StaleNotice } from "../../ui/stale-notice";
+import { FormDialog } from "../form-dialog";
 import { RoleRefusal } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { FollowedFreezes } from "./freeze-banner";
@@ -175,46 +169,43 @@ function Head({ rollout, onChange }: Acting): VNode {
 
 /** The rest of a one-off roll-out is planned first, and asks then. That of a patch policy begins at once. */
 function RetryDialog({ rollout, left, onClose }: { rollout: RolloutView; left: number; onClose: () => void }): VNode {
-  const act = useAction(t`Not started`);
-  const end = act.dialogProps(onClose);
-  const retry = async (): Promise<void> => {
-    await act.run(async () => go(`/rollout/${(await retryRest(rollout.id)).id}`));
-  };
   return (
-    <Dialog title={t`Try the other ${left} now?`} icon="send" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>{t`It begins at once, within the limits of its patch policy. Windows and freezes hold.`}</p>
-      </div>
-      <Foot {...end}>
-        <Button kind="primary" busy={act.busy} onClick={() => void retry()}>{t`Try again now`}</Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Try the other ${left} now?`}
+      icon="send"
+      submit={t`Try again now`}
+      refused={t`Not started`}
+      onSave={async () => go(`/rollout/${(await retryRest(rollout.id)).id}`)}
+      onClose={onClose}
+    >
+      <p>{t`It begins at once, within the limits of its patch policy. Windows and freezes hold.`}</p>
+    </FormDialog>
   );
 }
 
 function StopDialog({ rollout, onChange, onClose }: Acting & { onClose: () => void }): VNode {
-  const act = useAction(t`Not stopped`);
-  const end = act.dialogProps(onClose);
   const stop = async (): Promise<void> => {
-    if (await act.run(async () => onChange(await stopRollout(rollout.id)))) onClose();
+    onChange(await stopRollout(rollout.id));
+    onClose();
   };
   const { running, pending, held } = rollout.targets;
   return (
-    <Dialog title={t`Stop ${rollout.name}?`} icon="square" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>
-          {running > 0
-            ? t`${plural(running, "server")} at work: what a server is changing runs to its end, and it is watched to the end. It is not rebooted.`
-            : t`No server is at work.`}
-        </p>
-        <p>{t`${plural(pending + held, "server")} will not be started. Nothing that was installed is taken back.`}</p>
-      </div>
-      <Foot {...end}>
-        <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>{t`Stop the roll-out`}</Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`Stop ${rollout.name}?`}
+      icon="square"
+      kind="destroy"
+      submit={t`Stop the roll-out`}
+      refused={t`Not stopped`}
+      onSave={stop}
+      onClose={onClose}
+    >
+      <p>
+        {running > 0
+          ? t`${plural(running, "server")} at work: what a server is changing runs to its end, and it is watched to the end. It is not rebooted.`
+          : t`No server is at work.`}
+      </p>
+      <p>{t`${plural(pending + held, "server")} will not be started. Nothing that was installed is taken back.`}</p>
+    </FormDialog>
   );
 }
 
@@ -288,51 +279,46 @@ type AcceptedHold = keyof typeof ACCEPTED_HOLDS;
 
 /** `hold`: only in spite of this; otherwise in spite of all gates of this wave. */
 function GoOnDialog({ rollout, onChange, onClose, hold }: Acting & { onClose: () => void; hold?: AcceptedHold }): VNode {
-  const act = useAction();
-  const end = act.dialogProps(onClose);
   const [reason, setReason] = useState("");
   const goOn = async (): Promise<void> => {
-    if (await act.run(async () => onChange(await goOnWithRollout(rollout.id, hold ?? "*", reason.trim())))) onClose();
+    onChange(await goOnWithRollout(rollout.id, hold ?? "*", reason.trim()));
+    onClose();
   };
   return (
-    <Dialog title={hold ? ACCEPTED_HOLDS[hold][1] : t`Go on in spite of the gates?`} icon="circle-alert" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (reason.trim()) void goOn();
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <p>{t`It counts for this wave only. The reason is kept in the audit log.`}</p>
-          <TextField label={t`Reason`} value={reason} onText={setReason} input={{ required: true, maxLength: 200, autofocus: true }} />
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!reason.trim()}>{t`Go on`}</Button>
-        </Foot>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={hold ? ACCEPTED_HOLDS[hold][1] : t`Go on in spite of the gates?`}
+      icon="circle-alert"
+      submit={t`Go on`}
+      ready={reason.trim() !== ""}
+      onSave={goOn}
+      onClose={onClose}
+    >
+      <p>{t`It counts for this wave only. The reason is kept in the audit log.`}</p>
+      <TextField label={t`Reason`} value={reason} onText={setReason} input={{ required: true, maxLength: 200, autofocus: true }} />
+    </FormDialog>
   );
 }
 
 function KillDialog({ rollout, target, onChange, onClose }: Acting & { target: TargetView; onClose: () => void }): VNode {
-  const act = useAction(t`Not ended`);
-  const end = act.dialogProps(onClose);
   const [typed, setTyped] = useState("");
   const kill = async (): Promise<void> => {
-    if (await act.run(async () => onChange(await killTarget(rollout.id, target.node_id, typed)))) onClose();
+    onChange(await killTarget(rollout.id, target.node_id, typed));
+    onClose();
   };
   return (
-    <Dialog title={t`End the work on ${target.name} by force?`} icon="circle-alert" onClose={end.onClose}>
-      <div class="body">
-        <ActionError text={act.refusal} />
-        <p>{t`Its job is killed, or its watch ends. Packages may stay half installed: Repair helps.`}</p>
-        <ConfirmName name={target.name} value={typed} onText={setTyped} />
-      </div>
-      <Foot focused {...end}>
-        <Button kind="destroy" busy={act.busy} disabled={typed !== target.name} onClick={() => void kill()}>{t`End by force`}</Button>
-      </Foot>
-    </Dialog>
+    <FormDialog
+      title={t`End the work on ${target.name} by force?`}
+      icon="circle-alert"
+      kind="destroy"
+      submit={t`End by force`}
+      ready={typed === target.name}
+      refused={t`Not ended`}
+      onSave={kill}
+      onClose={onClose}
+    >
+      <p>{t`Its job is killed, or its watch ends. Packages may stay half installed: Repair helps.`}</p>
+      <ConfirmName name={target.name} value={typed} onText={setTyped} />
+    </FormDialog>
   );
 }
 
@@ -380,25 +366,23 @@ function Targets({ rollout, onChange }: Acting): VNode {
         <GridHead labels={[t`Server`, t`Wave`, t`State`, t`Why`, t`Job`]} />
         {targets.map((one) => (
           <div role="row" key={one.node_id}>
-            <span role="rowheader" class="cut medium">
+            <Cell head class="cut medium">
               <a href={`/n/${one.node_id}`}>{one.name}</a>
-            </span>
-            <span role="cell" class="t3">
-              {one.wave === 0 ? t`canary` : t`wave ${one.wave}`}
-            </span>
-            <span role="cell" class="row">
+            </Cell>
+            <Cell class="t3">{one.wave === 0 ? t`canary` : t`wave ${one.wave}`}</Cell>
+            <Cell class="row">
               <Glyph kind={TARGET_GLYPHS[one.state]} label="" />
               <span class="cut">{(one.state === "running" && TARGET_STEPS[one.step]) || TARGET_STATES[one.state]}</span>
-            </span>
-            <span role="cell" class="t2 anywhere">
+            </Cell>
+            <Cell class="t2 anywhere">
               {one.words || packagesWords(one.packages)}
               {one.remedy && <span class="t3"> {t`What helps: ${one.remedy}.`}</span>}
               {one.reboot_owed && <span class="t3"> {t`Not rebooted: ${one.reboot_owed}.`}</span>}
               {isAdmin.value && rollout.state === "stopping" && one.state === "running" && one.step !== "reboot" && (
                 <Button slim kind="quiet" acts onClick={() => setKilling(one)}>{t`End by force…`}</Button>
               )}
-            </span>
-            <span role="cell">{one.job_id && <a href={`/jobs/${one.job_id}`}>{t`Output`}</a>}</span>
+            </Cell>
+            <Cell>{one.job_id && <a href={`/jobs/${one.job_id}`}>{t`Output`}</a>}</Cell>
           </div>
         ))}
       </div>

@@ -3,13 +3,12 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { countsWords, stateWords } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
-import { timeOrDate } from "../../core/text/time";
+import { t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { followRollouts } from "../../state/rollouts";
 import { mayAct } from "../../state/session";
 import type { ApiError, RolloutView } from "../../state/types";
-import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Empty, Failure, Loading } from "../../ui";
 import { StaleNotice } from "../../ui/stale-notice";
 import { RoleRefusal } from "../list-view";
 import { CalendarTab } from "./calendar";

@@ -1,15 +1,12 @@
 /** The patch status for the person who answers to an auditor. */
 
 import type { VNode } from "preact";
-import { t } from "../../core/text/i18n";
-import { date, timeOrDate } from "../../core/text/time";
-import { plural } from "../../core/text/units";
+import { date, plural, t, timeOrDate } from "../../core/text";
 import { dayStart } from "../../state/clock";
 import { loadPatchStatus, patchStatusCsv } from "../../state/rollouts";
 import type { PatchStatusView } from "../../state/types";
-import { Glyph, type GlyphKind } from "../../ui/glyph";
-import { GridHead } from "../../ui/grid-head";
-import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Empty, Failure, Glyph, type GlyphKind, Loading } from "../../ui";
+import { Cell, GridHead } from "../../ui/grid-head";
 import { StaleNotice } from "../../ui/stale-notice";
 import { RoleRefusal } from "../list-view";
 import { useAnswer } from "../use-answer";
@@ -75,18 +72,12 @@ function Support({ found }: { found: PatchStatusView }): VNode {
         <GridHead labels={[t`Release`, t`Servers`, t`Supported until`, t`Left`]} />
         {found.support.map(({ os_id, os_version, nodes, supported_until: until, left_days }) => (
           <div role="row" key={`${os_id} ${os_version}`}>
-            <span role="rowheader" class="cut medium">
+            <Cell head class="cut medium">
               {`${os_id} ${os_version}`.trim() || t`not known`}
-            </span>
-            <span role="cell" data-label={t`Servers`}>
-              {nodes.length}
-            </span>
-            <span role="cell" data-label={t`Supported until`}>
-              {until ?? t`not known`}
-            </span>
-            <span role="cell" data-label={t`Left`}>
-              {left(left_days)}
-            </span>
+            </Cell>
+            <Cell data-label={t`Servers`}>{nodes.length}</Cell>
+            <Cell data-label={t`Supported until`}>{until ?? t`not known`}</Cell>
+            <Cell data-label={t`Left`}>{left(left_days)}</Cell>
           </div>
         ))}
       </div>
@@ -107,16 +98,16 @@ function Row({ one }: { one: StatusNode }): VNode {
   ].filter(Boolean);
   return (
     <div role="row">
-      <span role="rowheader" class="cut medium">
+      <Cell head class="cut medium">
         <a href={`/n/${one.node_id}`}>{one.name}</a>
-      </span>
-      <span role="cell" data-label={t`Promise`}>
+      </Cell>
+      <Cell data-label={t`Promise`}>
         <span class="row">
           <Glyph kind={glyph} label="" />
           <span class="cut">{one.promise_days === null ? words : t`${words}, of ${plural(one.promise_days, "day")}`}</span>
         </span>
-      </span>
-      <span role="cell" data-label={t`Security updates`}>
+      </Cell>
+      <Cell data-label={t`Security updates`}>
         {one.security_waiting === null
           ? t`not known`
           : one.security_waiting === 0
@@ -124,16 +115,14 @@ function Row({ one }: { one: StatusNode }): VNode {
             : one.age_days === null || one.age_days < 1
               ? one.security_waiting
               : t`${one.security_waiting}, the oldest for ${plural(Math.floor(one.age_days), "day")}`}
-      </span>
-      <span role="cell" data-label={t`Last patched`} class="t2">
+      </Cell>
+      <Cell data-label={t`Last patched`} class="t2">
         {one.last_patched_at === null ? t`not known` : timeOrDate(one.last_patched_at, dayStart.value)}
-      </span>
-      <span role="cell" data-label={t`Next`} class="t2">
+      </Cell>
+      <Cell data-label={t`Next`} class="t2">
         {one.next_at === null ? "–" : timeOrDate(one.next_at, dayStart.value)}
-      </span>
-      <span role="cell" class="t3 anywhere">
-        {notes.join(" · ")}
-      </span>
+      </Cell>
+      <Cell class="t3 anywhere">{notes.join(" · ")}</Cell>
     </div>
   );
 }

@@ -4,9 +4,9 @@ import type { VNode } from "preact";
 import { DAYS, DAY_WORDS, type Day } from "../../core/alerts/schedule-text";
 import { dateError, daysError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
 import { ZONE_OF_NODE } from "../../core/rollouts/rollout-text";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import type { PatchPolicyBody } from "../../state/types";
-import { TextField } from "../../ui/field";
+import { TextField } from "../../ui";
 import { Check, SelectField } from "../../ui/form";
 import { DaysField, ownZone, ZoneField } from "../alerts/schedule-fields";
 

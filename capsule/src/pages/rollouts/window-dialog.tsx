@@ -1,10 +1,10 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { hasFieldError } from "../../core/rollouts/policy-fields";
-import { t } from "../../core/text/i18n";
+import { t } from "../../core/text";
 import { addWindow, beginNow } from "../../state/rollouts";
 import type { PatchPolicyBody, WindowView } from "../../state/types";
-import { TextField } from "../../ui/field";
+import { TextField } from "../../ui";
 import { FormDialog } from "../form-dialog";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
 import { NodesField } from "../nodes-field";
