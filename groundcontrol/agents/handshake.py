@@ -14,9 +14,9 @@ from typing import Any, Final, Protocol
 
 from groundcontrol.agents.codec import CODEC
 from groundcontrol.agents.handshake_slots import HandshakeSlot, Openings
-from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
+from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
 from groundcontrol.agents.registry import Registry
-from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.session import AgentSession, SessionDeps
 from groundcontrol.agents.store import SessionStore
 from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.core.bus import Changed

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.session import AgentSession, StoredItem
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.backfill import LatePack, LostRows
@@ -44,7 +44,6 @@ MAX_CONCURRENT: Final = 8
 CLOSE_INTERNAL: Final = 1011
 
 IngestHealth = Literal["ok", "full", "read_only", "down"]
-StoredItem = StoredPack | LatePack | LostRows
 Offered = tuple[AgentSession, StoredItem]
 
 

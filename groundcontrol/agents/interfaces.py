@@ -1,27 +1,14 @@
-"""The interfaces that a session uses: its socket, and the receivers of its messages."""
+"""The interfaces of a session that do not know it: its socket, and the receiver of its rows. Those that do stand beside it (`session.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
-from groundcontrol.agents.quota import Quotas
-from groundcontrol.agents.validation import KnownSchema
-from groundcontrol.core.bus import Bus
-from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.stores import Stores
-from groundcontrol.nodes.model import Session
 from groundcontrol.samples.model import SeriesSchema
-from spider.clock import Clock
 from spider.wire.job_messages import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
 from spider.wire.sample_messages import Row
-
-if TYPE_CHECKING:
-    from groundcontrol.agents.ingest import Ingest
-    from groundcontrol.agents.node_looks import NodeLooks
-    from groundcontrol.agents.node_tables import NodeTables
-    from groundcontrol.agents.session import AgentSession
 
 JobMessage = JobAnswer | JobOutput | JobProgress | JobPlan | JobReport | JobEnded
 
@@ -77,18 +64,6 @@ class WantedJobs(NamedTuple):
     """Jobs whose files the node may delete."""
 
 
-class JobSink(Protocol):
-    """Receives job messages; implemented in `jobs/tracker.py`."""
-
-    async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs: ...
-    async def joined(self, agent: AgentSession) -> None: ...
-    async def receive(self, agent: AgentSession, message: JobMessage) -> None:
-        """Queue a message; waits while the queue of this agent is full."""
-        ...
-
-    def left(self, agent: AgentSession) -> None: ...
-
-
 class RowSink(Protocol):
     """Receives the rows of live packs as they arrive; implemented in `alerts/service.py`."""
 
@@ -96,40 +71,3 @@ class RowSink(Protocol):
     def note_late(self, node: NodeId, first_ms: int, last_ms: int) -> None:
         """Samples from `first_ms` to `last_ms` (Unix milliseconds of the node's clock) came late, and are stored soon."""
         ...
-
-
-class FarewellHandler(Protocol):
-    """Implemented in `deployments/service.py`."""
-
-    async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
-        """An agent reports that it was uninstalled. Delete the node and end the session.
-
-        Args:   not_removed: what could not be removed; not empty: the node stays, and only the session ends.
-        Raises: StoreError.
-        """
-        ...
-
-
-class SessionDeps(NamedTuple):
-    """The dependencies of a session."""
-
-    store: Stores
-    bus: Bus
-    clock: Clock
-    forward_clock: ForwardClock
-    """A row later than this clock is treated as dated in the future."""
-    quotas: Quotas
-    ingest: Ingest
-    jobs: JobSink
-    tables: NodeTables
-    looks: NodeLooks
-    update_latest: Callable[[AgentSession, KnownSchema, list[Row]], None]
-    """Called with the rows of each live pack as it arrives."""
-    row_sink: Callable[[int], RowSink]
-    """Gives the receiver of rows of an organisation."""
-    end: Callable[[AgentSession, int, str], Awaitable[None]]
-    """Removes a session from the registry and closes its socket."""
-    skew: Callable[[NodeId], float | None]
-    """Seconds by which a node's clock is ahead; None: unknown."""
-    farewell: Callable[[AgentSession, str, str], Awaitable[None]]
-    """`FarewellHandler.receive_farewell`."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
+from groundcontrol.agents.interfaces import AgentSocket, JobMessage, RowSink, SocketClosed, WantedJobs
 from groundcontrol.agents.journal_requests import JournalRequests
-from groundcontrol.agents.quota import COSTLY, VALUES_OF_A_FRAME
+from groundcontrol.agents.quota import COSTLY, VALUES_OF_A_FRAME, Quotas
 from groundcontrol.agents.reported_events import read_events
 from groundcontrol.agents.retry_writer import RETRY_S, TRANSIENT_ERRORS, LatestWriter, Save
 from groundcontrol.agents.validation import (
+    KnownSchema,
     SchemaCache,
     check_gap,
     check_late,
@@ -28,14 +29,18 @@ from groundcontrol.agents.validation import (
     read_updates,
     validate_schema,
 )
-from groundcontrol.core.bus import Changed, Topic
+from groundcontrol.core.bus import Bus, Changed, Topic
 from groundcontrol.core.errors import Conflict
+from groundcontrol.core.forward_clock import ForwardClock
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import clean
 from groundcontrol.nodes.model import Node, Session
 from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore
 from groundcontrol.samples.backfill import LatePack, LostRows
 from groundcontrol.samples.model import SeriesSchema, StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
+from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_SLOW, HEARTBEAT_S, SILENCE_LIMIT_S, Farewell, Heartbeat, Message
@@ -53,7 +58,7 @@ from spider.wire.report_messages import (
     Table,
     Updates,
 )
-from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Watch
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch
 from spider.wire.session import Hello, SecureChannel
 
 log = logging.getLogger(__name__)
@@ -79,6 +84,8 @@ STUCK_LIMIT_S: Final = 10.0
 """A socket that accepts no data for this long is closed."""
 DRAIN_POLL_S: Final = 0.02
 """How often a congested session looks whether its socket takes data again."""
+
+StoredItem = StoredPack | LatePack | LostRows
 
 _CHEAP: Final = frozenset({Pack, Late, JobOutput, LookedOn})
 """Frequent messages, charged as one frame."""
@@ -220,9 +227,9 @@ class AgentSession:
             case JournalAnswer():
                 self.journal.answered(message)
             case Looked():
-                self._deps.looks.looked(self, message)
+                self._deps.looked(self, message)
             case LookedOn():
-                self._deps.looks.looked_on(self, message)
+                self._deps.looked_on(self, message)
             case _:
                 raise ProtocolError("a message that a node does not send")
 
@@ -311,7 +318,7 @@ class AgentSession:
             self._row_sink.add_rows(self.node.id, schema.row, rows)
         else:
             self._row_sink.note_late(self.node.id, first, last)
-        await self._deps.ingest.submit(self, stored)
+        await self._deps.submit(self, stored)
 
     async def _late(self, message: Late) -> None:
         schema = self._schemas.get(message.layout)
@@ -324,13 +331,13 @@ class AgentSession:
         self._quota.store(len(body), len(rows), times[1] - times[0])
         self._row_sink.note_late(self.node.id, *times)
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
-        await self._deps.ingest.submit(self, late)
+        await self._deps.submit(self, late)
 
     async def _gap(self, message: Gap) -> None:
         sent = check_gap(message)
         self._follow(message)
         span = (message.family, message.first_ms, message.last_ms, message.rows)
-        await self._deps.ingest.submit(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
+        await self._deps.submit(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
 
     def _follow(self, message: Late | Gap) -> None:
         """Check the sequence number of a late message. It counts from 0 in each session."""
@@ -507,3 +514,63 @@ class AgentSession:
     def silent_s(self) -> float:
         """Seconds since the last verified frame; 0.0 while the hub itself does not read."""
         return 0.0 if self._busy else self._deps.clock.monotonic() - self._received_at
+
+
+class JobSink(Protocol):
+    """Receives job messages; implemented in `jobs/tracker.py`."""
+
+    async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs: ...
+    async def joined(self, agent: AgentSession) -> None: ...
+    async def receive(self, agent: AgentSession, message: JobMessage) -> None:
+        """Queue a message; waits while the queue of this agent is full."""
+        ...
+
+    def left(self, agent: AgentSession) -> None: ...
+
+
+class TableSink(Protocol):
+    """Receives tables and lists of packages; implemented in `agents/node_tables.py`."""
+
+    async def joined(self, agent: AgentSession) -> None: ...
+    async def table(self, agent: AgentSession, message: Table) -> None: ...
+    async def packages(self, agent: AgentSession, message: InstalledPackages) -> None: ...
+    def left(self, agent: AgentSession) -> None: ...
+
+
+class FarewellHandler(Protocol):
+    """Implemented in `deployments/service.py`."""
+
+    async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
+        """An agent reports that it was uninstalled. Delete the node and end the session.
+
+        Args:   not_removed: what could not be removed; not empty: the node stays, and only the session ends.
+        Raises: StoreError.
+        """
+        ...
+
+
+class SessionDeps(NamedTuple):
+    """The dependencies of a session."""
+
+    store: Stores
+    bus: Bus
+    clock: Clock
+    forward_clock: ForwardClock
+    """A row later than this clock is treated as dated in the future."""
+    quotas: Quotas
+    submit: Callable[[AgentSession, StoredItem], Awaitable[None]]
+    """Stores a pack; waits while too many of this session are not stored yet."""
+    jobs: JobSink
+    tables: TableSink
+    looked: Callable[[AgentSession, Looked], None]
+    looked_on: Callable[[AgentSession, LookedOn], None]
+    update_latest: Callable[[AgentSession, KnownSchema, list[Row]], None]
+    """Called with the rows of each live pack as it arrives."""
+    row_sink: Callable[[int], RowSink]
+    """Gives the receiver of rows of an organisation."""
+    end: Callable[[AgentSession, int, str], Awaitable[None]]
+    """Removes a session from the registry and closes its socket."""
+    skew: Callable[[NodeId], float | None]
+    """Seconds by which a node's clock is ahead; None: unknown."""
+    farewell: Callable[[AgentSession, str, str], Awaitable[None]]
+    """`FarewellHandler.receive_farewell`."""

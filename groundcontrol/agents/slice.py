@@ -6,7 +6,7 @@ from typing import Final
 
 from groundcontrol.agents.handshake import AgentHandshake, JoinHandler
 from groundcontrol.agents.ingest import Ingest
-from groundcontrol.agents.interfaces import FarewellHandler, JobSink, RowSink, SessionDeps
+from groundcontrol.agents.interfaces import RowSink
 from groundcontrol.agents.latest import LatestValues
 from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.agents.node_looks import NodeLooks
@@ -14,6 +14,7 @@ from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.process_history import ProcessHistoryWriter
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import FarewellHandler, JobSink, SessionDeps
 from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.config import Config
 from groundcontrol.core.forward_clock import ForwardClock
@@ -30,10 +31,10 @@ def _registry(services: Services) -> Registry:
 
 
 def _session_deps(services: Services) -> SessionDeps:
-    registry = services[Registry]
+    registry, looks = services[Registry], services[NodeLooks]
     return SessionDeps(
         store=services, bus=services.bus, clock=services.clock, forward_clock=services[ForwardClock], quotas=Quotas(),
-        ingest=services[Ingest], jobs=services[JobSink], tables=services[NodeTables], looks=services[NodeLooks],
+        submit=services[Ingest].submit, jobs=services[JobSink], tables=services[NodeTables], looked=looks.looked, looked_on=looks.looked_on,
         update_latest=registry.update_latest, row_sink=lambda org: services.of(org)[RowSink], end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
     )  # fmt: skip
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.agents.handshake import JoinHandler
-from groundcontrol.agents.interfaces import FarewellHandler
 from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import FarewellHandler
 from groundcontrol.config import Config
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import api as deployments_api

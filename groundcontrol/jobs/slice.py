@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.agents.interfaces import JobSink
 from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import JobSink
 from groundcontrol.config import Config
 from groundcontrol.jobs import api as jobs_api
 from groundcontrol.jobs.api import Outputs

@@ -81,7 +81,7 @@ CLOSE_INTERNAL: Final = 1011
 
 
 class JobTracker:
-    """Runs the jobs on the nodes of this hub. An `agents.interfaces.JobSink`.
+    """Runs the jobs on the nodes of this hub. An `agents.session.JobSink`.
 
     It processes the messages of each node in order. An error of one node does not affect the others.
     """

@@ -9,10 +9,10 @@ from typing import Any, Final, cast
 
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.codec import CODEC
-from groundcontrol.agents.interfaces import AgentSocket, SessionDeps
+from groundcontrol.agents.interfaces import AgentSocket
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
-from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.session import AgentSession, SessionDeps
 from groundcontrol.core.errors import HubError
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import BootId, HubId, NodeId
@@ -109,7 +109,7 @@ class Sessions:
         sink = SimpleNamespace(add_rows=lambda _node, _layout, _rows: None, note_late=self.note_late)
         agent = a_session(
             self.clock, a_node(node), self._epoch, quotas=self.quotas, store=self._stores, bus=self._bus,
-            ingest=SimpleNamespace(submit=_take), row_sink=lambda _org: sink,
+            submit=_take, row_sink=lambda _org: sink,
             update_latest=self.registry.update_latest, skew=self.registry.skew, end=self.registry.end,
         )  # fmt: skip
         assert self.registry.add(agent)
