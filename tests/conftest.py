@@ -26,6 +26,8 @@ LONGEST = (
 )  # fmt: skip
 """Files that take longest. They begin first in their folder, so that short ones are left for the end of a lane."""
 SLOW = "slow: run with --slow"
+GC_THRESHOLD = (20_000, 20, 20)
+"""A test makes many objects and is soon over: the collector looks at them seldom, and after each file (`pytest_runtest_teardown`)."""
 
 # How long an example takes says how busy the machine is, not whether it holds; a test as a whole has its time limit. The examples are others in
 # each run, so few of them find in time what many do; --slow looks for longer.
@@ -61,6 +63,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         os.close(lock)
         gc.enable()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
 
 
 @pytest.hookimpl(wrapper=True)

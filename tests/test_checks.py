@@ -44,7 +44,7 @@ def test_generated_files_are_current() -> None:
 
 
 def test_the_agent_uses_nothing_that_python_3_8_lacks() -> None:
-    run("vermin", "--target=3.8-", "--violations", "--no-tips", "--eval-annotations", "--quiet", "spider")
+    run("vermin", "--target=3.8-", "--violations", "--no-tips", "--eval-annotations", "--no-parse-comments", "--quiet", "spider")
 
 
 @pytest.mark.holds("J-18")

@@ -67,9 +67,8 @@ def restrict_reads(db: sqlite3.Connection, acting: Acting) -> None:
     acting.add_to(db)
     owned = owned_tables(db)
     db.execute("PRAGMA query_only = OFF")  # it refuses temporary views as well
-    for table in owned:
-        columns = "rowid, *" if table in _WITH_ROWID else "*"
-        db.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{table} WHERE org = {_FUNCTION}()")  # noqa: S608  names of the schema
+    columns = {table: "rowid, *" if table in _WITH_ROWID else "*" for table in owned}
+    _create(db, [f"VIEW {table} AS SELECT {columns[table]} FROM main.{table} WHERE org = {_FUNCTION}()" for table in owned])  # noqa: S608  names of the schema
     owned_names = frozenset(owned)
 
     def authorize(action: int, table: str | None, _column: str | None, schema: str | None, view: str | None) -> int:
@@ -87,13 +86,19 @@ def guard_writes(db: sqlite3.Connection, acting: Acting) -> None:
     """Refuse changes of rows of other organisations than the one for which this connection acts. If it acts for none, all are allowed."""
     acting.add_to(db)
     db.execute("PRAGMA recursive_triggers = ON")  # otherwise INSERT OR REPLACE deletes the row in its way without a trigger
+    triggers = []
     for table in owned_tables(db):
         for act, rows in (("INSERT", ("NEW",)), ("UPDATE", ("OLD", "NEW")), ("DELETE", ("OLD",))):
             foreign = " OR ".join(f"{row}.org <> {_FUNCTION}()" for row in rows)
-            db.execute(
-                f"CREATE TEMP TRIGGER guard_{act}_{table} BEFORE {act} ON main.{table} WHEN {foreign}"
-                f" BEGIN SELECT RAISE(ABORT, '{_FOREIGN}'); END"
+            triggers.append(
+                f"TRIGGER guard_{act}_{table} BEFORE {act} ON main.{table} WHEN {foreign} BEGIN SELECT RAISE(ABORT, '{_FOREIGN}'); END"
             )
+    _create(db, triggers)
+
+
+def _create(db: sqlite3.Connection, made: Sequence[str]) -> None:
+    """Create temporary views or triggers in one transaction: one by one, they are half of the time that a connection takes to open."""
+    db.executescript("".join(["BEGIN;", *(f"CREATE TEMP {one};" for one in made), "COMMIT;"]))
 
 
 def act_for_owners(store: type) -> None:

@@ -18,7 +18,7 @@ from groundcontrol.events.refusals import Refusals
 from tests.support.clock import RunningClock
 from tests.support.vault import a_vault
 
-SAMPLES = 40
+SAMPLES = 24
 WAIT_S = 90_000.0
 """After which no limit remembers the attempt before."""
 

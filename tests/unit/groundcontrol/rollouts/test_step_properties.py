@@ -554,7 +554,7 @@ class Fleet(RuleBasedStateMachine):
 @pytest.mark.holds("SAFETY-105")
 def test_r1_to_r12_hold_over_restarts_lost_nodes_late_results_and_clock_jumps(pytestconfig: pytest.Config) -> None:
     REACHED.clear()
-    examples = 1000 if pytestconfig.getoption("--slow") else 200
+    examples = 1000 if pytestconfig.getoption("--slow") else 120
     run_state_machine_as_test(
         Fleet, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     )

@@ -219,8 +219,8 @@ def test_an_empty_command_line_during_an_exec_is_read_again(tmp_path: Path) -> N
 
 
 def test_processes_that_appear_or_end_during_a_scan_cause_no_error() -> None:
-    until = time.monotonic() + 1.5
-    spawner = "import os, time\nend = time.monotonic() + 1.4\nwhile time.monotonic() < end:\n p = os.fork()\n if not p: os._exit(0)\n os.waitpid(p, 0)"
+    until = time.monotonic() + 0.7
+    spawner = "import os, time\nend = time.monotonic() + 0.6\nwhile time.monotonic() < end:\n p = os.fork()\n if not p: os._exit(0)\n os.waitpid(p, 0)"
     with subprocess.Popen([sys.executable, "-c", spawner]):
         processes = Processes(top=EVERY, mark_s=0)
         while time.monotonic() < until:
