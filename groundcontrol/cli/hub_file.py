@@ -67,8 +67,12 @@ class HubFile(NamedTuple):
     def _read(self, path: Path) -> list[dict[str, Any]]:
         try:
             found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as exc:
-            raise CliError(f"{path} cannot be read as {self.words}: {exc}") from exc
+        except OSError as exc:
+            raise CliError(f"{path} cannot be read: {exc.strerror}") from exc
+        except ValueError as exc:
+            raise CliError(
+                f"{path} is no JSON, and neither YAML nor another form is read: {exc}; `stardust {self.verb} export` prints such a file"
+            ) from exc
         items = found.get(self.key) if isinstance(found, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise CliError(f'{path} contains no {self.words}: it must be {{"{self.key}": [...]}}, as `stardust {self.verb} export` prints')
