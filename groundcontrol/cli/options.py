@@ -31,7 +31,9 @@ POLICY_LINES: Final = ("units", "containers", "journal", "events")
 
 def add_policy_lines(parser: Any) -> None:
     """Add the lines of a policy file, but its mode, to a parser or a group of it."""
-    parser.add_argument("--units", action="append", metavar="NAME", help="a unit, or a pattern (*), that may be restarted; repeatable")
+    parser.add_argument(
+        "--units", action="append", metavar="NAME", help="a unit of systemd, or a pattern (*), that may be restarted; repeatable"
+    )
     parser.add_argument("--containers", action="append", metavar="NAME", help="a container that may be restarted; repeatable")
     parser.add_argument("--journal", choices=("off", "warning", "all"), help="lines of the journal on demand")
     parser.add_argument("--events", action="append", metavar="USER", help="an account that may report events; repeatable")

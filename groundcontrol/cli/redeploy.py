@@ -62,7 +62,8 @@ async def run(args: argparse.Namespace) -> int:
     elif args.no_wait:
         print(row["id"])
     else:
-        why = f": {row['error']['message']}" if row["error"] else ""
+        notes = [step["detail"] for step in row["steps"] if step["name"] == "verify" and step["detail"]]
+        why = f": {row['error']['message']}" if row["error"] else "".join(f"; {note}" for note in notes)
         print(
             shown(
                 f"{node['name']}: {'it is connected again' if row['state'] == 'succeeded' else 'the deployment has ' + row['state']}{why}"

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Changed
-from groundcontrol.core.errors import Conflict, HubError, NotFound, StoreError
+from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.secrets import SecretStore
@@ -37,7 +37,7 @@ from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.events.model import Event
-from groundcontrol.nodes.checks import MAX_NAME_CHARS
+from groundcontrol.nodes.checks import MAX_NAME_CHARS, checked_name
 from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.store import NodeStore
@@ -50,7 +50,7 @@ from majortom.probe import Probe
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_UNKNOWN
-from spider.wire.ids import is_id, new_random_id
+from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,9 @@ HOW_FAR: Final = {
     False: "while this was running: the server undoes the changes by itself within ten minutes, and Retry does so immediately",
 }
 """Whether nothing was changed on the server -> the end of the error `hub_stopped`."""
+UNITS_UNDER_OPENRC: Final = (
+    "the server runs OpenRC: the units in its policy mean nothing there, since only those of systemd can be restarted"
+)
 SHREDDED: Final = "the stored credentials are destroyed, as requested"
 WIPED: Final = "node, samples and stored credentials are deleted"
 WIPED_LATER: Final = "node and stored credentials are deleted; the samples are deleted as soon as their database can be written to"
@@ -110,6 +113,8 @@ class DeploymentRun:
         self._node = progress.row.node_id
         self._installed: interfaces.HostKey | None = None
         """The server's host key, once the agent is installed for good: a cancellation no longer undoes it. None: it is not."""
+        self._names_no_units = False
+        """Whether the server has no systemd, though the request names units for its policy."""
         self._settled = False
         """Whether host key and address of an installed agent are saved."""
         self.ending = False
@@ -209,13 +214,15 @@ class DeploymentRun:
                 raise
             host_key = self._installed  # only the connection could not be closed in time
         await self._until_saved(self._settle)
-        node = self._node
+        node, notes = self._node, [UNITS_UNDER_OPENRC] if self._names_no_units else []
         if request.keep_credentials and node is not None:
             try:
                 await credentials.save(tools.store[SecretStore], tools.vault, self._scope, node, self.known(), HostKey(*host_key))
             except HubError as exc:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
-                await self.progress.detail("verify", "the credentials could not be stored: a removal will ask for them")
+                notes.append("the credentials could not be stored: a removal will ask for them")
+        if notes:
+            await self._until_saved(lambda: self.progress.detail("verify", "; ".join(notes)))
 
     def _keep_installed(self, host_key: interfaces.HostKey) -> None:
         self._installed = host_key
@@ -257,6 +264,7 @@ class DeploymentRun:
         Raises: DeployError: it says something else than the request, and nobody has seen the difference; StoreError.
         """
         there, request = probe.existing, self.request
+        self._names_no_units = bool(probe.openrc and request.lines.units)
         plan = plan_policy(
             there.policy_text,
             there.has_policy,
@@ -281,7 +289,10 @@ class DeploymentRun:
     def _own_name(self, probe: Probe) -> str:
         """The server's host name, used if the user gave no name; empty: it cannot be the name of a node."""
         name = clean(probe.hostname, MAX_NAME_CHARS)
-        return "" if is_id(name) or name.startswith("localhost") else name
+        try:
+            return "" if name.startswith("localhost") else checked_name(name)
+        except BadRequest:
+            return ""
 
     async def _create_node(self, node: NodeId, name: str) -> Node | None:
         """The new node; None: another node has this name."""

@@ -8,6 +8,8 @@ import pytest
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.model import PolicyLines
+from groundcontrol.deployments.run import UNITS_UNDER_OPENRC
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
 from majortom import interfaces
@@ -25,8 +27,8 @@ from tests.support.some import some
 class Server:
     """Major Tom on a server that calls itself so, where nothing can go wrong."""
 
-    def __init__(self, name: str) -> None:
-        self._probe = parse_probe(PROBE)._replace(hostname=name)
+    def __init__(self, name: str, openrc: str = "") -> None:
+        self._probe = parse_probe(PROBE)._replace(hostname=name, openrc=openrc)
 
     async def install(
         self, _target: Target, _options: InstallOptions, _reporter: Reporter, payload: PayloadMaker, _verify: VerifySession
@@ -60,6 +62,7 @@ async def test_the_id_of_a_node_is_saved_before_the_node_exists(desk: Desk, requ
         ("web-7", "front door", "front door"),
         ("taken", None, "127.0.0.1"),
         ("localhost", None, "127.0.0.1"),
+        ("<b>", None, "127.0.0.1"),
         ("\u202e", None, "127.0.0.1"),
         ("0dm1ahkx77cf1tdvky8hpavc6c", None, "127.0.0.1"),
     ],
@@ -73,3 +76,12 @@ async def test_a_node_without_a_name_gets_that_of_its_server(
         row = await desk.end_of((await service.install(ADMIN, request_to(22, name=given), None)).id)
     assert (row.state, row.name) == ("succeeded", name), row.error
     assert (await desk.store.nodes.node(ADMIN, some(row.node_id))).name == name
+
+
+async def test_units_for_a_server_without_systemd_are_said_to_mean_nothing(desk: Desk, request_to: Requests) -> None:
+    async with desk.running() as service:
+        for openrc, units, said in (("0.45", ("nginx.service",), UNITS_UNDER_OPENRC), ("0.45", None, ""), ("", ("nginx.service",), "")):
+            service._tools = service._tools._replace(major=cast("MajorTom", Server(f"web-{len(openrc)}-{bool(units)}", openrc)))
+            asked = request_to(22, lines=PolicyLines(units=units), keep_credentials=False)
+            row = await desk.end_of((await service.install(ADMIN, asked, None)).id)
+            assert (row.state, next(step.detail for step in row.steps if step.name == "verify")) == ("succeeded", said)
