@@ -12,6 +12,10 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON body of a request; unknown fields are refused."""
 
 
+class NoBody(Body):
+    """What a call that takes no body may be sent: an empty object."""
+
+
 P = TypeVar("P", bound=Body)
 
 

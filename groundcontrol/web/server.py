@@ -15,6 +15,7 @@ from groundcontrol.core.errors import HubError, NotFound, StoreBusy, StoreDown, 
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.web import openapi
 from groundcontrol.web.admission import Admission
+from groundcontrol.web.answer import NoBody
 from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.cookies import SAFE_METHODS
 from groundcontrol.web.costs import ChangeLimiter, Costs
@@ -98,15 +99,18 @@ def _handler_of(gate: Admission, costs: Costs, changes: ChangeLimiter, route: Ro
             local=route.local,
         )
         body: list[msgspec.Struct | dict[str, str] | None] = []
+        read: msgspec.Struct | None = None
         if route.form:
             body = [await read_form(request, route.form, timeout_s=body_s)]
-        if route.body is not None:
+        elif route.method not in SAFE_METHODS:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
-            body = [await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)]
+            optional = route.optional_body or route.body is None
+            read = await read_body(request, route.body or NoBody, optional=optional, limit=limit, timeout_s=body_s)
+            body = [] if route.body is None else [read]
         if call.caller_if_any is not None and route.method not in SAFE_METHODS:
             changes.spend(call.user_id)
         async with costs.take(route.cost, None if call.caller_if_any is None else call.user_id) as waited:
-            if body or waited:
+            if body or read is not None or waited:
                 call = await gate.readmit(
                     call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, strict=route.strict
                 )

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from groundcontrol.slices import ROUTES
 from groundcontrol.web.connections import MAX_HEAD_BYTES, MAX_HEADER_BYTES, HubRunner
 from groundcontrol.web.headers import HeaderWriter
 from groundcontrol.web.limits import WebLimits
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import TestHub, running
+from tests.support.route_matrix import address, name
 
 LOGIN = "auth/login"
 
@@ -42,6 +44,18 @@ async def test_a_compressed_body_is_refused_and_not_inflated(hub: TestHub, codin
 
     assert (answer.status, answer.code) == (415, "request.unsupported_type")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * 1024
+
+
+async def test_a_call_without_a_body_refuses_one_that_says_something(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    without = [route for route in ROUTES if route.method != "GET" and route.body is None and not route.form]
+    for route in without:
+        answer = await admin.request(route.method, address(route), {"x": 1})
+        assert (answer.status, answer.code) == (400, "request.invalid"), name(route)
+        assert "unknown field" in answer.json["detail"]
+    assert len(without) > 40
+    assert (await admin.post("patch-policies/resume", {})).status == 200
+    assert (await admin.post("patch-policies/resume")).status == 200
 
 
 @pytest.mark.holds("SAFETY-31")
