@@ -26,6 +26,8 @@ from tests.support.some import some
 LAUNCH_KEY = bytes(range(32))
 PATIENCE_S = 240.0
 """How long a test waits for anything on a host: on a busy machine things take many times as long as on a calm one."""
+LOOK_EVERY_S = 0.25
+"""Each look at a host starts programs there, which takes processor time from what is waited for."""
 VERSION_DIR = "/opt/stardust/0.0-test"
 BYTECODE = f"spider.pyz.{sys.implementation.cache_tag}"
 """The bytecode of this interpreter's version. Hosts with another version write their own."""
@@ -69,10 +71,19 @@ exec sleep.real "$@"
 _TMPFILES = "systemd-tmpfiles --create /etc/tmpfiles.d/stardust.conf"
 
 
-_WRITE_BYTECODE = (
-    "import sys; sys.path.insert(0, sys.argv[1]); import follower; from spider.root import runner;"
-    " from spider.root.bytecode import write_bytecode; write_bytecode()"
-)
+_WRITE_BYTECODE = """
+import sys
+from importlib import import_module
+sys.path.insert(0, sys.argv[1])
+import follower
+import spider.selfcare.uninstall  # the runner has loaded it by then
+from spider.packages.detect import BACKENDS
+from spider.root import runner
+from spider.root.bytecode import write_bytecode
+for path, *_ in BACKENDS.values():
+    import_module(path.rpartition(".")[0])
+write_bytecode()
+"""
 
 
 @functools.cache
@@ -187,7 +198,13 @@ class AgentHost:
     def wait(self, condition: str, limit_s: float = PATIENCE_S) -> None:
         """Wait until a shell condition holds on the host. Raises: AssertionError: not within `limit_s`."""
         done = self.host.run(
-            "timeout", str(limit_s), "/bin/sh", "-c", f"until {condition}; do sleep 0.1; done", check=False, timeout_s=limit_s + 30
+            "timeout",
+            str(limit_s),
+            "/bin/sh",
+            "-c",
+            f"until {condition}; do sleep {LOOK_EVERY_S}; done",
+            check=False,
+            timeout_s=limit_s + 30,
         )
         assert done.returncode == 0, f"not within {limit_s} s: {condition}\n{self.journal()}"
 
@@ -213,6 +230,7 @@ class AgentHost:
                 continue
             if len(told) == 2 and told[0] != boot.decode().strip() and told[1] == "active":
                 return
+            time.sleep(LOOK_EVERY_S)
         raise AssertionError(f"the host has not come back within {limit_s} s")
 
     def gather(self, job: str, limit_s: float = PATIENCE_S) -> dict[str, bytes]:
@@ -222,7 +240,7 @@ class AgentHost:
         host gets all of them, since each call costs.
         """
         script = (
-            f"timeout {limit_s} sh -c 'until test -s {OUT}/{job}.ended; do sleep 0.1; done' || exit 9;"
+            f"timeout {limit_s} sh -c 'until test -s {OUT}/{job}.ended; do sleep {LOOK_EVERY_S}; done' || exit 9;"
             f"cd {OUT}; ln {job} {job}.output 2>/dev/null || :; cd {JOBS}/{job}; tar -c log $(ls result 2>/dev/null) -C {OUT} $(cd {OUT}; ls {job}.* faults 2>/dev/null) | base64 -w0"
         )
         done = self.host.run("/bin/sh", "-c", script, check=False, timeout_s=limit_s + 60)
