@@ -52,3 +52,11 @@ def end(desk: Desk) -> Any:
 
 def ended(desk: Desk, row: Any) -> Any:
     return wait_until(lambda: (now := desk.get(row["id"]))["ended_at"] and now, what="the update has ended", limit_s=END_LIMIT_S)
+
+
+def installed(desk: Desk) -> list[str]:
+    """The target of `current`, the existing versions, and the remains of a running update."""
+    return desk.host.sh(
+        "readlink /opt/stardust/current; ls -d /opt/stardust/*/;"
+        "ls /etc/systemd/system/stardust-rollback* /var/lib/stardust/update /var/lib/stardust/started 2>/dev/null | grep -c rollback || true"
+    ).split()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.system
 @pytest.mark.parametrize(
     ("user", "given"),
     [
-        pytest.param("root", {}, id="root"),
+        pytest.param("root", {}, id="root", marks=pytest.mark.slow),  # the installed files are compared below
         pytest.param("admin", {"sudo_password": SUDO, "key": "id_encrypted", "passphrase": "lab-passphrase"}, id="passphrase"),
         pytest.param("admin", {"private_key": None, "password": SUDO}, id="password", marks=pytest.mark.slow),
         pytest.param("ops", {"sudo_password": "never-asked-for"}, id="nopasswd", marks=pytest.mark.slow),
@@ -91,10 +91,12 @@ for path; do [ ! -e "$path" ] || find "$path" -name '*stardust*' -o -path '*/sta
 """
 
 
-def test_installed_files_match_the_contract_and_are_labelled_before_the_start(desk: Desk) -> None:
+@pytest.mark.holds("SAFETY-60", "S-57")
+def test_installed_files_match_the_contract_are_labelled_before_the_start_and_are_all_removed(desk: Desk) -> None:
     """Labels where SELinux is: a copy may have the label of where it came from."""
-    desk.spoil("true")
+    desk.spoil("true", "rm /usr/sbin/restorecon")
     desk.host.run("/bin/sh", "-c", "cat >/usr/sbin/restorecon; chmod 0755 /usr/sbin/restorecon", stdin=LABELLER)
+    look = Look(desk)
     row = succeeded(desk.install("root"))
     listing = desk.host.sh(
         "cd /; stat -c '%a %U:%G %F %n' opt/stardust opt/stardust/* opt/stardust/current/spider.pyz usr/local/sbin/* etc/stardust etc/stardust/*"
@@ -136,6 +138,9 @@ def test_installed_files_match_the_contract_and_are_labelled_before_the_start(de
     )
     assert [path for path in placed.split() if path not in labelled] == []
     assert "too-late" not in labelled
+    succeeded(desk.remove(row["node_id"]))
+    desk.host.sh("rm /run/labelled")
+    look.check_unchanged()
 
 
 def test_an_unknown_host_key_waits_and_a_rejection_changes_nothing(desk: Desk) -> None:
@@ -288,7 +293,8 @@ UPDATES = "runuser -u nobody -- apt-get -s -o Dir::Cache::pkgcache= -o Dir::Cach
 """How many updates apt itself counts, without new packages. As nobody it writes no cache."""
 
 
-def test_the_command_on_the_server_shows_the_status_of_spider_and_the_hub_its_updates(desk: Desk) -> None:
+def test_the_command_shows_the_status_the_hub_the_updates_and_an_unacknowledged_installation_stays_while_connected(desk: Desk) -> None:
+    """The installation stays also after the seconds in which Spider waits for its hub before it begins to measure."""
     look = Look(desk)
     row = succeeded(desk.install("root", policy="readonly"))
     url = desk.host.sh("sed -n 's/^url = //p' /etc/stardust/spider.conf").strip()
@@ -302,9 +308,14 @@ def test_the_command_on_the_server_shows_the_status_of_spider_and_the_hub_its_up
         assert (said.returncode, "take Stardust off this server" in (said.stderr if status else said.stdout)) == (status, True)
     updates = wait_until(lambda: desk.hub.node(row["node_id"])["updates"]["total"], what="the node has told of its updates")
     assert updates == int(desk.host.sh(UPDATES))
+    wait_until(lambda: int(desk.host.sh("ps -o etimes= -u stardust").split()[0]) > FIRST_S, what="Spider has been there for some seconds")
+    assert unfinished(desk) == "complete\n"
+    assert desk.hub.node(row["node_id"])["state"] == "online"
+    desk.hub.slay()
+    wait_until(lambda: "not connected" in desk.host.sh("stardust-spider status"), what="Spider has seen the hub go")
     desk.host.sh("systemctl stop stardust-spider.service")
     assert desk.host.run("stardust-spider", "status").stdout.splitlines()[-1] == "state      Spider does not run"
-    succeeded(desk.remove(row["node_id"]))
+    assert unfinished(desk) == ""
     look.check_unchanged()
 
 
@@ -348,19 +359,6 @@ def test_an_older_node_gets_the_command_with_a_job_but_not_a_failed_redeploy(des
     assert desk.host.run("stardust-spider", "uninstall").returncode == 0
     assert [line for line in look.changes() if "/var/lib/apt" not in line and "/var/cache/apt" not in line] == []
     desk.clean = False
-
-
-def test_an_unacknowledged_installation_stays_while_its_spider_is_connected(desk: Desk) -> None:
-    """Also after the seconds in which Spider waits for its hub before it begins to measure."""
-    look = Look(desk)
-    node = succeeded(desk.install("root"))["node_id"]
-    wait_until(lambda: int(desk.host.sh("ps -o etimes= -u stardust").split()[0]) > FIRST_S, what="Spider has been there for some seconds")
-    assert unfinished(desk) == "complete\n"
-    assert desk.hub.node(node)["state"] == "online"
-    desk.hub.slay()
-    wait_until(lambda: "not connected" in desk.host.sh("stardust-spider status"), what="Spider has seen the hub go")
-    assert unfinished(desk) == ""
-    look.check_unchanged()
 
 
 def unfinished(desk: Desk) -> str:

@@ -47,7 +47,7 @@ def test_a_failed_start_leaves_each_kind_of_server_unchanged(desk: Desk) -> None
     look.check_unchanged()
 
 
-def test_jobs_and_updates_run_on_a_server_of_each_kind(desk: Desk, tmp_path: Path) -> None:
+def test_jobs_run_on_a_server_of_each_kind_and_it_is_removed_by_its_own_connection(desk: Desk) -> None:
     before = desk.host.sh("systemctl list-units --all --no-legend --plain 'stardust*'; getent passwd")
     node = succeeded(desk.install("ops", keep_credentials=False))["node_id"]
     wait_until(lambda: desk.hub.node(node)["policy"] is not None, what="the node has told its policy")
@@ -56,11 +56,7 @@ def test_jobs_and_updates_run_on_a_server_of_each_kind(desk: Desk, tmp_path: Pat
     wait_until(lambda: desk.hub.job(reply.json["id"])["ended_at"], what="the job has ended")
     assert desk.hub.job(reply.json["id"])["state"] == "succeeded", desk.hub.job(reply.json["id"])
 
-    ship(desk, bundle_of(tmp_path, "0.1.1"))
-    row = update_to_end(desk)
-    assert (row["state"], desk.hub.node(node)["agent_version"]) == ("succeeded", "0.1.1"), row
-
-    row = desk.remove(node)  # by its own connection
+    row = desk.remove(node)
     assert row["state"] == "succeeded", row
     assert desk.nodes() == []
     desk.until_over()
@@ -68,10 +64,13 @@ def test_jobs_and_updates_run_on_a_server_of_each_kind(desk: Desk, tmp_path: Pat
     assert desk.host.sh("systemctl list-units --all --no-legend --plain 'stardust*'; getent passwd") == before
 
 
-@pytest.mark.slow  # on Debian, test_updates shows it
-def test_a_broken_update_is_taken_back_on_a_server_of_each_kind(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.slow  # on Debian, test_updates and test_owners_policy show it
+def test_an_update_stays_and_a_broken_one_is_taken_back_on_a_server_of_each_kind(desk: Desk, tmp_path: Path) -> None:
     node = succeeded(desk.install("ops"))["node_id"]
-    version = wait_until(lambda: desk.hub.node(node)["agent_version"], what="the node has said what it is")
+    version = "0.1.1"
+    ship(desk, bundle_of(tmp_path, version))
+    row = update_to_end(desk)
+    assert (row["state"], desk.hub.node(node)["agent_version"]) == ("succeeded", version), row
     ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
     row = update_to_end(desk)
     assert (row["state"], row["error"]["code"]) == ("failed", "job.update_taken_back"), row

@@ -186,10 +186,10 @@ def test_a_failed_join_leaves_the_server_unchanged(desk: Desk) -> None:
     assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "used"
 
 
-@pytest.mark.holds("SAFETY-45", "S-45")
-def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
+@pytest.mark.holds("SAFETY-45", "S-45", "F-23")
+def test_user_data_joins_where_tmp_runs_nothing_and_waits_for_approval(desk: Desk) -> None:
     """The example's file and commands as they stand, by the hand of the test where cloud-init would do it."""
-    look = Look(desk)
+    desk.host.sh("mount -t tmpfs -o noexec,nosuid,nodev,mode=1777 tmpfs /tmp")
     made = invited(desk.hub, kind="organisation", name="cloud", uses=2, tags=["cloud"])
     text = filled("cloud-init.yaml", made)
     secret = re.search(r"content: \|\n\s+(\S+)\n", text)
@@ -216,7 +216,6 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
     assert desk.hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status == 202
     desk.host.sh("test -e /etc/stardust")
     desk.clean = False
-    del look
 
 
 @pytest.mark.holds("SAFETY-44", "S-47")
@@ -255,7 +254,7 @@ def test_a_hub_with_its_own_certificate_is_trusted_by_pin_only(desk: Desk, tmp_p
 @pytest.mark.parametrize(
     ("files", "ends"),
     [
-        pytest.param("", "connected", id="no execution"),
+        pytest.param("", "connected", id="no execution", marks=pytest.mark.slow),  # of a user's data it is above
         pytest.param(",nr_inodes=10", "everything was taken back", id="no room for files", marks=pytest.mark.slow),
     ],
 )

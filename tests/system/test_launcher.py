@@ -116,8 +116,7 @@ def test_a_job_stopped_before_its_start_never_starts(agent: AgentHost) -> None:
 def test_a_repeated_order_runs_once(agent: AgentHost) -> None:
     job, frame = agent.seal("upgrade", {"packages": ["lab-hello"]})
     assert agent.hand_in(frame)["answer"] == "accepted"
-    for _ in range(5):
-        assert agent.hand_in(frame)["why"] == "replay"
+    assert agent.hand_in(frame)["why"] == "replay"
     agent.wait(f"test -s {JOBS}/{job}/result")
     assert agent.hand_in(frame)["why"] == "replay"
     assert agent.version("lab-hello") == "ii 2.0"
@@ -159,8 +158,6 @@ def test_concurrent_copies_of_an_order_start_one_job(agent: AgentHost) -> None:
     [
         ("[policy]\nversion = 1\nmode = monitor\n", "check", "policy-monitor"),
         ("[policy]\nversion = 1\nmode = readonly\n", "upgrade", "policy-readonly"),
-        ("[policy]\nversion = 1\nmode = readonly\n", "reboot", "policy-readonly"),
-        ("[policy]\nversion = 1\nmode = managed\nverbs = refresh, check\n", "upgrade", "policy-verb"),
         ("[policy]\nversion = 1\nmode = managed\nallow = everything\n", "check", "policy-invalid"),
     ],
 )

@@ -38,7 +38,7 @@ def spider_pid(desk: Desk) -> str:
 
 
 @pytest.mark.holds("SAFETY-60")
-def test_spider_runs_as_an_openrc_service_and_is_removed_completely(desk: Desk) -> None:
+def test_spider_runs_as_an_openrc_service_is_redeployed_and_removed_completely(desk: Desk) -> None:
     assert desk.host.sh("ps -p 1 -o comm=").strip() == "init"
     look = Look(desk)
     row = watched(desk, "admin", sudo_password=SUDO)
@@ -80,6 +80,13 @@ def test_spider_runs_as_an_openrc_service_and_is_removed_completely(desk: Desk) 
     wait_until(lambda: {"listening", "disks"} <= tables(), what="tables as rare as those of systemd come")
     assert not {"services", "timers"} & tables(), "what only systemd could tell is not told"
 
+    desk.host.sh("truncate -s 1000 /opt/stardust/current/spider.pyz; rc-service stardust-spider restart", check=False)
+    wait_until(lambda: desk.hub.node(row["node_id"])["state"] == "offline", what="the node is offline")
+    again = desk.end(desk.hub.local("POST", f"/api/v1/nodes/{row['node_id']}/redeploy").json["id"])
+    (node,) = desk.nodes()
+    assert (again["state"], node["id"], node["state"]) == ("succeeded", row["node_id"], "online"), told(again)
+    wait_until(lambda: (desk.nodes()[0]["policy"] or {}).get("mode") == "monitor", what="the node has told its policy again")
+
     removed = desk.remove(row["node_id"])
     assert removed["state"] == "succeeded", told(removed)
     assert desk.nodes() == []
@@ -114,7 +121,32 @@ def let_go(desk: Desk) -> None:
     desk.host.sh("rm /run/lab-hold; ln -f /usr/bin/sleep.real /usr/bin/sleep")
 
 
-def test_a_job_outlives_spider_and_its_launcher_and_the_hub_removes_both(desk: Desk) -> None:
+def check_orders(desk: Desk, node: str, job: str) -> None:
+    """Hand orders to the launcher while this job runs: what is not sealed, not Spider's or not allowed is refused."""
+    agent = AgentHost(desk.host)
+    agent.node = node
+    key = desk.host.read("/etc/stardust/launch.key")
+    for _ in range(3):  # each is a line of its log, which is full
+        assert agent.hand_in(agent.seal("refresh", key=bytes(32))[1])["why"] == "bad-mac"
+    _, frame = agent.seal("refresh", key=key)
+    with pytest.raises(RuntimeError, match="PermissionError"):
+        agent.hand_in(frame, "ops")
+    desk.host.sh("chmod 666 /run/stardust/launcher.sock")
+    assert "answer" not in agent.hand_in(frame, "ops"), "the kernel says whose process it is"
+    assert agent.hand_in(frame)["why"] == "busy"
+    assert agent.hand_in(agent.seal("refresh", key=key, job=job)[1])["why"] == "replay"
+    owners = desk.host.read("/etc/stardust/policy.conf")
+    agent.policy("[policy]\nversion = 1\nmode = readonly\n")
+    assert agent.hand_in(agent.seal("upgrade", key=key)[1])["why"] == "policy-readonly"
+    agent.policy(owners.decode())
+
+
+LOG, LOG_BYTES, OWN_LINES_BYTES = "/var/log/stardust-launcher.log", 16 << 20, 1 << 16
+"""The launcher's log, its limit, and more than what a runner itself writes to its output."""
+
+
+@pytest.mark.holds("S-41", "S-50")
+def test_only_allowed_orders_run_a_job_outlives_spider_and_its_launcher_and_the_hub_removes_both(desk: Desk) -> None:
     look = Look(desk, packages=True)
     node = managed(desk, "admin", sudo_password=SUDO, keep_credentials=False)
     wait_until(lambda: desk.hub.node(node)["units"] == "current", what="the node has told its units")
@@ -125,7 +157,19 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_removes_both(desk: D
 
     desk.host.sh("rm /usr/local/sbin/stardust-spider /opt/stardust/stardust-spider")  # as an older version has left it, which was updated
     desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
+    desk.host.sh(f"head -c {LOG_BYTES - 20} /dev/zero | tr '\\0' '\\n' >>{LOG}")
     job = begin_slow(desk, node)
+    limits = {
+        words: desk.host.sh(f"cat /proc/$(pgrep -o -f 'spider.pyz {words}')/limits | grep 'Max file size'").split()[3:5]
+        for words in ("[l]isten", f"[r]un {job}")
+    }
+    assert list(limits.values()) == [[str(LOG_BYTES), "unlimited"], ["unlimited", "unlimited"]]
+    check_orders(desk, node, job)
+    assert int(desk.host.sh(f"stat -c %s {LOG}")) < LOG_BYTES + OWN_LINES_BYTES
+    desk.host.sh("rc-service stardust-launcher healthcheck")
+    rest, kept = map(int, desk.host.sh(f"stat -c %s {LOG} {LOG}.1").split())
+    assert (rest < OWN_LINES_BYTES, kept) == (True, 1 << 20)  # the supervisor may have cut it by itself before the last lines
+
     desk.host.sh("rc-service stardust-launcher restart; rc-service stardust-spider restart")
     let_go(desk)
     row = ended(desk, job)
@@ -145,26 +189,6 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_removes_both(desk: D
     wait_until(lambda: not desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False), what="the one that took it off has ended")
     assert [line for line in fsdiff.difference(look.before, look.now()) if "lab-slow" not in line] == []
     desk.clean = False
-
-
-@pytest.mark.holds("S-41", "S-50")
-def test_only_sealed_orders_that_the_policy_allows_are_carried_out(desk: Desk) -> None:
-    agent = AgentHost(desk.host)
-    agent.node = managed(desk)
-    key = desk.host.read("/etc/stardust/launch.key")
-    _, frame = agent.seal("refresh", key=bytes(32))
-    assert agent.hand_in(frame)["why"] == "bad-mac"
-    job, frame = agent.seal("refresh", key=key)
-    with pytest.raises(RuntimeError, match="PermissionError"):
-        agent.hand_in(frame, "ops")
-    desk.host.sh("chmod 666 /run/stardust/launcher.sock")
-    assert "answer" not in agent.hand_in(frame, "ops"), "the kernel says whose process it is"
-    assert agent.hand_in(frame)["answer"] == "accepted"
-    assert agent.hand_in(frame)["why"] == "replay"
-    wait_until(lambda: desk.host.sh(f"ls /var/lib/stardust/jobs/{job}/result 2>/dev/null || true"), what="it has ended")
-    agent.policy("[policy]\nversion = 1\nmode = readonly\n")
-    assert agent.hand_in(agent.seal("upgrade", key=key)[1])["why"] == "policy-readonly"
-    assert desk.host.sh("ls /var/lib/stardust/started").split() == [job]
 
 
 @pytest.mark.slow
@@ -245,31 +269,6 @@ def test_a_removal_cleans_up_after_killed_supervisors(desk: Desk) -> None:
     assert desk.remove(node)["state"] == "succeeded"
     assert programs(desk) == []
     look.check_unchanged()
-
-
-def test_the_launchers_log_is_bounded_and_job_output_is_not(desk: Desk) -> None:
-    log, most = "/var/log/stardust-launcher.log", 16 << 20
-    node = managed(desk)
-    desk.host.sh(f"head -c {most - 20} /dev/zero | tr '\\0' '\\n' >>{log}")
-    desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
-    job = begin_slow(desk, node)
-    limits = {
-        words: desk.host.sh(f"cat /proc/$(pgrep -o -f 'spider.pyz {words}')/limits | grep 'Max file size'").split()[3:5]
-        for words in ("[l]isten", f"[r]un {job}")
-    }
-    assert list(limits.values()) == [[str(most), "unlimited"], ["unlimited", "unlimited"]]
-    agent = AgentHost(desk.host)
-    agent.node = node
-    for _ in range(3):
-        assert agent.hand_in(agent.seal("refresh", key=bytes(32))[1])["why"] == "bad-mac"
-    let_go(desk)
-    assert ended(desk, job)["state"] == "succeeded"
-    runner_s_own = 1 << 16
-    assert int(desk.host.sh(f"stat -c %s {log}")) < most + runner_s_own
-    desk.host.sh("rc-service stardust-launcher healthcheck")
-    rest, kept = map(int, desk.host.sh(f"stat -c %s {log} {log}.1").split())
-    assert (rest < runner_s_own, kept) == (True, 1 << 20)  # the supervisor may have cut it by itself before the last lines
-    desk.clean = False
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from tests.support.deployer_trial import Notes, listening
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.openrc import FLAVOUR as OPENRC
-from tests.support.openrc import beside_the_lists, ended, managed, openrc_desk, order, watched
+from tests.support.openrc import beside_the_lists, ended, managed, openrc_desk, order
 from tests.support.spider_updates import end as update_to_end
 
 pytestmark = pytest.mark.system
@@ -218,15 +218,3 @@ def test_the_rollback_timer_restarts_while_its_process_ends_slowly(desk: Desk) -
     told = desk.host.run("/bin/sh", "-s", stdin=f"{functions}\nexec 9</var/lib\n{RESTARTS_OF_THE_TIMER}")
     assert told.stdout.split() == ["over"], told.stdout + told.stderr
     look.check_unchanged()
-
-
-def test_a_node_with_a_broken_spider_is_redeployed(desk: Desk) -> None:
-    node = watched(desk)["node_id"]
-    desk.host.sh("truncate -s 1000 /opt/stardust/current/spider.pyz; rc-service stardust-spider restart", check=False)
-    wait_until(lambda: desk.hub.node(node)["state"] == "offline", what="the node is offline")
-    row = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json
-    row = desk.end(row["id"])
-    assert (row["state"], row["node_id"], desk.hub.node(node)["state"]) == ("succeeded", node, "online"), told(row)
-    wait_until(lambda: desk.hub.node(node)["policy"] is not None, what="the node has told its policy")
-    assert desk.hub.node(node)["policy"]["mode"] == "monitor"
-    assert desk.remove(node)["state"] == "succeeded"

@@ -20,7 +20,7 @@ from tests.support.deploy_client import END_LIMIT_S, Desk, Look, told
 from tests.support.eventually import wait_until
 from tests.support.hub_faults import set_fault
 from tests.support.join_host import invited, until_online
-from tests.support.spider_updates import end, relaunch, ship
+from tests.support.spider_updates import end, installed, relaunch, ship
 
 pytestmark = pytest.mark.system
 
@@ -192,14 +192,16 @@ def test_an_admin_who_types_credentials_changes_no_byte_before_the_difference_wa
         )  # fmt: skip
 
 
-@pytest.mark.holds("SAFETY-101", "SAFETY-59")
+@pytest.mark.holds("SAFETY-101", "SAFETY-59", "S-36", "F-05")
 def test_updates_of_the_agent_and_a_redeploy_after_them_change_no_byte_of_the_owners_policy(owned: Owned, tmp_path: Path) -> None:
     desk = owned.desk
     owned.write(UPDATABLE)
     with owned.untouched("managed"):
         owned.ship(bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
         failed = end(desk)
-        assert (failed["state"], failed["error"]["code"]) == ("failed", "job.update_taken_back"), failed
+        assert (failed["state"], failed["error"]["code"], failed["error"]["step"]) == ("failed", "job.update_taken_back", "install"), failed
+        assert installed(desk) == [shipped_version(), f"/opt/stardust/{shipped_version()}/", "/opt/stardust/current/", "0"]
+        assert (desk.nodes()[0]["agent_version"], desk.nodes()[0]["state"]) == (shipped_version(), "online")
         owned.check_untouched()
         owned.ship(bundle_of(tmp_path, "0.1.1"))
         assert end(desk)["state"] == "succeeded"

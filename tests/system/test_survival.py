@@ -43,9 +43,34 @@ def node(bare_host: Host, hub: HubProcess) -> Iterator[DeployedHost]:
         deployed.open_gate()
 
 
+_TAP = r"""
+import os, socket
+real, tapped = "/run/stardust/real.sock", "/run/stardust/launcher.sock"
+os.rename(tapped, real)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(tapped)
+os.chown(tapped, os.stat(real).st_uid, os.stat(real).st_gid)
+listener.listen(4)
+os.close(os.open("/run/tapping", os.O_WRONLY | os.O_CREAT))
+client, _ = listener.accept()
+order = client.recv(65536)
+with open("/run/tapped", "wb") as file:
+    file.write(order)
+launcher = socket.socket(socket.AF_UNIX)
+launcher.connect(real)
+launcher.sendall(order)
+client.sendall(launcher.recv(65536))
+os.rename(real, tapped)
+"""
+"""Hands one order on to the launcher, and keeps it."""
+
+
 def begin(node: DeployedHost) -> tuple[str, Processes]:
     """Offer the packages, start their upgrade, and wait until it is in the middle; returns the job and its processes."""
     node.offer_gate()
+    node.put("/root/tap.py", _TAP.encode())
+    node.host.sh("systemd-run -q --collect --unit=tap python3 /root/tap.py")
+    node.wait("test -e /run/tapping")
     job = node.submit("upgrade", PACKAGES)
     node.wait_held(job, b"lab-slow: step 3/")
     row = wait_until(lambda: (row := node.job_row(job))["phase"] == "commit" and row, what="where it stands is told while it prints")
@@ -79,7 +104,13 @@ def finish(node: DeployedHost, job: str) -> None:
     assert output.count(b"lab-gate: passed after %d\r" % len(counted)) == 1
     assert {change["package"]: change["to"] for change in row["changes"]} == dict.fromkeys(PACKAGES, "2.0")
     assert {package: node.configured(package) for package in PACKAGES} == dict.fromkeys(PACKAGES, 1)
+    order = node.host.read("/run/tapped")
+    assert job.encode() in order
+    for _ in range(2):
+        said = node.hand_in(order)
+        assert (said["answer"], said["why"]) == ("refused", "replay")
     node.check_ran_once(job)
+    assert (node.record(job)["job"], node.record(job)["verb"]) == (job, "upgrade")
 
 
 def check_databases(hub: HubProcess) -> None:
@@ -93,10 +124,10 @@ def check_databases(hub: HubProcess) -> None:
         database.close()
 
 
-@pytest.mark.holds("SAFETY-76", "F-02", "F-06", "F-08")
+@pytest.mark.holds("SAFETY-76", "F-02", "F-06", "F-08", "S-42")
 @pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_an_upgrade_survives_kills_restarts_and_a_lost_network(node: DeployedHost, kills: int) -> None:
-    """One after the other, while the same processes work on the upgrade."""
+def test_an_upgrade_survives_kills_restarts_and_a_lost_network_and_its_order_cannot_be_replayed(node: DeployedHost, kills: int) -> None:
+    """One after the other, while the same processes work on the upgrade. The hub, too, hands over no job twice."""
     hub = node.hub
     job, workers = begin(node)
     for _ in range(kills):
@@ -130,50 +161,9 @@ def test_an_upgrade_survives_kills_restarts_and_a_lost_network(node: DeployedHos
     hub.launch()
     wait_followed(node, job, workers)
     finish(node, job)
-    assert hub.end() == 0
-    check_databases(hub)
-
-
-_TAP = r"""
-import os, socket
-real, tapped = "/run/stardust/real.sock", "/run/stardust/launcher.sock"
-os.rename(tapped, real)
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(tapped)
-os.chown(tapped, os.stat(real).st_uid, os.stat(real).st_gid)
-listener.listen(4)
-os.close(os.open("/run/tapping", os.O_WRONLY | os.O_CREAT))
-client, _ = listener.accept()
-order = client.recv(65536)
-with open("/run/tapped", "wb") as file:
-    file.write(order)
-launcher = socket.socket(socket.AF_UNIX)
-launcher.connect(real)
-launcher.sendall(order)
-client.sendall(launcher.recv(65536))
-os.rename(real, tapped)
-"""
-
-
-@pytest.mark.holds("S-42")
-def test_a_recorded_order_cannot_be_replayed(node: DeployedHost) -> None:
-    node.put("/root/tap.py", _TAP.encode())
-    node.host.sh("systemd-run -q --collect --unit=tap python3 /root/tap.py")
-    node.wait("test -e /run/tapping")
-    job = node.submit("upgrade", ["lab-hello"])
-    row = node.wait_row(job)
-    assert (row["state"], row["exit_code"]) == ("succeeded", 0), row
-    order = node.host.read("/run/tapped")
-    assert job.encode() in order
-    node.wait("! systemctl -q is-active tap.service")
-    for _ in range(2):
-        said = node.hand_in(order)
-        assert (said["answer"], said["why"]) == ("refused", "replay")
-    node.check_ran_once(job)
-    assert node.configured("lab-hello") == 1
-    assert (node.record(job)["job"], node.record(job)["verb"]) == (job, "upgrade")
-    # Neither does the hub hand a job over twice: its output and its end stay as they are.
     node.host.sh("systemctl restart stardust-spider.service")
     wait_until(lambda: node.job_row(job)["state"] == "succeeded", what="the job is as it was")
     node.wait_online()
     assert node.check_whole(job)
+    assert hub.end() == 0
+    check_databases(hub)
