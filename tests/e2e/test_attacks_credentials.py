@@ -50,31 +50,43 @@ def test_the_default_password_from_outside_needs_a_code_and_allows_three_routes(
 
 @pytest.mark.holds("SAFETY-11", "S-06")
 @pytest.mark.parametrize(
-    ("url", "proxies", "headers"),
+    ("url", "proxies", "outside"),
     [
-        ("wss://hub.example/ws", "", {}),
-        ("wss://hub.example/ws", "", {"X-Forwarded-For": "203.0.113.9"}),
-        ("wss://hub.example/ws", "", {"X-Forwarded-For": "127.0.0.1"}),
-        ("wss://hub.example/ws", "127.0.0.1", {}),
-        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "unknown"}),
-        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "192.168.0.4, unknown"}),
-        ("wss://hub.example/ws", "127.0.0.1", {"X-Real-IP": "192.168.0.4"}),
-        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "203.0.113.9, 192.168.0.4"}),
-        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "192.168.0.4", "X-Real-IP": "203.0.113.9"}),
-        ("wss://hub.example/ws", "127.0.0.1", {"X-Forwarded-For": "192.168.0.4", "Forwarded": "for=203.0.113.9"}),
-        ("", "", {"X-Forwarded-For": "203.0.113.9"}),
+        ("wss://hub.example/ws", "", [{}, {"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-For": "127.0.0.1"}]),
+        (
+            "wss://hub.example/ws",
+            "127.0.0.1",
+            [
+                {},
+                {"X-Forwarded-For": "unknown"},
+                {"X-Forwarded-For": "192.168.0.4, unknown"},
+                {"X-Real-IP": "192.168.0.4"},
+            ],
+        ),
+        (
+            "wss://hub.example/ws",
+            "127.0.0.1",
+            [
+                {"X-Forwarded-For": "203.0.113.9, 192.168.0.4"},
+                {"X-Forwarded-For": "192.168.0.4", "X-Real-IP": "203.0.113.9"},
+                {"X-Forwarded-For": "192.168.0.4", "Forwarded": "for=203.0.113.9"},
+            ],
+        ),
+        ("", "", [{"X-Forwarded-For": "203.0.113.9"}]),
     ],
+    ids=["no proxy is named", "no client is named", "another client is named", "no address is named"],
 )
-def test_a_hub_behind_an_unnamed_proxy_needs_its_setup_code(tmp_path: Path, url: str, proxies: str, headers: dict[str, str]) -> None:
+def test_a_hub_behind_an_unnamed_proxy_needs_its_setup_code(tmp_path: Path, url: str, proxies: str, outside: list[dict[str, str]]) -> None:
     """README's own start behind a proxy: all clients look like the hub's own machine then."""
     first = {"username": "admin", "password": "admin"}
     args = ("--server-url", url) if url else ()
     env = {"STARDUST_TRUSTED_PROXIES": proxies} if proxies else {}
     with HubProcess(tmp_path / "hub", args=args, env=env, default_admin=True) as hub:
-        reply = hub.request("POST", LOGIN, first, headers=headers)
-        assert (reply.status, reply.json["code"]) == (403, "auth.setup_code_required")
         code = next(re.findall(r"[A-Z2-7]{20}$", line)[0] for line in hub.lines if "setup code" in line)
-        assert hub.request("POST", LOGIN, {**first, "setup_code": code}, headers=headers).status == 200
+        for headers in outside:
+            reply = hub.request("POST", LOGIN, first, headers=headers)
+            assert (reply.status, reply.json["code"]) == (403, "auth.setup_code_required"), headers
+        assert hub.request("POST", LOGIN, {**first, "setup_code": code}, headers=outside[-1]).status == 200
         if proxies:
             assert hub.request("POST", LOGIN, first, headers={"X-Forwarded-For": "192.168.0.4"}).status == 200
         if url and not proxies:

@@ -378,7 +378,7 @@ async def test_an_unknown_verb_does_nothing(shared_hub: HubProcess) -> None:
     session = await asyncio.to_thread(shared_hub.login)
     names = [
         "_start", "__class__", "__init__", "_read", "_subscribe", "run", "close", "end", "put", "reload_rights", "scope", "constructor", "Subscribe", "subscribe ",
-        "subscribe\x00", "sub", "job", "exec", "eval", "import", "", "*", "login", "enrol", "../x", *(f"verb{number}" for number in range(2000)),
+        "subscribe\x00", "sub", "job", "exec", "eval", "import", "", "*", "login", "enrol", "../x", *(f"verb{number}" for number in range(100)),
     ]  # fmt: skip
     async with (
         aiohttp.ClientSession() as http,
@@ -389,7 +389,7 @@ async def test_an_unknown_verb_does_nothing(shared_hub: HubProcess) -> None:
             await live.send_bytes(msgspec.msgpack.encode([name, {}]))
             kind, body = msgspec.msgpack.decode(await live.receive_bytes())
             assert (kind, body["code"]) == ("error", "request.invalid"), name
-    for name in names[:30]:
+    for name in names[:10]:
         for method in ("GET", "POST", "PUT", "DELETE", "TRACE", "CONNECT_", "PROPFIND"):
             reply = await asyncio.to_thread(shared_hub.request, method, f"{API}/{quote(name, safe='')}", {}, token=session.token)
             assert reply.status in (400, 404, 405), (method, name)

@@ -163,11 +163,6 @@ def doctor_of(state: Path) -> tuple[int, list[str]]:
     return done.returncode, [check["text"] for check in json.loads(done.stdout)["checks"] if check["state"] == "problem"]
 
 
-def test_the_doctor_finds_nothing_wrong_with_a_fresh_start(checkout: Checkout) -> None:
-    checkout.running()
-    assert doctor_of(checkout.state) == (0, [])
-
-
 def updates_here() -> tuple[int | None, str]:
     """The updates of this machine's package manager, asked without Spider: how many, or why they are unknown."""
     manager = updates_manager()
@@ -265,7 +260,7 @@ def test_a_crashed_hub_is_restarted_and_one_with_invalid_settings_is_not(tmp_pat
     hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
     flags = ("--port", str(port), "--bind", "127.0.0.1", "--server-url", "wss://stardust.example/ws")  # no proxy is there
     variables = {"STARDUST_KEEP_SECONDS_HOURS": "7", "STARDUST_SECRET": "not the hub's own", "STARDUST_CONFIG": "/none"}
-    process = start(state, free_port(), *flags, bundle=quiet_bundle, **variables)
+    process = start(state, free_port(), *flags, bundle=quiet_bundle, hub_module=PROGRAM, **variables)
     try:
         assert "  Stardust      https://stardust.example\n" in said(process, "stop")
         assert (state / "hub.log").stat().st_size < MOST_LOG_BYTES < (state / "hub.log.1").stat().st_size
