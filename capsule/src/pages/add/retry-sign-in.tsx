@@ -11,12 +11,16 @@ import { ActionError, useAction } from "../use-action";
 import { SignInFields, useFocusFirstError } from "./connection-fields";
 import { EMPTY_CONNECTION, signInBody, signInErrors, type ConnectionForm, type FormErrors } from "./connection-form";
 
+const lacksCredentials = ({ code }: NotRetriedView): boolean => code === "credentials_required";
+
 /** Shows why deployments were not retried. Returns the ids of those that lack nothing but credentials. */
 export function retryRefused(refused: readonly NotRetriedView[]): readonly string[] {
-  const lacking = refused.filter(({ code }) => code === "credentials_required");
-  const others = refused.filter((one) => !lacking.includes(one));
-  if (others[0]) toast("fail", t`${plural(others.length, "server")} could not be retried`, others[0].message);
-  return lacking.map(({ deployment }) => deployment);
+  showRefused(refused.filter((one) => !lacksCredentials(one)));
+  return refused.filter(lacksCredentials).map(({ deployment }) => deployment);
+}
+
+function showRefused(refused: readonly NotRetriedView[]): void {
+  if (refused[0]) toast("fail", t`${plural(refused.length, "server")} could not be retried`, refused[0].message);
 }
 
 export function RetrySignIn({ ids, load, onClose }: { ids: readonly string[]; load: () => void; onClose: () => void }) {
@@ -26,7 +30,7 @@ export function RetrySignIn({ ids, load, onClose }: { ids: readonly string[]; lo
   const title = t`Retry ${plural(ids.length, "server")}`;
   const act = useAction(title);
   const retry = async (): Promise<void> => {
-    retryRefused(await tryAllAgain(ids, signInBody(entries)));
+    showRefused(await tryAllAgain(ids, signInBody(entries)));
     load();
     onClose();
   };
