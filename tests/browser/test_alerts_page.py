@@ -193,7 +193,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             page.get_by_role("tab", name="Rules").click()
             expect(page.get_by_text("CPU total: above 1% → warning")).to_be_visible()
             preview_says_what_it_would_have_done(page)
-            rule_that_somebody_else_changed_is_loaded_again(page, hub)
+            rule_that_somebody_else_changed_keeps_what_was_typed_or_is_taken(page, hub)
             rules_go_out_and_come_back_as_a_file(page, hub)
             deadlines_say_how_an_event_is_reported(page)
             new_maintenance_is_above_an_older_one(page, hub)
@@ -217,7 +217,7 @@ def preview_says_what_it_would_have_done(page: Page) -> None:
     dialog.get_by_role("button", name="Cancel").click()
 
 
-def rule_that_somebody_else_changed_is_loaded_again(page: Page, hub: HubProcess) -> None:
+def rule_that_somebody_else_changed_keeps_what_was_typed_or_is_taken(page: Page, hub: HubProcess) -> None:
     page.get_by_role("button", name="Actions for CPU in use").click()
     page.get_by_role("menuitem", name="Edit…").click()
     dialog = page.get_by_role("dialog", name="Edit CPU in use")
@@ -227,7 +227,9 @@ def rule_that_somebody_else_changed_is_loaded_again(page: Page, hub: HubProcess)
     ends_after.fill("3")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("alert")).to_contain_text("This rule has changed meanwhile")
-    dialog.get_by_role("button", name="Load it again").click()
+    expect(dialog.get_by_role("status").filter(has_text="Somebody else")).to_contain_text(re.compile("Ends after: 2.min → 3.min"))
+    expect(ends_after, "what was typed is still there").to_have_value("3")
+    dialog.get_by_role("button", name="Take theirs").click()
     expect(ends_after).to_have_value("2")
     expect(dialog.get_by_role("alert")).to_have_count(0)
     ends_after.fill("4")

@@ -5,11 +5,12 @@ import { expressionParts } from "../../core/alerts/expression";
 import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "../../core/alerts/rule-draft";
 import { ruleSentence } from "../../core/alerts/rule-text";
 import { t } from "../../core/text";
+import { meet, type Meeting } from "../../core/text/meeting";
 import { addRule, editRule, loadMetrics, loadRules } from "../../state/alert-calls";
 import { ApiError, type MetricView, type RuleView } from "../../state/types";
-import { Button, Segmented, TextField } from "../../ui";
+import { Segmented, TextField } from "../../ui";
+import { MeetingNotice } from "../meeting";
 import { NodesField } from "../nodes-field";
-import { ActionError, useAction } from "../use-action";
 import { FormDialog } from "../form-dialog";
 import { ExpressionField } from "./expression-field";
 import { OverridesField } from "./overrides-field";
@@ -39,14 +40,15 @@ function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView
 interface Props {
   rule?: RuleView;
   onClose: () => void;
-  /** Gets the rule as somebody else has changed it, after a conflict. */
+  /** Gets the rule as somebody else has saved it meanwhile, to show that instead. */
   onLoaded?: (rule: RuleView) => void;
 }
 
-export function RuleDialog({ rule, onClose, onLoaded }: Props) {
+export function RuleDialog({ rule: read, onClose, onLoaded }: Props) {
   const metrics = useMetrics();
+  const [rule, setRule] = useState(read);
   const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : NEW_DRAFT));
-  const [conflict, setConflict] = useState(false);
+  const [met, setMet] = useState<Meeting<RuleDraft> | null>(null);
   const change = (part: Partial<RuleDraft>): void => setDraft({ ...draft, ...part });
   const unit = unitOf(draft, metrics, rule);
   const body = bodyOf(draft);
@@ -58,9 +60,18 @@ export function RuleDialog({ rule, onClose, onLoaded }: Props) {
     try {
       await (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body));
     } catch (error) {
-      setConflict(error instanceof ApiError && error.code === "conflict");
+      if (rule && error instanceof ApiError && error.code === "conflict") await meetOther(rule);
       throw error;
     }
+  };
+  /** Puts what was typed upon what somebody else has saved meanwhile. */
+  const meetOther = async (before: RuleView): Promise<void> => {
+    const theirs = (await loadRules()).find(({ id }) => id === before.id);
+    if (!theirs || theirs.version === before.version) return;
+    const found = meet(draftOf(before), draft, draftOf(theirs));
+    setRule(theirs);
+    setDraft(found.draft);
+    setMet(found);
   };
   return (
     <FormDialog
@@ -72,7 +83,7 @@ export function RuleDialog({ rule, onClose, onLoaded }: Props) {
       done={[rule ? t`${draft.name} was changed` : t`${draft.name} was added`]}
       onClose={onClose}
     >
-      {conflict && rule && onLoaded && <LoadAgain id={rule.id} onLoaded={onLoaded} />}
+      {met && rule && onLoaded && <MeetingNotice met={met} onTake={() => onLoaded(rule)} />}
       <TextField
         label={t`Name`}
         value={draft.name}
@@ -99,27 +110,5 @@ export function RuleDialog({ rule, onClose, onLoaded }: Props) {
       {faults.length > 0 && <p class="wrong">{faults[0]}</p>}
       {valid && <RulePreview rule={body} />}
     </FormDialog>
-  );
-}
-
-/** The button that replaces the draft by the rule that somebody else has changed. */
-function LoadAgain({ id, onLoaded }: { id: string; onLoaded: (rule: RuleView) => void }) {
-  const act = useAction();
-  const load = (): Promise<boolean> =>
-    act.run(async () => {
-      const rule = (await loadRules()).find((one) => one.id === id);
-      if (!rule) throw new ApiError("not_found", 404, t`the rule was deleted meanwhile`);
-      onLoaded(rule);
-    });
-  return (
-    <>
-      <ActionError text={act.refusal} />
-      <p class="row wrap">
-        <span class="t2 grow">{t`Your changes here are replaced.`}</span>
-        <Button icon="rotate-cw" busy={act.busy} onClick={() => void load()}>
-          {t`Load it again`}
-        </Button>
-      </p>
-    </>
   );
 }

@@ -11,9 +11,10 @@ import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type PatchPolicyView, type PatchPreviewView } from "../../state/types";
-import { Banner, Button, Failure, Form, Glyph, Loading, TextField } from "../../ui";
+import { Button, Failure, Form, Loading, TextField } from "../../ui";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
+import { MeetingNotice } from "../meeting";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
@@ -116,9 +117,9 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
         </div>
         <ActionError text={act.refusal} />
         {met && (
-          <Met met={met} onTake={takeTheirs}>
+          <MeetingNotice alert met={met} onTake={takeTheirs}>
             <Button kind="primary" slim type="submit" busy={act.busy} disabled={!ready}>{t`Save over it`}</Button>
-          </Met>
+          </MeetingNotice>
         )}
         {policy?.whole === false && <p class="meta t3">{BEYOND}</p>}
         <What draft={draft} change={change} />
@@ -130,26 +131,6 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
     </div>
   );
 }
-
-/** Says what somebody else has saved meanwhile. Children: the button that saves over it. */
-const Met = ({ met, onTake, children }: { met: Meeting<Draft>; onTake: () => void; children: VNode }): VNode => (
-  <Banner
-    alert
-    mark={<Glyph kind="warn" label="" />}
-    action={
-      <>
-        {children}
-        <Button slim onClick={onTake}>{t`Take theirs`}</Button>
-      </>
-    }
-  >
-    <b>{t`Somebody else has saved this patch policy meanwhile. Nothing was saved yet.`}</b>
-    {met.theirs.length > 0 && <p class="plain">{t`Their changes, taken into the fields: ${met.theirs.join("; ")}.`}</p>}
-    <p class="plain">
-      {met.ours.length > 0 ? t`Yours, which differ from theirs: ${met.ours.join("; ")}.` : t`Your fields differ in nothing from theirs.`}
-    </p>
-  </Banner>
-);
 
 /** Whether a person chooses among the packages. Otherwise the hub refuses what would choose. */
 const choosesAmong = (what: Draft["what"]): boolean => what === "security" || what === "all";
