@@ -8,9 +8,12 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Results = list[dict[str, Any]]
 
 SLICES = 6
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -31,6 +34,16 @@ def tree(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         found += children.get(parent, [])
+    return found
+
+
+def until(what: str, look: Callable[[], T], limit_s: float = 600.0, every_s: float = 0.05) -> T:
+    """Look again until something is found. Raises: TimeoutError: nothing was found within `limit_s`."""
+    ends_at = time.monotonic() + limit_s
+    while not (found := look()):
+        if time.monotonic() > ends_at:
+            raise TimeoutError(what)
+        time.sleep(every_s)
     return found
 
 
@@ -86,9 +99,9 @@ async def shares(pids: list[int], seconds: float) -> list[float]:
     return [statistics.median(mine) for mine in slices]
 
 
-def line(name: str, value: float, unit: str, versus: float | None = None) -> dict[str, Any]:
-    """One result. `versus` was measured in the same run; the ratio is value / versus."""
-    found: dict[str, Any] = {"name": name, "value": round(value, 4), "unit": unit}
+def line(name: str, value: float, unit: str, versus: float | None = None, **more: object) -> dict[str, Any]:
+    """One result. `versus` was measured in the same run; the ratio is value / versus. `more`: further fields."""
+    found: dict[str, Any] = {"name": name, "value": round(value, 4), "unit": unit, **more}
     if versus:
         found |= {"versus": round(versus, 4), "ratio": round(value / versus, 3)}
     return found

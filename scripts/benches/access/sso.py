@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from scripts.benches.measure import cpu_seconds
+from scripts.benches.measure import Results, cpu_seconds, line
 from tests.support.hub import HubProcess
 from tests.support.oidc_issuer import CLIENT, SECRET, an_issuer
 
@@ -19,11 +19,9 @@ ROUNDS = 40
 LIMIT_MS = 50.0
 GROUP = {"claim": "groups", "value": "ops", "organisation": "default", "role": "operator"}
 
-Results = list[dict[str, object]]
-
 
 async def sso() -> Results:
-    """The time by the clock, and the processor time of the hub, which says little of how busy the machine is."""
+    """The end of a log-in through a provider, without the provider's own time: by the clock, and the processor time of the hub, which says little of how busy the machine is."""
     own: list[float] = []
     spent_s = 0.0
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
@@ -50,6 +48,6 @@ async def sso() -> Results:
                 spent_s += cpu_seconds(hub.pid)
                 assert answer.status == 200, await answer.text()
     return [
-        {"name": "access.sso", "value": round(statistics.median(own), 2), "unit": "ms", "most": round(max(own), 2), "limit": LIMIT_MS},
-        {"name": "access.sso.processor", "value": round(spent_s / ROUNDS * 1000, 2), "unit": "ms"},
+        line("access.sso", statistics.median(own), "ms", most=round(max(own), 2), limit=LIMIT_MS),
+        line("access.sso.processor", spent_s / ROUNDS * 1000, "ms"),
     ]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from groundcontrol.web.routes import ROOT
-from scripts.benches.measure import line
+from scripts.benches.measure import Results, line
 from spider.reports.package_sync import digest_of
 from spider.wire.frames import SUBPROTOCOL
 from spider.wire.job_messages import JobProgress
@@ -39,8 +39,6 @@ HOSTILE_S = 10.0
 REPORTS = 20
 """Reports of a foreign job in each session of the hostile node."""
 POLL_S = 0.05
-
-Results = list[dict[str, object]]
 
 
 def _line(name: str, value: float, unit: str, versus: float | None = None) -> dict[str, object]:

@@ -16,7 +16,7 @@ from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredRow
 from groundcontrol.schedules.model import Selector
-from scripts.benches.measure import line
+from scripts.benches.measure import Results, line
 from tests.support.alert_samples import BEGAN, layout_of
 from tests.support.alert_trial import AlertTrial, alert_trial
 
@@ -27,8 +27,6 @@ MINUTE_S: Final = 60
 PACKS_S: Final = (60, 10, 1)
 """Seconds of samples in a pack: by default, with `pack_seconds` at 10, and while the node is watched."""
 GROUPED_S: Final = 60.0
-
-Results = list[dict[str, object]]
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from scripts.benches.hub.frames import LAYOUT, SERIES, dial, row
-from scripts.benches.measure import resident_mb
+from scripts.benches.measure import Results, line, resident_mb
 from spider.wire.codec import pack_rows
 from spider.wire.sample_messages import STREAM_LIVE, Pack
 from spider.wire.session import SecureChannel
@@ -22,8 +22,8 @@ SESSIONS = 500
 SETTLE_S = 5.0
 
 
-async def connection() -> list[dict[str, object]]:
-    """KiB that each session without TLS adds. The first WARM_UP sessions do not count, because they also load shared parts."""
+async def connection() -> Results:
+    """Memory of the hub: KiB that each session without TLS adds. The first WARM_UP sessions do not count, because they also load shared parts."""
     with tempfile.TemporaryDirectory() as folder:
         hub = HubProcess(Path(folder) / "data")
         await hub.start()
@@ -40,9 +40,7 @@ async def connection() -> list[dict[str, object]]:
                     assert not socket.closed
         finally:
             await hub.stop()
-    return [
-        {"name": "hub.connection", "value": round((after - before) * 1e6 / 1024 / SESSIONS, 1), "unit": f"KiB with {len(SERIES)} series"}
-    ]
+    return [line("hub.connection", (after - before) * 1e6 / 1024 / SESSIONS, f"KiB with {len(SERIES)} series")]
 
 
 async def _session(http: aiohttp.ClientSession, hub: HubProcess, node: Enrolled) -> tuple[aiohttp.ClientWebSocketResponse, SecureChannel]:

@@ -19,7 +19,8 @@ import aiohttp
 import msgspec
 
 from groundcontrol.settings import SETTINGS
-from scripts.benches.measure import cpu_seconds, resident_mb
+from scripts.benches.measure import Results, cpu_seconds, line, resident_mb, until
+from tests.support.attack_tools import figure
 from tests.support.hub import ROOT, HubProcess
 
 SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
@@ -43,16 +44,6 @@ SOAK_NODES = 100
 SOAK_INTERVAL_S = 30.0
 SOAK_WARM_UP_SHARE = 0.2
 CONNECT_LIMIT_S = 180.0
-
-Results = list[dict[str, object]]
-
-
-def figure(hub: HubProcess, name: str) -> float:
-    """One of the hub's own metrics. Raises: KeyError: there is no such metric."""
-    for line in hub.local("GET", "/metrics").body.decode().splitlines():
-        if line.startswith(f"stardust_{name} "):
-            return float(line.split()[1])
-    raise KeyError(name)
 
 
 @contextlib.contextmanager
@@ -80,11 +71,7 @@ def a_fleet(
 
 def wait_online(hub: HubProcess, count: float) -> None:
     """Wait until this many nodes have a session. Raises: TimeoutError: after CONNECT_LIMIT_S."""
-    ends_at = time.monotonic() + CONNECT_LIMIT_S
-    while figure(hub, "agents_online") < count:
-        if time.monotonic() > ends_at:
-            raise TimeoutError(f"{figure(hub, 'agents_online'):.0f} of {count:.0f} nodes connected within {CONNECT_LIMIT_S:.0f} s")
-        time.sleep(0.2)
+    until(f"{count:.0f} nodes are connected", lambda: figure(hub, "agents_online") >= count, CONNECT_LIMIT_S, 0.2)
 
 
 @contextlib.asynccontextmanager
@@ -152,13 +139,9 @@ def crowd() -> Results:
             values["watched_cpu"], values["watched_rows"] = asyncio.run(_watched(hub))
             values["rss"] = resident_mb(hub.pid)
         for name, value in values.items():
-            unit = UNITS[name]
-            line: dict[str, object] = {"name": f"hub.fleet.{name}.{size}", "value": round(value, 2), "unit": unit}
             if size == base:
                 floor[name] = value / size
-            elif size > base and floor[name]:
-                line |= {"versus": round(floor[name] * size, 2), "ratio": round(value / size / floor[name], 2)}
-            results.append(line)
+            results.append(line(f"hub.fleet.{name}.{size}", value, UNITS[name], floor[name] * size if size > base else None))
     return results
 
 
@@ -190,8 +173,8 @@ def reconnect() -> Results:
             time.sleep(0.2)
         took = time.monotonic() - began
     return [
-        {"name": f"hub.reconnect.{size}", "value": round(took, 1), "unit": "s"},
-        {"name": "hub.reconnect.log_in", "value": round(worst * 1000), "unit": "ms"},
+        line(f"hub.reconnect.{size}", took, "s"),
+        line("hub.reconnect.log_in", worst * 1000, "ms"),
     ]
 
 
@@ -234,15 +217,6 @@ def soak() -> Results:
     for name, unit in units.items():
         values = [point[name] for point in later]
         slope, error = _slope(hours, values)
-        results.append(
-            {
-                "name": f"hub.soak.{name}",
-                "value": round(slope, 3),
-                "unit": unit,
-                "error": round(error, 3),
-                "first": round(values[0], 1),
-                "last": round(values[-1], 1),
-                "minutes": minutes,
-            }
-        )
+        more = {"error": round(error, 3), "first": round(values[0], 1), "last": round(values[-1], 1), "minutes": minutes}
+        results.append(line(f"hub.soak.{name}", slope, unit, **more))
     return results

@@ -16,7 +16,7 @@ import msgspec
 
 from groundcontrol.nodes.views import FleetChange
 from scripts.benches.hub.fleet import SIZES, a_fleet, live_clients
-from scripts.benches.measure import cpu_seconds, line
+from scripts.benches.measure import Results, cpu_seconds, line
 from tests.support.hub import HubProcess
 
 PAGES = 20
@@ -24,7 +24,6 @@ SETTLE_S = 20.0
 MEASURE_S = 30.0
 PERCENTILES = (("p50", 0.5), ("p99", 0.99))
 
-Results = list[dict[str, object]]
 Moment = tuple[str, int]
 """A node, and the Unix milliseconds of its measurement."""
 
@@ -94,7 +93,7 @@ def _percentiles(name: str, values: list[float]) -> Results:
 
 
 def fleet_age() -> Results:
-    """The age of values on arrival at the pages, and its two parts.
+    """The age of values when they reach 20 pages of a fleet, and its two parts.
 
     `player`: from the measurement until the simulated server has sent the value. `hub`: from then until a page has received it.
     """

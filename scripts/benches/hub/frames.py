@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from scripts.benches.measure import cpu_seconds
+from scripts.benches.measure import Results, cpu_seconds, line
 from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Welcome
@@ -198,18 +198,11 @@ async def small_cost(ready: asyncio.Barrier) -> Cost:
         folder.cleanup()
 
 
-async def frame_cpu() -> list[dict[str, object]]:
-    """Medians of ROUNDS rounds, less than a minute together. Both servers work in the same seconds, so a busy machine slows both alike."""
+async def frame_cpu() -> Results:
+    """CPU of the hub for a frame of one second, beside a small server. Medians of ROUNDS rounds, less than a minute together. Both servers work in the same seconds, so a busy machine slows both alike."""
     costs = []
     for _ in range(ROUNDS):
         ready = asyncio.Barrier(2)
         costs.append([cost.us_per_frame for cost in await asyncio.gather(hub_cost(ready), small_cost(ready))])
-    return [
-        {
-            "name": "hub.frame_cpu",
-            "value": round(statistics.median(hub for hub, _ in costs), 1),
-            "unit": "us/frame",
-            "versus": round(statistics.median(small for _, small in costs), 1),
-            "ratio": round(statistics.median(hub / small for hub, small in costs), 2),
-        }
-    ]
+    own, small = (statistics.median(taken) for taken in zip(*costs, strict=True))
+    return [line("hub.frame_cpu", own, "us/frame", small) | {"ratio": round(statistics.median(a / b for a, b in costs), 2)}]

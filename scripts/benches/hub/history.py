@@ -277,6 +277,6 @@ async def measure(folder: Path) -> list[Result]:
 
 
 async def history() -> list[Result]:
-    """Run all measurements in a temporary folder."""
+    """Bytes a sample and milliseconds a window, beside a row for each sample."""
     with tempfile.TemporaryDirectory() as folder:
         return await measure(Path(folder))

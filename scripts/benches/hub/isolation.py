@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.organisation import Acting, guard_writes, restrict_reads
+from scripts.benches.measure import Results, line
 
 ORGANISATIONS, ROWS_EACH = 20, 10_000
 ROUNDS, WARM_UP = 400, 40
@@ -25,10 +26,9 @@ READS: Final = {
     "list_100": "SELECT * FROM event WHERE org = 7 AND id > '7-4' ORDER BY id LIMIT 100",
 }
 
-Results = list[dict[str, object]]
-
 
 def isolation() -> Results:
+    """Queries and changes of one organisation, beside the same statements on a bare connection."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "some.db")
         bare = sqlite3.connect(path, isolation_level=None)
@@ -60,7 +60,7 @@ def _medians_s(*calls: Callable[[], object]) -> list[float]:
 
 def _read(name: str, sql: str, restricted: sqlite3.Connection, bare: sqlite3.Connection) -> dict[str, object]:
     own, by_hand = _medians_s(lambda: restricted.execute(sql).fetchall(), lambda: bare.execute(sql).fetchall())
-    return {"name": f"store.isolation.{name}", "value": own * 1e6, "unit": "us", "versus": by_hand * 1e6, "ratio": own / by_hand}
+    return line(f"store.isolation.{name}", own * 1e6, "us", by_hand * 1e6)
 
 
 def _write(guarded: sqlite3.Connection, bare: sqlite3.Connection) -> dict[str, object]:
@@ -72,4 +72,4 @@ def _write(guarded: sqlite3.Connection, bare: sqlite3.Connection) -> dict[str, o
         db.execute("ROLLBACK")
 
     own, by_hand = _medians_s(lambda: change(guarded), lambda: change(bare))
-    return {"name": "store.isolation.guarded_row", "value": (own - by_hand) / WRITES * 1e6, "unit": "us more"}
+    return line("store.isolation.guarded_row", (own - by_hand) / WRITES * 1e6, "us more")

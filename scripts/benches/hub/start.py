@@ -9,9 +9,8 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-from scripts.benches.measure import cpu_seconds
+from scripts.benches.measure import Results, cpu_seconds, line
 from tests.support.hub import HubProcess
 
 TARGET_BYTES = 1_000_000_000
@@ -19,8 +18,6 @@ KILLS = 5
 CHUNK_BYTES = 40_000
 """About the size of an hour of one family of a node."""
 BATCH = 500
-
-Results = list[dict[str, Any]]
 
 
 def _fill(path: Path) -> None:
@@ -62,17 +59,8 @@ def start() -> Results:
     for name, large in (("empty", False), ("1gb", True)):
         with tempfile.TemporaryDirectory(prefix="bench-start-") as folder:
             seconds, busy, size = _starts(Path(folder), large=large)
-        median = statistics.median(seconds)
-        line: dict[str, Any] = {
-            "name": f"hub.start.{name}",
-            "value": round(median, 2),
-            "unit": "s",
-            "worst": round(max(seconds), 2),
-            "cpu_s": round(statistics.median(busy), 2),
-            "megabytes": round(size / 1e6),
-        }
-        if large:
-            line |= {"versus": round(empty_s, 2), "ratio": round(median / empty_s, 2)}
+        median, cpu_s = statistics.median(seconds), round(statistics.median(busy), 2)
+        more = {"worst": round(max(seconds), 2), "cpu_s": cpu_s, "megabytes": round(size / 1e6)}
+        results.append(line(f"hub.start.{name}", median, "s", empty_s if large else None, **more))
         empty_s = median
-        results.append(line)
     return results

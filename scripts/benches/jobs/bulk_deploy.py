@@ -6,26 +6,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from scripts.benches.measure import cpu_seconds
+from scripts.benches.jobs.first_second import wait
+from scripts.benches.measure import Results, cpu_seconds, line
 from tests.support import lab as labs
 from tests.support.hub import HubProcess
-
-LIMIT_S = 600.0
-
-
-def until(ask: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
-    """Ask again until `done` accepts the answer. Returns: the answer. Raises: TimeoutError: after LIMIT_S."""
-    ends_at = time.monotonic() + LIMIT_S
-    while time.monotonic() < ends_at:
-        answer = ask()
-        if done(answer):
-            return answer
-        time.sleep(0.1)
-    raise TimeoutError
 
 
 def deploy_all(hub: HubProcess, hosts: list[labs.Host], **more: str) -> tuple[float, float, int]:
@@ -40,17 +26,14 @@ def deploy_all(hub: HubProcess, hosts: list[labs.Host], **more: str) -> tuple[fl
     made = hub.local("POST", "/api/v1/deployments/many", body).json["deployments"]
     path = f"/api/v1/deployments?limit=500&batch={made[0]['batch_id']}"
 
-    def ask() -> Any:
-        return hub.local("GET", path).json["deployments"]
-
-    shown = until(ask, lambda rows: all(row["state"] != "running" for row in rows))
+    shown = wait(hub, path, lambda found: all(row["state"] != "running" for row in found["deployments"]))["deployments"]
     shown_s = time.monotonic() - started_at
     waiting = [row for row in shown if row["state"] == "awaiting_host_key"]
     known = {key["fingerprint"] for host in hosts for key in host.host_keys}
     assert all(row["host_key"]["fingerprint"] in known for row in waiting)
     keys = [{"deployment": row["id"], "fingerprint": row["host_key"]["fingerprint"]} for row in waiting]
     hub.local("POST", "/api/v1/deployments/host-keys", {"host_keys": keys})
-    ended = until(ask, lambda rows: all(row["ended_at"] is not None for row in rows))
+    ended = wait(hub, path, lambda found: all(row["ended_at"] is not None for row in found["deployments"]))["deployments"]
     took_s = time.monotonic() - started_at
     for row in ended:
         if row["state"] != "succeeded":
@@ -59,11 +42,8 @@ def deploy_all(hub: HubProcess, hosts: list[labs.Host], **more: str) -> tuple[fl
     return shown_s, took_s, len(online)
 
 
-def many() -> list[dict[str, object]]:
-    """Deploy to STARDUST_BENCH_HOSTS lab hosts (default: 10)."""
-    reason = labs.unavailable()
-    if reason:
-        raise SystemExit(f"scripts/bench: deploy.many: {reason}")
+def many() -> Results:
+    """Deploy to STARDUST_BENCH_HOSTS lab hosts (default: 10) by one request."""
     count = int(os.environ.get("STARDUST_BENCH_HOSTS", "10"))
     try:
         hosts = labs.up(debian=count)
@@ -74,7 +54,7 @@ def many() -> list[dict[str, object]]:
     finally:
         labs.down()
     return [
-        {"name": "deploy.many", "hosts": count, "connected": connected, "value": round(took_s, 2), "unit": "s"},
-        {"name": "deploy.many_fingerprints", "hosts": count, "value": round(shown_s, 2), "unit": "s"},
-        {"name": "deploy.many_hub_cpu", "hosts": count, "value": round(used_s / count, 2), "unit": "s a host"},
+        line("deploy.many", took_s, "s", hosts=count, connected=connected),
+        line("deploy.many_fingerprints", shown_s, "s", hosts=count),
+        line("deploy.many_hub_cpu", used_s / count, "s a host", hosts=count),
     ]

@@ -6,36 +6,31 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripts.benches.measure import Results, line, until
 from tests.support import lab as labs
 from tests.support.hub import HubProcess
 
 ROUNDS = 5
-LIMIT_S = 120.0
+LIMIT_S = 600.0
 
 
-def ssh_seconds(host: labs.Host, known_hosts: Path) -> float:
-    """Seconds of one plain command over ssh, with a known host key."""
-    started_at = time.monotonic()
-    subprocess.run(
-        ["ssh", "-F", "none", "-i", str(host.keys / "id_ed25519"), "-p", str(host.port), "-o", "BatchMode=yes",
-         "-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes", f"root@{host.address}", "true"],
-        check=True, timeout=30, stdin=subprocess.DEVNULL, capture_output=True,
-    )  # fmt: skip
-    return time.monotonic() - started_at
+def plain_ssh(host: labs.Host, folder: Path) -> list[str]:
+    """The words before a command that plain ssh runs on a host, whose keys are known. `folder`: for the file with them."""
+    known_hosts, where = folder / "known_hosts", f"[{host.address}]:{host.port}" if host.port != 22 else host.address
+    known_hosts.write_text("".join(f"{where} {key['public']}\n" for key in host.host_keys))
+    return [
+        "ssh", "-F", "none", "-i", str(host.keys / "id_ed25519"), "-p", str(host.port), "-o", "BatchMode=yes",
+        "-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes", f"root@{host.address}",
+    ]  # fmt: skip
 
 
-def wait(hub: HubProcess, path: str, done: Any) -> Any:
+def wait(hub: HubProcess, path: str, done: Callable[[Any], bool]) -> Any:
     """Ask until `done` accepts the answer. Returns: the answer. Raises: TimeoutError: after LIMIT_S."""
-    ends_at = time.monotonic() + LIMIT_S
-    while time.monotonic() < ends_at:
-        answer = hub.local("GET", path).json
-        if done(answer):
-            return answer
-        time.sleep(0.02)
-    raise TimeoutError(path)
+    return until(path, lambda: found if done(found := hub.local("GET", path).json) else None, LIMIT_S, 0.02)
 
 
 def deploy_and_remove(hub: HubProcess, host: labs.Host, fingerprint: str) -> float:
@@ -57,24 +52,19 @@ def deploy_and_remove(hub: HubProcess, host: labs.Host, fingerprint: str) -> flo
     return took_s
 
 
-def first_second() -> list[dict[str, object]]:
-    """Measure a plain ssh command and a deployment in turn, `ROUNDS` times, on one lab host. Returns: the medians."""
-    reason = labs.unavailable()
-    if reason:
-        raise SystemExit(f"scripts/bench: deploy.first_second: {reason}")
+def first_second() -> Results:
+    """From the request for a deployment of a lab host until its first value, and a plain ssh command, in turn. Returns: the medians."""
     host = labs.up(debian=1)[0]
     try:
         with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
-            known_hosts = Path(folder) / "known_hosts"
-            where = f"[{host.address}]:{host.port}" if host.port != 22 else host.address
-            known_hosts.write_text("".join(f"{where} {key['public']}\n" for key in host.host_keys))
+            ssh = [*plain_ssh(host, Path(folder)), "true"]
             fingerprint = next(key["fingerprint"] for key in host.host_keys if key["type"] == "ssh-ed25519")
             plain, deployed = [], []
             for _ in range(ROUNDS):
-                plain.append(ssh_seconds(host, known_hosts))
+                began = time.monotonic()
+                subprocess.run(ssh, check=True, timeout=30, stdin=subprocess.DEVNULL, capture_output=True)
+                plain.append(time.monotonic() - began)
                 deployed.append(deploy_and_remove(hub, host, fingerprint))
     finally:
         labs.down()
-    value, versus = statistics.median(deployed), statistics.median(plain)
-    ratio = statistics.median(a / b for a, b in zip(deployed, plain, strict=True))
-    return [{"name": "deploy.first_second", "value": round(value, 2), "unit": "s", "versus": round(versus, 3), "ratio": round(ratio, 1)}]
+    return [line("deploy.first_second", statistics.median(deployed), "s", statistics.median(plain))]

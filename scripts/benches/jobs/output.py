@@ -22,7 +22,9 @@ from typing import Any
 import aiohttp
 import msgpack
 
-from scripts.benches.measure import cpu_seconds
+from scripts.benches.jobs.first_second import plain_ssh
+from scripts.benches.measure import Results, cpu_seconds
+from scripts.benches.measure import line as figure
 from spider.jobs.files import LOG, RUN, JobResult, write_result
 from spider.root.terminal import Log
 from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
@@ -41,8 +43,6 @@ LINE_EVERY_S = 0.05
 NODES = 20
 FAIR_S = 20.0
 METRICS_TOKEN = "for the bench of jobs alone"  # for a hub that runs for a minute
-
-Results = list[dict[str, object]]
 
 
 def peak_mb(pid: int) -> float:
@@ -147,12 +147,12 @@ async def output() -> Results:
         assert shown["state"] == "succeeded", shown["error"]
         rss_mb = peak_mb(pid)
     return [
-        {"name": "job.output_rate", "value": round(stored / took_s / MB, 2), "unit": "MB/s"},
-        {"name": "job.output_loop_lag", "value": round(lag_ms, 1), "unit": "ms"},
-        {"name": "job.output_spider_cpu", "value": round(spent_s / took_s, 3), "unit": "cores"},
-        {"name": "job.output_spider_rss", "value": round(rss_mb, 1), "unit": "MB"},
-        {"name": "job.output_held", "value": shown["output_bytes"], "unit": "bytes", "versus": shown["output_total_bytes"]},
-    ]  # fmt: skip
+        figure("job.output_rate", stored / took_s / MB, "MB/s"),
+        figure("job.output_loop_lag", lag_ms, "ms"),
+        figure("job.output_spider_cpu", spent_s / took_s, "cores"),
+        figure("job.output_spider_rss", rss_mb, "MB"),
+        figure("job.output_held", shown["output_bytes"], "bytes", shown["output_total_bytes"]),
+    ]
 
 
 async def _browser_delays(hub: HubProcess, job: str) -> list[float]:
@@ -173,13 +173,11 @@ async def _browser_delays(hub: HubProcess, job: str) -> list[float]:
     return delays
 
 
-async def _ssh_delays(host: labs.Host, known_hosts: Path) -> list[float]:
+async def _ssh_delays(host: labs.Host, folder: Path) -> list[float]:
     """Delays of the same lines from a program that plain ssh runs on a host, in seconds."""
     code = f"import time\nfor _ in range({LINES}):\n print(f'{{time.time():.6f}}', flush=True)\n time.sleep({LINE_EVERY_S})"
     process = await asyncio.create_subprocess_exec(
-        "ssh", "-F", "none", "-i", str(host.keys / "id_ed25519"), "-p", str(host.port), "-o", "BatchMode=yes",
-        "-o", f"UserKnownHostsFile={known_hosts}", f"root@{host.address}", "python3", "-c", f'"{code}"',
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        *plain_ssh(host, folder), "python3", "-c", f'"{code}"', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     delays = []
@@ -191,25 +189,18 @@ async def _ssh_delays(host: labs.Host, known_hosts: Path) -> list[float]:
 
 async def line() -> Results:
     """Delay of a line from the job's terminal to a browser, compared with a line over plain ssh at the same time."""
-    reason = labs.unavailable()
-    if reason:
-        raise SystemExit(f"scripts/bench: job.line: {reason}")
     host = (await asyncio.to_thread(lambda: labs.up(debian=1)))[0]
     try:
         async with printing("lines") as (hub, _spider, job):
             with tempfile.TemporaryDirectory() as folder:
-                known_hosts = Path(folder) / "known_hosts"
-                where = f"[{host.address}]:{host.port}" if host.port != 22 else host.address
-                known_hosts.write_text("".join(f"{where} {key['public']}\n" for key in host.host_keys))
-                browser, ssh = await asyncio.gather(_browser_delays(hub, job), _ssh_delays(host, known_hosts))
+                browser, ssh = await asyncio.gather(_browser_delays(hub, job), _ssh_delays(host, Path(folder)))
     finally:
         await asyncio.to_thread(labs.down)
     browser, ssh = browser[LINES // 10 :], ssh[LINES // 10 :]  # both have begun
-    value, versus = percentile(browser, 0.99) * 1000, percentile(ssh, 0.99) * 1000
     return [
-        {"name": "job.line_p99", "value": round(value, 1), "unit": "ms", "versus": round(versus, 1), "ratio": round(value / versus, 2)},
-        {"name": "job.line_p50", "value": round(statistics.median(browser) * 1000, 1), "unit": "ms", "versus": round(statistics.median(ssh) * 1000, 1)},
-    ]  # fmt: skip
+        figure(f"job.line_{name}", percentile(browser, share) * 1000, "ms", percentile(ssh, share) * 1000)
+        for name, share in (("p99", 0.99), ("p50", 0.5))
+    ]
 
 
 async def _stream(agent: TestAgent, until_s: float) -> int:
@@ -249,15 +240,11 @@ async def fairness() -> Results:
             await asyncio.to_thread(hub.close)
     mean = statistics.mean(acked)
     return [
-        {"name": "job.fairness", "value": round(max(max(acked) / mean - 1, 1 - min(acked) / mean) * 100, 1), "unit": "percent"},
-        {"name": "job.fairness_rate", "value": round(mean / FAIR_S / MB, 3), "unit": "MB/s a node"},
-        {"name": "job.fairness_loop_lag", "value": round(lag_ms, 1), "unit": "ms"},
+        figure("job.fairness", max(max(acked) / mean - 1, 1 - min(acked) / mean) * 100, "percent"),
+        figure("job.fairness_rate", mean / FAIR_S / MB, "MB/s a node"),
+        figure("job.fairness_loop_lag", lag_ms, "ms"),
     ]
 
 
 if __name__ == "__main__":
-    if sys.argv[1] in ("flood", "lines"):
-        {"flood": print_flood, "lines": print_lines}[sys.argv[1]](sys.argv[2])
-    else:
-        for found in asyncio.run({"output": output, "line": line, "fairness": fairness}[sys.argv[1]]()):
-            print(json.dumps(found), flush=True)
+    {"flood": print_flood, "lines": print_lines}[sys.argv[1]](sys.argv[2])

@@ -12,6 +12,7 @@ import statistics
 from pathlib import Path
 
 from majortom.build.bundle import build_bundle
+from scripts.benches.measure import Results
 from tests.support import lab as labs
 
 ROUNDS = 9
@@ -47,11 +48,11 @@ print(json.dumps({"rounds": rounds, "steps": len(known), "security": sum(step.se
 """
 
 
-def plan() -> list[dict[str, object]]:
-    """Medians of ROUNDS rounds for each manager (STARDUST_PLAN_MANAGERS="apt dnf" measures fewer)."""
+def plan() -> Results:
+    """The exact plan of an upgrade beside the simulation of each package manager. Medians of ROUNDS rounds for each manager (STARDUST_PLAN_MANAGERS="apt dnf" measures fewer)."""
     wanted = os.environ.get("STARDUST_PLAN_MANAGERS", "").split() or list(FLAVOURS)
     lists = Path(__file__).with_name("package_lists.py").read_text()
-    results: list[dict[str, object]] = []
+    results: Results = []
     hosts = dict(zip(wanted, labs.up(**{FLAVOURS[manager]: 1 for manager in wanted}), strict=True))
     try:
         for manager, host in hosts.items():

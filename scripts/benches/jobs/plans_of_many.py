@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from scripts.benches.hub.fleet import a_fleet
 from scripts.benches.jobs.bulk_deploy import deploy_all
+from scripts.benches.measure import Results, line
 from tests.support import lab as labs
 from tests.support.hub import HubProcess
 
@@ -51,17 +52,15 @@ def plans(hub: HubProcess) -> Seen:
     return Seen(sorted(at_work.values()), sorted(planned.values()))
 
 
-def _lines(name: str, servers: int, seen: Seen) -> list[dict[str, object]]:
+def _lines(name: str, servers: int, seen: Seen) -> Results:
     shown = {
         "first_at_work": seen.at_work[0], "all_at_work": seen.at_work[-1],
         "first": seen.planned[0], "half": seen.planned[(servers - 1) // 2], "all": seen.planned[-1],
     }  # fmt: skip
-    return [
-        {"name": f"job.plans_of_many.{name}.{what}", "servers": servers, "value": round(at, 2), "unit": "s"} for what, at in shown.items()
-    ]
+    return [line(f"job.plans_of_many.{name}.{what}", at, "s", servers=servers) for what, at in shown.items()]
 
 
-def plans_of_many() -> list[dict[str, object]]:
+def plans_of_many() -> Results:
     """Plans of simulated servers, and of lab hosts if STARDUST_BENCH_HOSTS gives their number."""
     with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), SERVERS) as (hub, _):
         results = _lines("simulated", SERVERS, plans(hub))

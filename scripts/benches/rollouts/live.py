@@ -12,7 +12,6 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +19,7 @@ import aiohttp
 import msgspec
 
 from scripts.benches.hub.fleet import a_fleet
+from scripts.benches.measure import Results, line, until
 from tests.support.hub import HubProcess
 
 SERVERS: Final = 30
@@ -31,8 +31,6 @@ SETTLE_S: Final = 65.0
 POLL_S: Final = 0.02
 PATIENCE_S: Final = 20.0
 """A gate must reach the page within this time: the next look comes after five seconds, and its gate within two more."""
-
-Results = list[dict[str, object]]
 
 
 class _Jobs:
@@ -46,16 +44,6 @@ class _Jobs:
         with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as db:
             rows = db.execute("SELECT created_at FROM job WHERE created_at > ? AND action LIKE ? ORDER BY created_at", (at, action))
             return [created_at for (created_at,) in rows]
-
-
-def _until(what: str, look: Callable[[], Any]) -> Any:
-    """Raises: TimeoutError: it did not come within LIMIT_S."""
-    ends_at = time.monotonic() + LIMIT_S
-    while not (found := look()):
-        if time.monotonic() > ends_at:
-            raise TimeoutError(what)
-        time.sleep(POLL_S)
-    return found
 
 
 def _begin(hub: HubProcess) -> str:
@@ -73,7 +61,9 @@ def _begin(hub: HubProcess) -> str:
         "gates": "observe", "max_failed": SERVERS, "reboot": "never", "watch_s": 600,
     }  # fmt: skip
     made: str = call("POST", "rollouts", body)["id"]
-    row = _until("the roll-out is planned", lambda: (one := hub.local("GET", f"/api/v1/rollouts/{made}").json)["state"] == "ready" and one)
+    row = until(
+        "the roll-out is planned", lambda: (one := hub.local("GET", f"/api/v1/rollouts/{made}").json)["state"] == "ready" and one, LIMIT_S
+    )
     call("POST", f"rollouts/{made}/start", {"confirm": row["confirm"], "version": row["version"]})
     return made
 
@@ -88,12 +78,12 @@ class _Start(NamedTuple):
 def _restart(hub: HubProcess, jobs: _Jobs) -> _Start:
     """Kill the hub while servers work out plans, which end while it is away, and start it again."""
     seen = time.time()
-    _until("plans are ordered", lambda: jobs.after(seen, "plan"))
+    until("plans are ordered", lambda: jobs.after(seen, "plan"), LIMIT_S)
     hub.slay()
     began = time.time()
     hub.launch()
     served = time.time()
-    [first, *_] = _until("the roll-out goes on", lambda: jobs.after(began))
+    [first, *_] = until("the roll-out goes on", lambda: jobs.after(began), LIMIT_S, POLL_S)
     return _Start(served - began, max(0.0, first - served))
 
 
@@ -130,21 +120,20 @@ async def _shown(hub: HubProcess, rollout: str, nodes: list[str]) -> list[float]
 
 
 def live() -> Results:
-    """Medians and worst: of KILLS restarts of the hub, and of a gate of each server that is watched in the end."""
+    """From the kill of the hub until a roll-out goes on, and from a look until a page shows its gate. Medians and worst: of KILLS restarts of the hub, and of a gate of each server that is watched in the end."""
     with tempfile.TemporaryDirectory(prefix="bench-rollouts-") as folder, a_fleet(Path(folder), SERVERS) as (hub, _):
         rollout, jobs = _begin(hub), _Jobs(hub)
         starts = [_restart(hub, jobs) for _ in range(KILLS)]
-        nodes = _until("servers are watched and have settled", lambda: len(found := _watched(hub, rollout)) >= AT_ONCE and found)
+        nodes = until(
+            "servers are watched and have settled", lambda: found if len(found := _watched(hub, rollout)) >= AT_ONCE else [], LIMIT_S
+        )
         shown = asyncio.run(_shown(hub, rollout, nodes))
     resumed = sorted(one.resumed_s for one in starts)
     return [
-        {
-            "name": "rollouts.resume", "value": round(statistics.median(resumed), 2), "unit": "s", "worst": round(resumed[-1], 2), "kills": KILLS,
-            "served_s": round(statistics.median(one.served_s for one in starts), 2),
-            "worst_from_start_s": round(max(one.served_s + one.resumed_s for one in starts), 2),
-        },
-        {
-            "name": "rollouts.page", "value": round(statistics.median(shown), 2), "unit": "s", "worst": round(shown[-1], 2),
-            "servers": len(shown),
-        },
+        line(
+            "rollouts.resume", statistics.median(resumed), "s", worst=round(resumed[-1], 2), kills=KILLS,
+            served_s=round(statistics.median(one.served_s for one in starts), 2),
+            worst_from_start_s=round(max(one.served_s + one.resumed_s for one in starts), 2),
+        ),
+        line("rollouts.page", statistics.median(shown), "s", worst=round(shown[-1], 2), servers=len(shown)),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import spider
+from scripts.benches.measure import Results, line
 from tests.support import lab as labs
 
 LOOKS: Final = 200
@@ -34,13 +35,10 @@ def _agent() -> bytes:
     return packed.getvalue()
 
 
-def look() -> list[dict[str, object]]:
-    """The mean of LOOKS looks."""
+def look() -> Results:
+    """The CPU of one look of the agent at a lab host: the mean of LOOKS."""
     with labs.one("debian") as host:
         host.sh(f"mkdir -p {FOLDER}")
         host.run("tar", "-x", "-C", FOLDER, stdin=_agent())
         ms, units = host.run("env", f"PYTHONPATH={FOLDER}", "python3", "-c", PROGRAM).stdout.split()
-    share = float(ms) / (EVERY_S * 10)
-    return [
-        {"name": "rollouts.look", "value": round(float(ms), 2), "unit": "ms", "percent_of_a_core": round(share, 3), "units": int(units)}
-    ]
+    return [line("rollouts.look", float(ms), "ms", percent_of_a_core=round(float(ms) / (EVERY_S * 10), 3), units=int(units))]

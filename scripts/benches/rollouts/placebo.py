@@ -27,6 +27,7 @@ from groundcontrol.rollouts.soft import SETTLE_S, STEP_S, Past, is_above, soft_g
 from groundcontrol.rollouts.step import step
 from groundcontrol.rollouts.target_life import SETTLE_S as HARD_SETTLE_S
 from groundcontrol.schedules.model import Selector
+from scripts.benches.measure import Results
 
 NODES: Final = 10
 START: Final = 1_800_000_000.0
@@ -37,8 +38,6 @@ METRICS: Final = ("cpu", "memory", "disk")
 GOOD: Final = Look(
     0.0, "b", (), (), ("nginx.service", "shop.service"), {}, ("tcp 80 nginx.service",), ("/",), {"/": 40.0}, (), (), 0.0, 0.0, {}
 )
-
-Results = list[dict[str, object]]
 
 
 class Kind(NamedTuple):

@@ -11,16 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from groundcontrol.agents.codec import decode_rows
 from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
-from scripts.benches.measure import line, resident_mb, shares
+from scripts.benches.measure import Results, line, resident_mb, shares
 from scripts.benches.spider.agent import Agent, BareHub, Traffic, agent
 from scripts.benches.spider.load import crowd
 from scripts.benches.spider.peers import exporter, netdata
@@ -34,8 +34,6 @@ PACKS_S = (10, 15, 20, 30, 60)
 DAY_S = 86_400
 MOST_BYTES_A_DAY = 7e6
 SESSION_LIMIT_S = 2.0
-
-Results = list[dict[str, Any]]
 
 
 def as_json(hub: BareHub, taken_at_ms: int, layout: bytes, values: list[int | None]) -> int:
@@ -135,11 +133,12 @@ async def bytes_a_day(seconds: float) -> Results:
     return results
 
 
-async def hours(minutes: int) -> Results:
-    """Memory of an unwatched agent, measured each minute, and its growth. The first fifth does not count.
+async def hours() -> Results:
+    """Memory of an unwatched agent over three hours (STARDUST_SPIDER_MINUTES), measured each minute, and its growth. The first fifth does not count.
 
     Raises: ValueError: fewer than three minutes.
     """
+    minutes = int(os.environ.get("STARDUST_SPIDER_MINUTES", "180"))
     if minutes < 3:
         raise ValueError("the benchmark needs at least three minutes")
     async with agent(max(PACKS_S)) as one:
@@ -158,7 +157,7 @@ async def hours(minutes: int) -> Results:
 
 
 def spider_figures(seconds: float = 30.0, day_s: float = 180.0) -> Results:
-    """All figures of the agent. They take about `3 * seconds + day_s + 110` seconds.
+    """CPU, memory, frames, bytes a day and start of Spider, beside prometheus-node-exporter and netdata (6 min). They take about `3 * seconds + day_s + 110` seconds.
 
     Raises: RuntimeError: the agent opened no session with its hub, or did not send.
     """

@@ -1,11 +1,7 @@
-"""Load for a benchmark: sleeping processes and idle loopback connections, which end with this program.
-
-scripts/benches/spider/load.py --processes 300 --pairs 5000    prints `ready`, and runs until its standard input ends
-"""
+"""Load for a benchmark: sleeping processes and idle loopback connections. The program that makes them runs until its standard input ends."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import resource
@@ -16,8 +12,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-MAX_PROCESSES = 2000
-MAX_PAIRS = 9000
 READY_S = 60.0
 
 
@@ -49,7 +43,7 @@ def pairs(count: int) -> list[socket.socket]:
 @contextlib.contextmanager
 def crowd(processes: int = 0, connections: int = 0) -> Iterator[None]:
     """Run the load for the length of the block. Raises: RuntimeError: the machine does not allow so much."""
-    argv = [sys.executable, "-I", str(Path(__file__)), "--processes", str(processes), "--pairs", str(connections)]
+    argv = [sys.executable, "-I", str(Path(__file__)), str(processes), str(connections)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as made:
         assert made.stdin is not None
         assert made.stdout is not None
@@ -63,15 +57,9 @@ def crowd(processes: int = 0, connections: int = 0) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=0)
-    parser.add_argument("--pairs", type=int, default=0, help="connections; each has two sockets")
-    given = parser.parse_args()
-    if not (0 <= given.processes <= MAX_PROCESSES and 0 <= given.pairs <= MAX_PAIRS):
-        parser.error(f"at most {MAX_PROCESSES} processes and {MAX_PAIRS} pairs")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    opened = sleepers(given.processes), pairs(given.pairs)
+    opened = sleepers(int(sys.argv[1])), pairs(int(sys.argv[2]))
     print("ready", flush=True)
     sys.stdin.read()
     del opened

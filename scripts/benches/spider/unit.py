@@ -3,20 +3,18 @@ prometheus-node-exporter, which is scraped each second."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import statistics
-import subprocess
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.benches.measure import line, resident_mb
+from scripts.benches.measure import Results, line, resident_mb
+from scripts.benches.spider.peers import exporter
 from tests.support import lab as labs
 from tests.support.deployed_host import DeployedHost
 from tests.support.hub import HubProcess
-from tests.support.ports import free_port
 
 SETTLE_S = 60.0
 MEASURE_S = 60.0
@@ -35,26 +33,20 @@ def outer_pid(inner: str, word: str) -> int:
     raise LookupError(f"no process {inner} with {word} in its command line")
 
 
-@contextlib.contextmanager
-def exporter(port: int) -> Iterator[int]:
-    """Run node_exporter with its defaults. Gives its pid."""
-    words = ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
+async def unit_rss() -> Results:
+    """Memory of Spider in its unit on a lab host, beside prometheus-node-exporter: medians of a minute, after a minute to settle."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with exporter(Path(folder)) as beside:
+            assert beside is not None, "prometheus-node-exporter is not installed"
+            return await asyncio.to_thread(_memory, Path(folder), beside)
 
 
-def unit_rss() -> list[dict[str, object]]:
-    """Medians of a minute, after a minute to settle."""
-    port = free_port()
+def _memory(folder: Path, beside: int) -> Results:
     [host] = labs.up(debian=1)
     host.reset()
     host.sh(CROWD)
     try:
-        with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub, exporter(port) as beside:
+        with HubProcess(folder / "hub") as hub:
             deployed = DeployedHost(host, hub)
             deployed.deploy()
             deployed.wait_online()
@@ -62,8 +54,6 @@ def unit_rss() -> list[dict[str, object]]:
             began, own, other = time.monotonic(), [], []
             while time.monotonic() - began < SETTLE_S + MEASURE_S:
                 time.sleep(1)
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                    answer.read()
                 if time.monotonic() - began > SETTLE_S:
                     own.append(resident_mb(pid))
                     other.append(resident_mb(beside))
