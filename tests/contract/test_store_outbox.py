@@ -23,6 +23,7 @@ from groundcontrol.notifications.outbox import DueBell, Outbox
 from groundcontrol.notifications.service import ChannelEdit
 from groundcontrol.notifications.store import Delivered, Failed
 from spider.wire.ids import new_time_id
+from tests.support.background import in_background
 from tests.support.clock import RunningClock
 from tests.support.eventually import ask_until, eventually
 from tests.support.factories import audited
@@ -372,8 +373,7 @@ async def test_mail_servers_that_take_minutes_hold_no_other_channel(live: Backen
     names = [f"slow{number}" for number in range(outboxes.MOST_AT_ONCE // 2)]
     slow = [await hub.webhook("https://receiver.example/", name) for name in names]
     quick = await hub.webhook("https://receiver.example/", "quick")
-    running = asyncio.create_task(outbox.run())
-    try:
+    async with in_background(outbox.run()):
         await hub.add(*(hub.delivery(channel.id) for channel in slow for _ in range(2)))
         bell.set()
         await eventually(lambda: len(outbox._under_way) == outboxes.MOST_AT_ONCE)
@@ -383,6 +383,3 @@ async def test_mail_servers_that_take_minutes_hold_no_other_channel(live: Backen
         await eventually(lambda: sent == ["quick"])
         go_on.set()
         await eventually(lambda: len(sent) == outboxes.MOST_AT_ONCE + 1)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)

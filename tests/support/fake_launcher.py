@@ -15,6 +15,7 @@ from pathlib import Path
 
 from spider.wire.orders import HEAD_BYTES, OrderError, SignedOrder, frame_length
 from tests.support.agent import BOOT
+from tests.support.background import cancelled
 from tests.support.wire import open_order
 
 Work = Callable[["FakeRunner", SignedOrder], Coroutine[None, None, None]]
@@ -91,9 +92,7 @@ class FakeLauncher:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await cancelled(*self._running)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readexactly(HEAD_BYTES)

@@ -73,6 +73,7 @@ from groundcontrol.web.services import Services, provide
 from groundcontrol.web.static import BuiltPage
 from majortom.build.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
+from tests.support.background import cancelled
 from tests.support.clock import RunningClock
 from tests.support.openapi import Description
 from tests.support.quick_hasher import QUICK_HASHER
@@ -510,9 +511,7 @@ def a_config(folder: Path, server_url: str | None = "wss://hub.example/ws", prox
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await cancelled(task)
 
 
 @contextlib.asynccontextmanager

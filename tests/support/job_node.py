@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from spider.clock import SystemClock
@@ -20,6 +20,7 @@ from spider.wire.frames import Message
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.job_messages import JobAck, JobDone, JobStart, JobStop
 from spider.wire.orders import SignedOrder, seal_order
+from tests.support.background import in_background
 from tests.support.scripted_hub import ScriptedHub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,13 +142,8 @@ async def spider(node: Node, hub: ScriptedHub, clock: SystemClock | None = None,
             jobs.done(message)
 
     hub.answer = answer
-    task = asyncio.create_task(jobs.run())
-    try:
+    async with in_background(jobs.run()):
         yield jobs
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from groundcontrol.notifications.outbox import DueBell, Outbox
 from groundcontrol.notifications.service import ChannelEdit, ChannelService
 from groundcontrol.notifications.store import DeliveryFilter
 from spider.wire.ids import new_time_id
+from tests.support.background import cancelled
 from tests.support.clock import RunningClock
 from tests.support.eventually import ask_until
 from tests.support.store_backend import Backend
@@ -194,7 +195,5 @@ async def notifying(backend: Backend, clock: RunningClock, *receivers: Receiver,
     try:
         yield made
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        await cancelled(running)
         await egress.close()

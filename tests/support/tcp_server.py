@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from tests.support.background import cancelled
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, set[asyncio.Task[None]]], Awaitable[None]]
 """Serves one connection. Tasks that it adds to the set are cancelled at the end."""
 
@@ -19,7 +21,5 @@ async def listening(serve: Serve) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)
         await asyncio.sleep(0)  # aborted transports close their sockets in the next turn of the loop

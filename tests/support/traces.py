@@ -20,26 +20,12 @@ def number_of(folder: Path, node: str) -> int:
 
 def sample_tables(folder: Path, number: int) -> list[str]:
     """The tables of samples with a row of this node."""
-    with closing(sqlite3.connect(folder / "stardust-samples.db")) as db:
-        return [
-            table
-            for table, columns in _tables(db)
-            if table not in TOMBSTONES
-            and "node" in columns
-            and db.execute(f"SELECT 1 FROM {table} WHERE node = ? LIMIT 1", (number,)).fetchone()
-        ]
+    return _tables_with(folder / "stardust-samples.db", "node", number)
 
 
 def owned_tables(folder: Path, org: int) -> list[str]:
     """The tables with a row of an organisation."""
-    with closing(sqlite3.connect(folder / "stardust.db")) as db:
-        return [
-            table
-            for table, columns in _tables(db)
-            if table not in TOMBSTONES
-            and "org" in columns
-            and db.execute(f"SELECT 1 FROM {table} WHERE org = ? LIMIT 1", (org,)).fetchone()
-        ]
+    return _tables_with(folder / "stardust.db", "org", org)
 
 
 def files_with(folder: Path, words: Collection[str]) -> list[str]:
@@ -49,6 +35,13 @@ def files_with(folder: Path, words: Collection[str]) -> list[str]:
     return sorted(f"{path.name}: {word}" for path in files for word in words if word in path.name or word.encode() in bytes_of[path])
 
 
-def _tables(db: sqlite3.Connection) -> list[tuple[str, set[str]]]:
-    names = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
-    return [(name, {str(column) for (_, column, *_) in db.execute(f"PRAGMA table_info({name})")}) for name in names]
+def _tables_with(file: Path, column: str, value: int) -> list[str]:
+    with closing(sqlite3.connect(file)) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
+        return [
+            table
+            for table in names
+            if table not in TOMBSTONES
+            and column in {name for (_, name, *_) in db.execute(f"PRAGMA table_info({table})")}
+            and db.execute(f"SELECT 1 FROM {table} WHERE {column} = ? LIMIT 1", (value,)).fetchone()
+        ]

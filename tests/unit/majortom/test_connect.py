@@ -17,6 +17,7 @@ from majortom.ssh.connect import Connector, Limits, ReachedServer, check_host_ke
 from majortom.ssh.private_keys import LoadedKey, load_key
 from majortom.ssh.server_opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, OfferedAlgorithms, check_offer
 from tests.support.addresses import any_address
+from tests.support.background import cancelled
 from tests.support.ports import free_port
 from tests.support.ssh_server import Barring, Closed, Impatient, Watcher, serving
 from tests.support.tcp_server import listening
@@ -360,9 +361,7 @@ async def test_eight_concurrent_connections_to_one_address_are_allowed(silent: i
     for _ in range(10):
         await asyncio.sleep(0.01)
         assert len(open_to(silent)) == 8
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await cancelled(*tasks)
 
 
 def open_to(port: int) -> list[str]:

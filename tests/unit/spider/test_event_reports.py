@@ -30,6 +30,7 @@ from spider.wire.events import MAX_DETAIL_CHARS, MAX_MESSAGE_CHARS
 from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.report_messages import Events, EventsStored
 from spider.wire.table_rows import LATEST_MS
+from tests.support.background import in_background
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 from tests.support.recordings import write
@@ -150,14 +151,9 @@ def anybody() -> Reporters:
 async def running(folder: Path, hub: ScriptedHub, reporters: Reporters | None = None) -> AsyncIterator[tuple[EventReports, str]]:
     path = str(folder / "s")
     reports = EventReports(path, EventQueue(str(folder / "events")), reporters or anybody(), SystemClock(), hub.send)
-    task = asyncio.create_task(reports.run(), name="events")
-    try:
+    async with in_background(reports.run()):
         await eventually(lambda: os.path.exists(path) and os.stat(path).st_mode & 0o777 == 0o666)
         yield reports, path
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def command(path: str, *words: str) -> int:

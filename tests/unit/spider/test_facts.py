@@ -21,19 +21,15 @@ from spider.threads import run_in_thread
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Message
 from spider.wire.report_messages import Identity, Updates
+from tests.support.background import in_background
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub
 
 
 @contextlib.asynccontextmanager
 async def running(facts: HostReports) -> AsyncIterator[None]:
-    task = asyncio.create_task(facts.run(), name="facts")
-    try:
+    async with in_background(facts.run()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def policy(folder: Path, text: str) -> str:

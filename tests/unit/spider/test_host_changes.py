@@ -14,6 +14,7 @@ from spider.sampling.collectors.host_look import HostLook, Mounted, Units
 from spider.sampling.collectors.systemd_units import Starts
 from spider.wire.events import EVENT_ID, MEASURED
 from spider.wire.report_messages import Events
+from tests.support.background import cancelled
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 
@@ -155,8 +156,6 @@ async def test_changes_wait_for_the_hub_like_other_events_and_an_unreadable_look
             await host.clock.elapse(LOOK_S)
         await eventually(lambda: bool(sent))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)
     assert (sent[0].types, sent[0].details, EVENT_ID.match(sent[0].ids[0]) is not None) == (["unit_failed"], [f'{{"unit":"{SHOP}"}}'], True)
     assert set(json.loads(sent[0].details[0])) <= set(MEASURED["unit_failed"])

@@ -17,6 +17,7 @@ from spider.sampling.collectors.host_look import HostLook, HostLooks, Mounted, U
 from spider.wire.frames import Message
 from spider.wire.probes import is_probe
 from spider.wire.report_messages import Looked, LookedOn, LookOrder
+from tests.support.background import in_background
 from tests.support.eventually import eventually
 from tests.support.some import some
 
@@ -55,12 +56,8 @@ class Node:
 
 @asynccontextmanager
 async def looking(node: Node) -> AsyncIterator[Node]:
-    task = asyncio.create_task(node.looks.run())
-    try:
+    async with in_background(node.looks.run()):
         yield node
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_equal_looks_are_one_run_that_goes_on_and_a_change_begins_another(tmp_path: Path) -> None:

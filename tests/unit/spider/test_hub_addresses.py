@@ -22,6 +22,7 @@ from spider.hub.outbox import Outbox
 from spider.jobs.tracker import Jobs
 from spider.selfcare import uninstall
 from spider.wire.frames import CLOSE_HOST, HUB_ADDRESS, HubAddress
+from tests.support.background import in_background
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import FLEET_KEY, ScriptedHub
@@ -127,13 +128,8 @@ class Moving:
             clock,
             Backoff(random.Random(3)),
         )
-        task = asyncio.create_task(link.run(), name="link")
-        try:
+        async with in_background(link.run()):
             yield clock
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from spider.reports.package_database import parse_rpm
 from spider.reports.package_sync import PART_ITEMS, PackageSync, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
 from spider.wire.report_messages import InstalledPackages, PackagesHeld
+from tests.support.background import in_background
 from tests.support.scripted_hub import ScriptedHub
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20)
@@ -47,13 +48,9 @@ def alpine(root: Path, packages: dict[str, str]) -> None:
 
 async def with_inventory(root: Path, hub: ScriptedHub, scenario: Callable[[PackageSync], Awaitable[None]]) -> None:
     inventory = PackageSync(hub.send, str(root))
-    task = asyncio.create_task(inventory.run())
-    try:
+    async with in_background(inventory.run()):
         async with asyncio.timeout(60):
             await scenario(inventory)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @given(states, states)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from spider.sampling.bounded_datagrams import Datagrams
 from spider.sampling.statsd import FORGET_S, LINES_PER_MINUTE, MAX_NAMES, SCALE, Statsd, parse_line
 from spider.wire.metrics import parse_series
+from tests.support.background import cancelled
 from tests.support.clock import ManualClock, RunningClock
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
@@ -110,8 +111,7 @@ async def test_statsd_listens_on_a_unix_socket_and_removes_it(tmp_path: Path) ->
         client.sendto(b"hits:5|c", str(path))
         await eventually(lambda: bool(statsd._seen_at))
     assert statsd.read(10.0) == [500]
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await cancelled(task)
     assert not path.exists()
 
 
@@ -121,8 +121,7 @@ async def test_statsd_listens_on_a_loopback_port_only() -> None:
     task = asyncio.create_task(statsd.run())
     await eventually(lambda: statsd.address() is not None)
     assert statsd.address() == ("127.0.0.1", port)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await cancelled(task)
 
 
 async def test_an_unavailable_socket_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,8 +131,7 @@ async def test_an_unavailable_socket_is_reported_once(tmp_path: Path, caplog: py
     task = asyncio.create_task(statsd.run())
     await eventually(lambda: "statsd_unusable" in caplog.messages)
     await asyncio.sleep(0.05)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await cancelled(task)
     assert caplog.messages.count("statsd_unusable") == 1
     assert kept.read_text() == "mine"
 
@@ -195,6 +193,5 @@ async def test_dropped_datagrams_of_a_flood_are_logged_each_minute(tmp_path: Pat
         client.sendto(b"x:1|c", str(tmp_path / "sock"))
     await eventually(lambda: bool(statsd._seen_at))
     statsd.read(10.0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await cancelled(task)
     assert [vars(record)["facts"] for record in caplog.records] == [{"not_understood": 5, "too_many": 0, "datagrams_unread": 0}]

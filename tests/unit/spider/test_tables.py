@@ -24,6 +24,7 @@ from spider.wire.table_rows import check, fill, rows_of
 from spider.wire.tables import BY_NAME, FAILED, RESEND_S, SUBJECTS, TEXT
 from spider.wire.text import plain
 from tests.support import message_strategies
+from tests.support.background import cancelled
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 
@@ -79,9 +80,7 @@ async def running(wire: Wire, *readers: TableReader, clock: Clock | None = None,
     try:
         yield tables
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await cancelled(task)
 
 
 ROOT: tuple[Cell, ...] = ("root", "tty1", "", 1_800_000_000_000)
@@ -278,9 +277,7 @@ async def test_a_slow_reader_runs_less_often(lease_s: int) -> None:
     tables.joined()
     tables.watch(Watch(["processes"], 5, lease_s))
     await eventually(lambda: len(moments) >= 4)
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await cancelled(task)
     assert all(later - earlier >= 20 for earlier, later in itertools.pairwise(moments))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from spider.reports import unit_journal
 from spider.reports.unit_journal import MAX_WAITING, UnitJournal
 from spider.wire.frames import Message
 from spider.wire.report_messages import JournalAnswer, JournalRequest
+from tests.support.background import in_background
 from tests.support.eventually import eventually
 
 STAND_IN = """\
@@ -67,12 +67,8 @@ class Node:
 
 @asynccontextmanager
 async def answering(node: Node) -> AsyncIterator[Node]:
-    task = asyncio.create_task(node.journal.run())
-    try:
+    async with in_background(node.journal.run()):
         yield node
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_the_last_lines_are_read_as_far_as_the_owner_shows_them(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
 from spider.wire.sample_messages import CODING_PLAIN, STREAM_BACKFILL, STREAM_LIVE
+from tests.support.background import cancelled
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 
@@ -84,9 +85,7 @@ async def test_acknowledging_a_fleet_yields_to_other_tasks() -> None:
         await ingest.submit(cast("AgentSession", agent), agent.pack(7))
     agents[3].over = True  # it leaves before its pack is held
     assert await ingest.flush(30)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await cancelled(*tasks)
 
     assert metrics.batches == [99], "one transaction"
     answered = [agent for agent in agents if agent.answered_in]
@@ -122,8 +121,7 @@ async def test_an_unexpected_error_of_one_agent_ends_its_session_alone(where: st
     assert not running.done()
     assert (faulty.ended, other.ended) == ([1011], [])
     assert other.answered_in
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)
 
 
 async def test_packs_that_arrive_during_a_flush_end_no_session() -> None:
@@ -138,8 +136,7 @@ async def test_packs_that_arrive_during_a_flush_end_no_session() -> None:
     await ingest.submit(cast("AgentSession", second), second.pack(7, STREAM_BACKFILL))
 
     assert await ingest.flush(30)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)
     assert sum(metrics.batches) == 2
 
 
@@ -164,8 +161,7 @@ async def test_a_full_disk_is_reported_until_a_write_succeeds(caplog: pytest.Log
         assert await ingest.flush(30)
         assert told() == ["ingest_stopped", "ingest_resumed"][: 1 + resumed]
     assert ingest.health == "ok"
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)
 
 
 async def test_a_long_time_with_a_full_disk_does_not_count_as_a_database_without_an_answer() -> None:
@@ -181,5 +177,4 @@ async def test_a_long_time_with_a_full_disk_does_not_count_as_a_database_without
         metrics.fails = error
         clock.advance(GIVE_UP_S - 1)
     assert await ingest.flush(30)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import NamedTuple, cast
@@ -28,6 +27,7 @@ from spider.wire.sample_messages import Row, Watch
 from spider.wire.session import SecureChannel
 from tests.support.agent import layout_of
 from tests.support.agent_sessions import KEY, NODE, a_node, a_session
+from tests.support.background import cancelled
 from tests.support.clock import ManualClock, settle
 
 
@@ -96,9 +96,7 @@ async def place() -> AsyncIterator[Place]:
     following = asyncio.create_task(watching.run(), name="watching")
     await asyncio.sleep(0)
     yield Place(clock, bus, registry, watching, agent, wire)
-    following.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await following
+    await cancelled(following)
 
 
 async def test_a_watch_requests_every_family_each_second(place: Place) -> None:
@@ -316,5 +314,4 @@ async def test_an_unexpected_error_about_one_node_ends_no_other_lease(caplog: py
     await settle()
     assert [record.getMessage() for record in caplog.records].count("watch_failed") == 2
     assert not running.done()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)

@@ -25,6 +25,7 @@ from groundcontrol.schedules.dead_man import DeadMan
 from groundcontrol.schedules.deadline_checker import DeadlineChecker
 from groundcontrol.schedules.maintenance_closer import WindowCloser
 from tests.support.alert_trial import AlertTrial
+from tests.support.background import cancelled
 from tests.support.clock import ManualClock, settle
 
 
@@ -66,8 +67,7 @@ async def test_a_task_goes_on_after_an_unexpected_error(name: str, caplog: pytes
     assert not running.done()
     assert set(logged(caplog)) == {name}
     assert len(logged(caplog)) > 1, "each round tries again"
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)
 
 
 async def test_the_alerts_go_on_after_an_unexpected_error(
@@ -95,8 +95,7 @@ async def test_the_alerts_go_on_after_an_unexpected_error(
     assert set(logged(caplog)) == {"alerts_failed", "alert_facts_failed"}
     assert logged(caplog).count("alerts_failed") > 60, "each second tries again"
     assert len(evaluated) >= 60, "other organisations are evaluated"
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)
 
 
 async def test_a_replay_goes_on_after_an_unexpected_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -111,5 +110,4 @@ async def test_a_replay_goes_on_after_an_unexpected_error(caplog: pytest.LogCapt
         await settle()
         assert not replay.hold(node, cast("SeriesSchema", schema), []), "its replay is done"
     assert logged(caplog) == ["alert_replay_failed"] * 2
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)

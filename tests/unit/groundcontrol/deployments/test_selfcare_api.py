@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 from groundcontrol.core.scope import Role
 from spider.wire.ids import new_random_id
+from tests.support.background import in_background
 from tests.support.eventually import ask_until
 from tests.support.inprocess_hub import TestHub
 from tests.support.some import some
@@ -17,13 +17,9 @@ from tests.support.some import some
 @contextlib.asynccontextmanager
 async def serving(hub: TestHub) -> AsyncIterator[None]:
     """While updates are taken."""
-    work = asyncio.create_task(hub.updates.run())
-    try:
+    async with in_background(hub.updates.run()):
         await hub.updates.ready.wait()
         yield
-    finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
 
 
 MONITOR = '{"mode": "monitor", "verbs": []}'

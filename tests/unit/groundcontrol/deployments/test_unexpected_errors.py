@@ -14,6 +14,7 @@ from groundcontrol.deployments.limits import PATIENCE_S
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, UPDATE_STEPS, Deployment, DeploymentOptions
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
+from tests.support.background import cancelled
 from tests.support.deployment_desk import ADMIN, Desk, node_with, trouble
 from tests.support.eventually import eventually
 from tests.support.factories import an_invite, new_deployment, new_node
@@ -29,8 +30,7 @@ async def stays(desk: Desk, caplog: pytest.LogCaptureFixture, service: UpdateSer
     await eventually(lambda: logged(caplog, name) or life.done())
     await asyncio.sleep(0)
     assert not life.done(), "the error has ended the service"
-    life.cancel()
-    await asyncio.gather(life, return_exceptions=True)
+    await cancelled(life)
 
 
 def updates(desk: Desk) -> UpdateService:
@@ -61,8 +61,7 @@ async def test_an_error_in_one_update_ends_no_other(desk: Desk, caplog: pytest.L
     await asyncio.sleep(0)
     assert not life.done(), "the error has ended the service"
     assert not service._running, "the node can be updated again"
-    life.cancel()
-    await asyncio.gather(life, return_exceptions=True)
+    await cancelled(life)
 
 
 async def test_an_error_in_an_update_of_an_earlier_start_ends_no_other(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,6 +21,7 @@ from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.model import NewNode, Session
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
+from tests.support.background import in_background
 from tests.support.deployment_desk import ADMIN, Desk, hanging, node_with
 from tests.support.eventually import eventually
 
@@ -40,15 +41,11 @@ async def updating(desk: Desk, online: WaitOnline = at_once, patience_s: float =
     """The service; whatever happens to one update, it has to be alive at the end."""
     orders = JobService(desk.store, desk.bus, SystemClock(), 10)
     service = UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.new_selfcare, online, patience_s, 0.05)
-    life = asyncio.create_task(service.run())
-    try:
+    async with in_background(service.run()) as life:
         await service.ready.wait()
         yield service
         await asyncio.sleep(0)
         assert not life.done(), "an update has ended the hub"
-    finally:
-        life.cancel()
-        await asyncio.gather(life, return_exceptions=True)
 
 
 async def connected(desk: Desk) -> Session:

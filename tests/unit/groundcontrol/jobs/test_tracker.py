@@ -29,6 +29,7 @@ from spider.wire.ids import new_random_id
 from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.orders import ORDER_TIME, issue_time
 from spider.wire.proof import node_keys
+from tests.support.background import cancelled
 from tests.support.deployment_desk import Hanging
 from tests.support.eventually import eventually
 from tests.support.job_bench import FLEET_KEY, Bench, Hello, Listener, Talker, over, process
@@ -277,9 +278,7 @@ async def test_a_job_starts_and_stops_on_a_node_whose_clock_is_months_ahead(benc
         await bench.tracker._stop()
         await eventually(lambda: any(isinstance(frame, JobDone) for frame in agent.sent))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)
         node.close()
     assert await bench.state(job) == ("cancelled", "job.stopped")
     assert [type(frame) for frame in agent.sent if isinstance(frame, JobStart | JobStop)] == [JobStart, JobStart, JobStop, JobStop]

@@ -21,6 +21,7 @@ from groundcontrol.web.answer import Answer
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.views import LiveHello
 from groundcontrol.web.server import LIVE
+from tests.support.background import cancelled
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
 
@@ -240,8 +241,7 @@ async def test_a_change_and_a_new_snapshot_are_encoded_once_for_all_that_look(hu
     assert msgspec.msgpack.decode(gaps[0])[0] == "gap"
     assert msgspec.msgpack.decode(snapshots[0])[0] == "snapshot"
     assert len(set(map(id, snapshots))) == 1
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)
 
 
 async def test_a_page_whose_snapshot_is_late_gets_a_gap(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,8 +269,7 @@ async def test_a_page_whose_snapshot_is_late_gets_a_gap(hub: TestHub, monkeypatc
         await joining
         assert kinds == wanted
         feed.leave(key)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await cancelled(running)
 
 
 async def test_a_page_that_unsubscribed_gets_no_work(hub: TestHub) -> None:

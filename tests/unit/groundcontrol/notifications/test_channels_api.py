@@ -22,6 +22,7 @@ from groundcontrol.notifications.links import LINK_S, Link, Links
 from groundcontrol.notifications.model import ChannelId, MessageKind
 from groundcontrol.notifications.outbox import Outbox
 from spider.wire.ids import new_time_id
+from tests.support.background import cancelled
 from tests.support.eventually import ask_until
 from tests.support.inprocess_hub import Client, TestHub, a_config, running
 from tests.support.receivers import Receiver
@@ -204,9 +205,7 @@ async def sending(folder: Path, receiver: Receiver) -> AsyncIterator[TestHub]:
         try:
             yield hub
         finally:
-            outbox.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await outbox
+            await cancelled(outbox)
             await hub.services[Egress].close()
 
 

@@ -11,6 +11,7 @@ from groundcontrol.core.errors import StoreBusy, StoreDamaged, StoreError, Store
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, ROUND_LIMIT_S, ROUND_S, SETTLE_S, Compactor
 from groundcontrol.samples.model import Due, HotHour, Moved
+from tests.support.background import in_background
 from tests.support.clock import ManualClock
 
 
@@ -205,15 +206,11 @@ async def test_a_list_that_the_database_refuses_does_not_end_the_rounds(monkeypa
         raise StoreError("the database samples refused a statement")
 
     monkeypatch.setattr(shelf, "hot_hours", refuse)
-    going = asyncio.create_task(compactor.run())
-    try:
+    async with in_background(compactor.run()):
         async with asyncio.timeout(60):
             while len(asked) < 3:
                 await asyncio.sleep(0)
                 clock.advance(ROUND_S)
-    finally:
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
 
 
 async def test_damage_of_an_unknown_node_is_logged_by_number(caplog: pytest.LogCaptureFixture) -> None:
