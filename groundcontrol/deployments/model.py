@@ -65,6 +65,8 @@ class Jump(NamedTuple):
     """The confirmed host key."""
     expected: str | None = None
     """The fingerprint that the user expects."""
+    own_login: bool = False
+    """Whether it has a log-in of its own. Then it never gets that of the server."""
 
 
 class Earlier(NamedTuple):
@@ -214,6 +216,8 @@ class JumpRequest:
     """The fingerprint that the user expects."""
     pinned: HostKey | None = None
     """The host key that was confirmed earlier."""
+    own_login: bool = False
+    """It had a key or password of its own, also if that is not known any more. Then it never gets that of the server."""
 
 
 @dataclass(frozen=True, kw_only=True)

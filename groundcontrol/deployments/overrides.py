@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.model import DeploymentOverrides, DeploymentRequest, HostKey
-from groundcontrol.deployments.requests import ANY_OF, check_request, has_credentials, merge, not_sent_there, same_server
+from groundcontrol.deployments.requests import ANY_OF, check_jump_login, check_request, has_credentials, merge, not_sent_there, same_server
 from groundcontrol.deployments.target_policy import HubAddress, check_target
 
 
@@ -26,11 +26,12 @@ async def apply_overrides(
     """Merge overrides into the earlier fields.
 
     Args:   lack: the error text if there are no credentials.
-    Raises: CredentialsRequired, BadRequest, TargetNotAllowed.
+    Raises: CredentialsRequired, Conflict: the jump host lacks its log-in; BadRequest, TargetNotAllowed.
     """
     merged = merge(before, overrides, pinned)
     if overrides not in (None, DeploymentOverrides()):  # validate first: error messages below repeat these fields
         merged = check_request(merged)
+    check_jump_login(merged)
     same = same_server(before, overrides, pinned)
     if not has_credentials(merged):
         if not same:

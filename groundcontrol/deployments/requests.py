@@ -10,7 +10,7 @@ import idna
 
 from groundcontrol.core.addresses import is_address, plain
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import clean, is_visible
 from groundcontrol.deployments.errors import CredentialsRequired
@@ -231,7 +231,7 @@ def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
     """The merged jump host. The same host keeps its earlier fields; another host gets none of them."""
     if before is None or not _same_jump(before, given):
         return given
-    inherited = {name: getattr(before, name) for name in vars(before) if getattr(given, name) is None}
+    inherited = {name: getattr(before, name) for name in vars(before) if getattr(given, name) is None} | {"own_login": before.own_login}
     if given.private_key is not None:
         inherited.update(passphrase=given.passphrase, certificate=given.certificate)
     return replace(given, **inherited)
@@ -302,7 +302,9 @@ def redirected(scope: Scope, row: Deployment, request: DeploymentRequest) -> Aud
 def options_of(request: DeploymentRequest) -> DeploymentOptions:
     """The options of a request that are stored with its deployment."""
     jump = request.jump
-    via = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
+    via = None if jump is None else Jump(
+        jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key, jump.own_login or _has_login(jump)
+    )  # fmt: skip
     return DeploymentOptions(
         **{**{field: getattr(request, field) for field in DeploymentOptions._fields if field not in ("earlier", "found")}, "jump": via}
     )
@@ -328,7 +330,9 @@ def earlier_request(row: Deployment) -> DeploymentRequest:
     jump_request = (
         None
         if jump is None
-        else JumpRequest(host=jump.host, port=jump.port, username=jump.username, host_key=jump.expected, pinned=jump.host_key)
+        else JumpRequest(
+            host=jump.host, port=jump.port, username=jump.username, host_key=jump.expected, pinned=jump.host_key, own_login=jump.own_login
+        )
     )
     options = {name: value for name, value in {**row.options._asdict(), "jump": jump_request}.items() if name not in ("earlier", "found")}
     return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **options)
@@ -336,7 +340,21 @@ def earlier_request(row: Deployment) -> DeploymentRequest:
 
 def has_credentials(request: DeploymentRequest) -> bool:
     """Whether the request has a key or a password, or uses the hub's own SSH key."""
-    return request.use_hub_key or request.private_key is not None or request.password is not None
+    return request.use_hub_key or _has_login(request)
+
+
+def check_jump_login(request: DeploymentRequest) -> None:
+    """Raises: Conflict: the jump host had a log-in of its own, which is not known any more. That of the server is none for it."""
+    jump = request.jump
+    if jump is not None and jump.own_login and not _has_login(jump):
+        raise Conflict(
+            f"the jump host {jump.host} had a log-in of its own, which is not kept, and gets none of the server: add the server again with both log-ins",
+            jump=jump.host,
+        )
+
+
+def _has_login(login: DeploymentRequest | JumpRequest) -> bool:
+    return login.private_key is not None or login.password is not None
 
 
 def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:
@@ -357,8 +375,7 @@ def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:
 
 
 def _jump_target(request: DeploymentRequest, jump: JumpRequest) -> Target:
-    own = jump.private_key is not None or jump.password is not None
-    login = jump if own else request
+    login = jump if jump.own_login or _has_login(jump) else request
     return Target(
         host=jump.host,
         port=jump.port,

@@ -45,6 +45,7 @@ from groundcontrol.deployments.policy_file import wish_of
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import (
     ANY_OF,
+    check_jump_login,
     check_request,
     earlier_request,
     has_credentials,
@@ -328,6 +329,7 @@ class DeploymentService:
             if not same:
                 raise not_sent_there(merged)
             return await self._through_session(scope, node, wanted=overrides is None or not any(vars(overrides).values()))
+        check_jump_login(merged)
         await self._check_idle(node, by_ssh=True)
         merged = check_request(merged)
         await check_target(tools.hub, merged.host, merged.jump.host if merged.jump else None)

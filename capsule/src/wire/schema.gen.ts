@@ -1707,6 +1707,9 @@ export interface NextView {
   shifted: "" | "skipped" | "repeated";
 }
 
+/** What a call that takes no body may be sent: an empty object. */
+export type NoBody = Record<string, never>;
+
 /** New values (`latest`), a changed record (`node`), or a new table. */
 export interface NodeChange {
   latest: Record<string, Sample>;

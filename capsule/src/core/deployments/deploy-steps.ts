@@ -131,6 +131,10 @@ const FIXES: Record<string, FixField> = {
 /** The field that fixes a failure, which the form shows with the error. Null = no field fixes it. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
+/** Whether a server refused the credentials, so that the same ones are of no use. */
+export const isLoginRefusal = (code: string): boolean =>
+  ["private_key", "passphrase", "password", "sudo_password"].includes(fixFor(code) ?? "");
+
 const LEFTOVER_TEXTS: Record<EarlierView["left"], string> = {
   nothing: t`it had changed nothing on the server, so every step runs again`,
   taken_back: t`what it had started on the server was undone, so every step runs again`,

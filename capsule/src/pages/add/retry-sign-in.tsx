@@ -47,7 +47,7 @@ export function RetrySignIn({ ids, load, onClose }: { ids: readonly string[]; lo
         <div class="deploy-form">
           <ActionError text={act.refusal} />
           <p class="t2">
-            {t`Ground Control was restarted, or some time has passed: until a server is added, its credentials are only in memory. Enter them once, for all of these servers.`}
+            {t`These servers refused their credentials, or Ground Control has none of them any more: until a server is added, they are only in memory. Enter them once, for all of these servers.`}
           </p>
           <SignInFields entries={entries} wrong={wrong} onChange={(part) => setEntries((before) => ({ ...before, ...part }))} />
         </div>

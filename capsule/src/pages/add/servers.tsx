@@ -10,7 +10,7 @@ import {
   type PendingHostKey,
   type ServerGroup,
 } from "../../core/deployments/server-list";
-import { deploymentStatusText, workedSeconds } from "../../core/deployments/deploy-steps";
+import { deploymentStatusText, isLoginRefusal, workedSeconds } from "../../core/deployments/deploy-steps";
 import { dayStart, now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
 import { showDialog } from "../../state/dialogs";
@@ -91,9 +91,11 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
   const over = open ? null : Math.max(...rows.map((one) => one.ended_at ?? 0));
   const fitting = rows.filter((one) => only === null || serverGroupOf(one.state) === only);
   const again = async (): Promise<void> => {
-    const refused = await tryAllAgain(failed.map(({ id }) => id));
+    const denied = failed.filter(({ error }) => error && isLoginRefusal(error.code));
+    const others = failed.filter((one) => !denied.includes(one));
+    const refused = others.length ? await tryAllAgain(others.map(({ id }) => id)) : [];
     load();
-    setLacking(retryRefused(refused));
+    setLacking([...denied.map(({ id }) => id), ...retryRefused(refused)]);
   };
   return (
     <div class="page job-page">

@@ -12,12 +12,13 @@ import pytest
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import DeploymentId
 from groundcontrol.deployments.errors import CredentialsRequired
-from groundcontrol.deployments.model import Deployment, DeploymentOptions, DeploymentOverrides, DeploymentRequest, Earlier
+from groundcontrol.deployments.model import Deployment, DeploymentOptions, DeploymentOverrides, DeploymentRequest, Earlier, JumpRequest
 from groundcontrol.deployments.service import DeploymentService
+from majortom.ssh.connect import describe
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Config, Desk, Requests, node_with
 from tests.support.eventually import eventually
 from tests.support.some import some
-from tests.support.ssh_server import serving
+from tests.support.ssh_server import jumping, serving
 
 
 async def confirmed(desk: Desk, service: DeploymentService, request: DeploymentRequest) -> Deployment:
@@ -87,6 +88,25 @@ async def test_one_log_in_retries_all_that_a_killed_hub_has_none_for(desk: Desk,
         assert len(retried) == 2, refused  # the log-in that was typed is in memory again
         for one in ids:
             await desk.end_of(one)
+
+
+async def test_a_jump_host_with_its_own_log_in_never_gets_that_of_the_server(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    gate = asyncssh.generate_private_key("ssh-ed25519")
+    async with jumping(gate) as (port, at_jump):
+        way = JumpRequest(host="127.0.0.1", port=port, username="admin", password="wrong", host_key=describe(gate).fingerprint)
+        async with desk.running() as service:
+            row = await service.install(ADMIN, request_to(closed_port, jump=way), None)
+            await desk.end_of(row.id)
+        at_jump.clear()
+        async with desk.running(desk.make(Config())) as service:
+            same = JumpRequest(host="127.0.0.1", port=port)
+            for given in (None, DeploymentOverrides(password="x"), DeploymentOverrides(password="x", jump=same)):
+                with pytest.raises(Conflict, match="had a log-in of its own"):
+                    await service.retry(ADMIN, row.id, given)
+            assert at_jump == []
+            await service.retry(ADMIN, row.id, DeploymentOverrides(password="x", jump=replace(same, password="right")))
+            row = await desk.end_of(row.id)
+            assert (at_jump[:2], some(row.options.jump).own_login) == (["begin admin", "password admin"], True)
 
 
 WISHES: dict[str, Any] = {
