@@ -38,7 +38,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
     window.__violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber} ${event.sample}`));
 """
 """Runs before the page's own code. A refusal by CSP or Trusted Types is an event as well as a line of the console."""
-RUN_AXE = """(async () => {
+RUN_AXE = """(async (contrast) => {
     const dialogs = document.querySelectorAll("dialog:modal");
     const bar = document.querySelector(".selection")?.getBoundingClientRect();
     const hidden = [...document.querySelectorAll("input[type=checkbox]")].map((one) => one.getBoundingClientRect())
@@ -47,10 +47,10 @@ RUN_AXE = """(async () => {
         .find((box) => bar && box.top < bar.top && box.bottom > bar.top);
     if (card) scrollBy(0, card.bottom + 9 - bar.top);
     else if (hidden) scrollBy(0, hidden.bottom + 16 - bar.top);
-    const found = await axe.run(dialogs.length ? dialogs[dialogs.length - 1] : document, {runOnly: {type: "tag", values: %s}, resultTypes: ["violations"], preload: false});
+    const found = await axe.run(dialogs.length ? dialogs[dialogs.length - 1] : document, {runOnly: {type: "tag", values: %s}, resultTypes: ["violations"], preload: false, rules: {"color-contrast": {enabled: contrast}}});
     return found.violations.map(({id, help, nodes}) => `${id}: ${help}: ` + nodes.slice(0, 3).map((node) =>
         `${node.target.join(" ")} ${node.html.slice(0, 160)} ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ").slice(0, 240)}`).join(" | "));
-})()""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
+})""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
 """Checks an open dialog alone: the page beneath it is inert, and is checked as a screen of its own. A checkbox or card that the bar of a selection
 half covers is scrolled into the open first, as a user would. The next card, 10 px below it, is then behind the bar."""
 
@@ -112,10 +112,10 @@ def axe_on(page: Page) -> list[str]:
     return _axe(page.context.new_cdp_session(page))
 
 
-def _axe(tools: CDPSession) -> list[str]:
+def _axe(tools: CDPSession, *, contrast: bool = False) -> list[str]:
     if _evaluated(tools, "typeof axe") == "undefined":
         _evaluated(tools, axe_source())
-    violations: list[str] = _evaluated(tools, RUN_AXE)
+    violations: list[str] = _evaluated(tools, f"{RUN_AXE}({json.dumps(contrast)})")
     return violations
 
 
@@ -216,9 +216,9 @@ class Gate:
             self._has_axe = True
             self.page.add_init_script(axe_source())
 
-    def axe(self) -> list[str]:
-        """The violations that axe finds on the present screen."""
-        return _axe(self._cdp)
+    def axe(self, *, contrast: bool = False) -> list[str]:
+        """The violations that axe finds on the present screen. `contrast`: also of its colours."""
+        return _axe(self._cdp, contrast=contrast)
 
     def refused(self) -> list[str]:
         """What the CSP has refused since the page was loaded."""

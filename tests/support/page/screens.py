@@ -46,7 +46,7 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
     A screen with a path is opened in the size in which it is checked, any other one in the wide size, which has all buttons.
 
     Args:
-        every: whether each screen is checked in all looks.
+        every: whether each screen is checked in all looks, its colours, too.
         reader: notes the texts of each screen.
         in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row, and the page walks from each to the
             next.
@@ -66,7 +66,7 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
             _look(seen, look)
             if reader is not None:
                 reader.read(f"{name} ({look})")
-            found += [f"{name} ({look}): {violation}" for violation in seen.axe()]
+            found += [f"{name} ({look}): {violation}" for violation in seen.axe(contrast=every)]
         found += [f"{name}: refused {refusal}" for refusal in seen.refused()]
     return found
 
@@ -557,17 +557,9 @@ def of_the_organisations() -> list[Screen]:
         ("account with an offer and a provider", at("/settings/account")),
         ("signed out", at("/signed-out")),
         ("refused by a provider", reads("/oidc?error=access_denied&state=none", "Not signed in")),
-        *(
-            screen
-            for pattern, path, what in (
-                (r"/api/v1/organisations$", panel, "organisations"), (r"/api/v1/members\?", members, "members"), (r"/oidc/providers$", sso, "providers"),
-            )
-            for screen in (
-                (f"{what} that cannot be read", answered(pattern, path, 500, "internal", f"The {what} could not be read")),
-                (f"{what} that the role may not see", answered(pattern, path, 403, "auth.forbidden", "Your role does not allow this")),
-                (f"{what} that are waited for", waits(pattern, path)),
-            )
-        ),
+        ("organisations that cannot be read", answered(r"/api/v1/organisations$", panel, 500, "internal", "The organisations could not be read")),
+        ("members that the role may not see", answered(r"/api/v1/members\?", members, 403, "auth.forbidden", "Your role does not allow this")),
+        ("providers that are waited for", waits(r"/oidc/providers$", sso)),
     ]  # fmt: skip
 
 
