@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from spider.sampling.sampler import phase_ms_of
-from spider.wire.frames import CLOSE_PROTOCOL, CLOSE_TOO_BIG, MAX_FRAME_BYTES
+from spider.wire.frames import CLOSE_PROTOCOL
 from spider.wire.ids import from_text, new_time_id
 from spider.wire.job_messages import JobOutput
 from spider.wire.report_messages import LogAck
 from spider.wire.sample_messages import STREAM_BACKFILL, Layout, Pack
-from tests.support.agent import IDENTITY, QUESTION, AgentClosed, SpiderProcess, TestAgent, agents, layout_of, node_name, pack_of
+from tests.support.agent import IDENTITY, QUESTION, AgentClosed, SpiderProcess, agents, layout_of, node_name, pack_of
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.invariants import held_samples
@@ -146,61 +146,6 @@ async def test_acknowledged_packs_survive_kills(hub: HubProcess, kills: int) -> 
 
 
 # -- hostile frames --------------------------------------------------------------------------------------
-
-
-async def hostile_frames(agent: TestAgent) -> dict[str, bytes]:
-    assert agent.link is not None
-    good = agent.link.send(pack_of(1))
-    return {
-        "tagged wrongly": good[:-1] + bytes([good[-1] ^ 1]),
-        "altered": bytes([good[0] ^ 1]) + good[1:],
-        "of nothing": b"",
-        "too short": b"\x92",
-        "random": random.Random(5).randbytes(500),
-        "oversized": good[:-16] + bytes(MAX_FRAME_BYTES),
-    }
-
-
-@pytest.mark.parametrize("what", ["tagged wrongly", "altered", "of nothing", "too short", "random", "oversized"])
-async def test_a_hostile_frame_ends_only_its_senders_session(shared_hub: HubProcess, what: str) -> None:
-    bad_node, good_node = shared_hub.enrol(node_name(), node_name())
-    async with agents(shared_hub, bad_node, good_node, bad_node) as [bad, good, back]:
-        await bad.join()
-        await good.join()
-        await good.say(layout_of(), pack_of(0))
-        await bad.say(layout_of(), pack_of(0))
-        await bad.wait_acked(0)
-        await bad.raw((await hostile_frames(bad))[what])
-        assert (await bad.wait_closed()).code == (CLOSE_TOO_BIG if what == "oversized" else CLOSE_PROTOCOL)
-        await good.say(pack_of(1))
-        await good.wait_acked(1)
-        assert (await back.join()).live_seq == 0
-
-
-async def test_a_replayed_and_a_reordered_frame_end_the_session(shared_hub: HubProcess) -> None:
-    [node] = shared_hub.enrol(node_name())
-    async with agents(shared_hub, node, node) as [first, second]:
-        await first.join()
-        assert first.link is not None
-        frame = first.link.send(layout_of())
-        await first.raw(frame)
-        await first.raw(frame)
-        assert (await first.wait_closed()).code == CLOSE_PROTOCOL
-        await second.join()
-        assert second.link is not None
-        one, two = second.link.send(layout_of()), second.link.send(pack_of(0))
-        await second.raw(two)
-        await second.raw(one)
-        assert (await second.wait_closed()).code == CLOSE_PROTOCOL
-
-
-async def test_a_text_message_ends_the_session(shared_hub: HubProcess) -> None:
-    [node] = shared_hub.enrol(node_name())
-    async with agents(shared_hub, node) as [agent]:
-        await agent.join()
-        assert agent._ws is not None
-        await agent._ws.send_str("hello")
-        assert (await agent.wait_closed()).code == CLOSE_PROTOCOL
 
 
 @pytest.mark.parametrize(
