@@ -22,8 +22,8 @@ def checked_name(name: str, *, before: str | None = None) -> str:
     Raises: BadRequest.
     """
     text = text_checks.checked_name(name, MAX_NAME_CHARS, before=before)
-    if "," in text and text != before:
-        raise BadRequest("name: without a comma, which separates nodes", field="name")
+    if text != before and (any(letter in text for letter in ",*?[") or text.startswith(("tag:", "state:", "health:"))):
+        raise BadRequest("name: without , * ? and [ and not beginning with tag:, state: or health:, which select nodes", field="name")
     return text
 
 

@@ -187,6 +187,8 @@ async def test_an_invalid_change_of_a_node_is_refused(hub: TestHub) -> None:
         {"name": "a\u202eb\u0000"},
         {"name": "x" * 101},
         {"name": f" {new_random_id()} "},
+        {"name": "web-*"},
+        {"name": "tag:web"},
         {"tags": [""]},
         {"tags": ["x" * 65]},
         {"tags": ["web,db"]},
