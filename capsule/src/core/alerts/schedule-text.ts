@@ -25,8 +25,9 @@ export const timeError = (text: string): string => (/^\d\d:\d\d$/.test(text) ? "
 /** The error of the name of a time zone, as far as this browser knows them; empty = none. */
 export function zoneError(zone: string): string {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: zone.trim() });
-    return "";
+    const known = new Intl.DateTimeFormat("en", { timeZone: zone }).resolvedOptions().timeZone;
+    // Browsers take any case, the hub does not. Another name is another spelling of the same zone, which the hub knows, too.
+    return known !== zone && known.toLowerCase() === zone.toLowerCase() ? t`It is written ${known}.` : "";
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return t`There is no such time zone: it is a name such as Europe/Budapest.`;

@@ -68,6 +68,8 @@ test("any field with an error makes the policy one that cannot be saved", () => 
     { length_s: 0 },
     { length_s: 90_000 },
     { zone: "Europe/Budapst" },
+    { zone: "europe/budapest" },
+    { zone: "Europe/Budapest " },
     { zone: "" },
     { when: { weekly: [] } },
     { when: { once: "" } },
