@@ -28,8 +28,10 @@ class Told(NamedTuple):
 
 
 def figure(hub: HubProcess, name: str) -> float:
-    """A figure of `/metrics`; of one with labels, their sum."""
+    """A figure of `/metrics`; of one with labels, their sum. Raises: KeyError: there is no such metric."""
     text = hub.local("GET", "/metrics").body.decode()
+    if f"\n# TYPE stardust_{name} " not in text:
+        raise KeyError(name)
     return sum(float(value) for value in re.findall(rf"^stardust_{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
 
 
