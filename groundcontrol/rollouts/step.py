@@ -124,13 +124,13 @@ class _Draft(TargetLife):
         if not self._in("running") and all(one.plans for one in self.targets.values()):
             can, idle = [one for one in self.targets.values() if one.confirmed], len(self._in("passed"))
             if can:
-                up_to_date = f", {idle} are up to date" if idle else ""
+                up_to_date = f", {idle} up to date" if idle else ""
                 self._state("ready", "", f"{len(can)} of {len(self.targets)} nodes are planned{up_to_date}: start it")
             elif idle == len(self.targets):
                 self._state("succeeded", "up_to_date", "there is nothing to do: each node is up to date")
             else:
-                up_to_date = f"{idle} nodes are up to date, and no other" if idle else "no node"
-                self._state("failed", "no_target", f"{up_to_date} can take part; each says why")
+                others = f"; {idle} of {len(self.targets)} up to date" if idle else ""
+                self._state("failed", "no_target", f"no node can take part; each says why{others}")
                 for one in self._in("pending", "held"):
                     self._set(one, state="not_started")
 

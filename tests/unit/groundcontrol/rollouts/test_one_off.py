@@ -29,7 +29,7 @@ def test_a_fleet_that_is_up_to_date_is_done_with_its_plans() -> None:
 
 def test_only_those_with_work_are_confirmed_and_planned_again() -> None:
     trial = planned("a", "b", "c", "d")
-    assert (trial.rollout.state, trial.rollout.words) == ("ready", "2 of 6 nodes are planned, 4 are up to date: start it")
+    assert (trial.rollout.state, trial.rollout.words) == ("ready", "2 of 6 nodes are planned, 4 up to date: start it")
     assert [one.node for one in trial.rollout.targets if one.confirmed] == ["e", "f"]
     given_up = cancelled(trial.rollout, trial.now, "ada")
     assert [one.state for one in given_up.targets if one.node in "abcd"] == ["passed"] * 4, "a cancellation changes no result"
