@@ -12,7 +12,7 @@ const LABELS: Readonly<Record<string, string>> = {
   percent: t`First wave, %`,
 };
 
-const wordsOf = (name: string): string => LABELS[name] ?? name.replace(/_s$/, "").replaceAll("_", " ");
+export const wordsOf = (name: string): string => LABELS[name] ?? name.replace(/_s$/, "").replaceAll("_", " ");
 
 /** A sentence of the hub, with the page's word in place of the path in front of it. `field`: the path that the hub names beside it. */
 export function withFieldWords(text: string, field: unknown): string {

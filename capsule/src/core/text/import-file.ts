@@ -1,5 +1,6 @@
 /** Files of rules and patch policies: what is in them, and what the hub would do with it. */
 
+import { wordsOf } from "./field-words";
 import { t } from "./i18n";
 import { age } from "./time";
 
@@ -48,7 +49,7 @@ const FIELD_WORDS: Readonly<Record<string, string>> = {
 
 const fieldWords = (name: string): string => {
   const bare = name.replace(/_s$/, "");
-  return FIELD_WORDS[bare] ?? bare.replaceAll("_", " ");
+  return FIELD_WORDS[bare] ?? wordsOf(name);
 };
 
 /** A value of JSON in words: "starts at 95, ends at 90", "tag web, tag db", "none". A name that ends with `_s` is a duration. */

@@ -27,3 +27,14 @@ test("what a form leaves out because it is empty is no change", () => {
   const met = meet(BASE, { ...BASE, select: { all: true } }, { ...BASE, only: ["curl"] });
   assert.deepEqual([met.draft.select, met.ours, met.theirs], [BASE.select, [], ["Only: none → curl"]]);
 });
+
+test("of an object whose fields stand alone, each is kept by itself", () => {
+  const [base, mine, other] = [
+    { order: { percent: 10, at_once: 10 } },
+    { order: { percent: 10, at_once: 10, canary: 2 } },
+    { order: { percent: 20, at_once: 10 } },
+  ];
+  const met = meet<{ order: { percent: number; at_once: number; canary?: number } }>(base, mine, other, ["order"]);
+  assert.deepEqual(met.draft, { order: { percent: 20, at_once: 10, canary: 2 } });
+  assert.deepEqual([met.ours, met.theirs], [["Canaries: none → 2"], ["First wave, %: 10 → 20"]]);
+});

@@ -89,7 +89,7 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
   const meetOther = async (before: PatchPolicyView, mine: Draft): Promise<boolean> => {
     const theirs = await loadPolicy(before.id);
     if (theirs.version === before.version) return false;
-    const found = meet(draftOf(before), mine, draftOf(theirs));
+    const found = meet(draftOf(before), mine, draftOf(theirs), ["order", "min_age_days"]);
     setPolicy(theirs);
     setDraft(found.draft);
     setMet(found);
