@@ -85,7 +85,7 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         theirs = {"version": saved_policy["version"], "start": "04:00", "max_failed": 2}
         assert world[0].local("PATCH", f"/api/v1/patch-policies/{saved_policy['id']}", theirs).status == 200
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("alert")).to_contain_text("Max failed: 0 → 2")
+        expect(page.get_by_role("alert")).to_contain_text("Accepted failures: 0 → 2")
         expect(page.get_by_role("alert")).to_contain_text("Start: 04:00 → 03:30")
         page.get_by_role("button", name="Save over it").click()
         expect(row).to_contain_text("at 03:30")
