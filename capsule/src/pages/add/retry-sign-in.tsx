@@ -30,9 +30,10 @@ export function RetrySignIn({ ids, load, onClose }: { ids: readonly string[]; lo
   const title = t`Retry ${plural(ids.length, "server")}`;
   const act = useAction(title);
   const retry = async (): Promise<void> => {
-    showRefused(await tryAllAgain(ids, signInBody(entries)));
+    const refused = await tryAllAgain(ids, signInBody(entries));
+    showRefused(refused);
     load();
-    onClose();
+    if (refused.length < ids.length) onClose();
   };
   const send = (): void => {
     const found = signInErrors(entries);
