@@ -3,12 +3,23 @@ import { useState } from "preact/hooks";
 import { hasFieldError } from "../../core/rollouts/policy-fields";
 import { t } from "../../core/text";
 import { addWindow, beginNow } from "../../state/rollouts";
+import { user } from "../../state/session";
 import type { PatchPolicyBody, WindowView } from "../../state/types";
 import { TextField } from "../../ui";
 import { FormDialog } from "../form-dialog";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
 import { NodesField } from "../nodes-field";
 import { PatchZoneField, WhenField } from "./when-field";
+
+interface Chosen {
+  tags: string[];
+  nodes: string[];
+}
+
+const NO_NODE: Chosen | null = { tags: [], nodes: [] };
+
+/** The first choice of servers: null = every one, which is refused to a user with rights on some. */
+const everyNode = (): Chosen | null => (user.value?.limited ? NO_NODE : null);
 
 interface NowProps {
   kind: "freeze" | "open";
@@ -19,7 +30,7 @@ interface NowProps {
 /** Freezes from this moment until somebody ends it, or opens windows from this moment for some hours. */
 export function NowDialog({ kind, onClose, onSaved }: NowProps): VNode {
   const freeze = kind === "freeze";
-  const [chosen, setChosen] = useState<{ tags: string[]; nodes: string[] } | null>(freeze ? null : { tags: [], nodes: [] });
+  const [chosen, setChosen] = useState(freeze ? everyNode() : NO_NODE);
   const [reason, setReason] = useState("");
   const [hours, setHours] = useState("1");
   const ready =
@@ -79,7 +90,7 @@ interface Props {
 export function WindowDialog({ kind, onClose, onSaved }: Props): VNode {
   const freeze = kind === "freeze";
   const [name, setName] = useState("");
-  const [chosen, setChosen] = useState<{ tags: string[]; nodes: string[] } | null>(null);
+  const [chosen, setChosen] = useState(everyNode);
   const [when, setWhen] = useState<PatchPolicyBody["when"]>(freeze ? { once: new Date().toISOString().slice(0, 10) } : { weekly: ["tue"] });
   const [start, setStart] = useState(freeze ? "00:00" : "02:00");
   const [hours, setHours] = useState(freeze ? "24" : "3");
