@@ -191,7 +191,7 @@ def test_a_long_name_of_the_hub_stays_readable_in_the_ids_by_which_clients_group
 
 @pytest.mark.parametrize("helo", ["localhost", "10.0.0.1", "two words.example", "-x.example", "[10.0.0.1", "x.example\r\nRSET"])
 def test_a_name_that_strict_servers_refuse_is_no_setting(helo: str) -> None:
-    with pytest.raises(BadRequest, match=r"smtp\.helo"):
+    with pytest.raises(BadRequest, match=r"Hub.s name \(EHLO\) must be"):
         read_target("email", {"smtp": smtp(25, "none") | {"helo": helo}, "from": "hub@example.com", "to": ["ops@example.com"]})
 
 
