@@ -396,8 +396,9 @@ def test_answers_that_arrive_after_sign_out_are_dropped(browser: Browser, hub: H
         page = seen.page
         seen.sign_in()
         seen.open("/jobs?of=deployments")
+        with page.expect_response(lambda answer: "/deployments?" in answer.url):  # the form asks for the last server
+            dialog = opened(page)
         order, names = Held(page, "POST", "**/api/v1/deployments"), Held(page, "GET", "**/api/v1/deployments?*")
-        dialog = opened(page)
         signed(dialog, end.port)
         dialog.get_by_role("button", name="Connect").click()
         assert order.wait().status == 202
