@@ -63,9 +63,9 @@ def lanes() -> tuple[list[Lane], list[Lane]]:
     return (
         [
             Lane("unit", 3, 2, (*checks, "tests/unit", "tests/fuzz", "tests/contract")),
-            Lane("browser", 6, 3, ("tests/browser",)),
+            Lane("e2e", 4, 4, ("tests/e2e",)),
         ],
-        [Lane("hosts", 6, 4, ("tests/system",)), Lane("e2e", 4, 4, ("tests/e2e",))],
+        [Lane("hosts", 6, 4, ("tests/system",)), Lane("browser", 6, 3, ("tests/browser",))],
     )
 
 
