@@ -124,7 +124,7 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
         "ssh password": "canary of the account 5519",
         "sudo password": "canary of sudo 6627",
     }
-    locked = key.export_private_key("openssh", canaries["passphrase"]).decode()
+    locked = key.export_private_key("openssh", canaries["passphrase"], rounds=1, ignore_few_rounds=True).decode()  # each one takes time
     open_key = key.export_private_key("openssh").decode()
     canaries["private key"] = locked.splitlines()[3]
     canaries["open private key"] = open_key.splitlines()[3]

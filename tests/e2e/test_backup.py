@@ -11,7 +11,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -19,6 +18,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -28,10 +28,11 @@ from groundcontrol.core.last_backup import last_backup_at
 from spider.clock import SystemClock
 from spider.wire.sample_messages import STREAM_BACKFILL
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
-from tests.support.command import command, stardust
+from tests.support.command import command, piped, stardust
 from tests.support.eventually import eventually, wait_until
 from tests.support.faults import working
-from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
+from tests.support.fork_server import ForkedProcess
+from tests.support.hub import PASSWORD, SECRET, HubProcess
 from tests.support.invariants import check_databases, held_samples
 
 WITH_SECRET = {"STARDUST_SECRET": SECRET}
@@ -347,34 +348,33 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def backing_up(folder: Path, target: Path, said: str) -> Iterator[subprocess.Popen[str]]:
-    """A backup that has come to this."""
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder)}
-    argv = [sys.executable, "-m", "groundcontrol", "backup", str(target)]
-    with subprocess.Popen(argv, cwd="/", env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stderr is not None
+def backing_up(folder: Path, target: Path, said: bytes) -> Iterator[tuple[ForkedProcess, IO[bytes]]]:
+    """A backup that has come to this, and what else it says."""
+    running, output, told = piped(folder, "backup", str(target))
+    with output, told:
         try:
-            for line in running.stderr:
+            for line in told:
                 if said in line:
                     break
-            yield running
+            yield running, told
         finally:
             running.kill()
+            running.wait()
 
 
 @pytest.mark.parametrize(
     ("said", "number", "status"),
     [
-        ("copying stardust-samples", signal.SIGINT, 130),
-        ("packing", signal.SIGTERM, 143),
-        pytest.param("reading it back", signal.SIGTERM, 143, marks=pytest.mark.slow),
+        (b"copying stardust-samples", signal.SIGINT, 130),
+        (b"packing", signal.SIGTERM, 143),
+        pytest.param(b"reading it back", signal.SIGTERM, 143, marks=pytest.mark.slow),
     ],
 )
-def test_an_interrupted_backup_leaves_nothing(heavy: Path, tmp_path: Path, said: str, number: signal.Signals, status: int) -> None:
-    with backing_up(heavy, tmp_path, said) as running:
+def test_an_interrupted_backup_leaves_nothing(heavy: Path, tmp_path: Path, said: bytes, number: signal.Signals, status: int) -> None:
+    with backing_up(heavy, tmp_path, said) as (running, output):
         running.send_signal(number)
-        _, told = running.communicate(timeout=60)
-    assert running.returncode == status, told
+        told = output.read().decode()
+        assert running.wait(60) == status, told
     assert told.splitlines()[-1] == "stardust: no backup was made: a signal ended it, and all its files are removed"
     assert list(tmp_path.iterdir()) == []
 
@@ -382,8 +382,8 @@ def test_an_interrupted_backup_leaves_nothing(heavy: Path, tmp_path: Path, said:
 def test_leftovers_of_a_killed_backup_are_removed_by_the_next_one(heavy: Path, hub: HubProcess, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
-    with backing_up(heavy, folder, "packing") as killed:
-        killed.kill()
+    with backing_up(heavy, folder, b"packing"):
+        pass  # the end of the block kills it
     [left] = folder.iterdir()
     assert (left / "control.db").exists()
 
@@ -396,7 +396,7 @@ def test_leftovers_of_a_killed_backup_are_removed_by_the_next_one(heavy: Path, h
         (path / "control.db").touch()
     strange[1].chmod(0o755)
     (strange[2] / "notes").touch()
-    with backing_up(heavy, folder, "packing"):
+    with backing_up(heavy, folder, b"packing"):
         assert not left.exists(), "the next backup removes it as it begins"
         [held] = set(folder.iterdir()) - set(strange)
         back_up(hub, folder / "made")
@@ -417,7 +417,13 @@ def test_a_disk_that_is_too_small_leaves_nothing_behind(hub: HubProcess, tmp_pat
         subprocess.run(["umount", small], check=True)
 
 
-RESTORE_PLACES = [name for name in failpoints.NAMES if name.startswith("restore.")]
+RESTORE_PLACES = [
+    pytest.param(
+        name, marks=() if name in ("restore.samples.ready", "restore.control.ready", "restore.samples.placed") else pytest.mark.slow
+    )
+    for name in failpoints.NAMES
+    if name.startswith("restore.")
+]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import select
 import shlex
 import signal
 import subprocess
-import sys
 import termios
 import time
 from pathlib import Path
@@ -23,8 +22,9 @@ from spider.wire.ids import is_id
 from spider.wire.job_messages import JobDone, JobOutput, JobStart
 from spider.wire.joining import read_invite
 from tests.support.agent import TestAgent, agents
-from tests.support.command import command, said_by
-from tests.support.hub import PASSWORD, PROGRAM, ROOT, SECRET, HubProcess
+from tests.support.command import command, piped, said_by
+from tests.support.fork_server import FORK_SERVER
+from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
 from tests.support.job_messages import LINE, ended
 from tests.support.left_rollout import OWNER, left_rollout
 
@@ -170,23 +170,22 @@ async def test_a_job_is_followed_over_a_restart_of_the_hub(how: str, tmp_path: P
     half = len(output) // 2
     with HubProcess(tmp_path / "hub") as hub:
         [node] = await asyncio.to_thread(hub.enrol, "web-1")
-        argv = [sys.executable, "-m", PROGRAM, "run", "upgrade", "web-1", "--data-dir", str(hub.folder)]
         async with agents(hub, node) as [agent]:
             await agent.join()
-            run = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+            run, printed, errors = await asyncio.to_thread(piped, hub.folder, "run", "upgrade", "web-1")
             try:
                 start = await agent.expect(JobStart, LIMIT_S)
                 for at in range(0, half, 32_768):
                     await agent.say(JobOutput(start.job, at, 0, output[at : min(half, at + 32_768)]))
-                assert run.stdout is not None
-                async with asyncio.timeout(LIMIT_S):
-                    shown = await run.stdout.readexactly(half - 20_000)
+                shown = await asyncio.to_thread(printed.read, half - 20_000)
                 await (hub.kill() if how == "killed" else hub.stop())
                 status = await asyncio.to_thread(command, hub.folder, "status")
-                assert (status.returncode, run.returncode) == (4, None)
-                assert run.stderr is not None
-                async with asyncio.timeout(LIMIT_S):
-                    await run.stderr.readuntil(b"trying again for up to 10 min")
+                assert (status.returncode, run.poll()) == (4, None)
+                told = b""
+                while b"trying again for up to 10 min" not in told:
+                    line = await asyncio.to_thread(errors.readline)
+                    assert line, told
+                    told += line
                 await hub.start()
             except BaseException:
                 run.kill()
@@ -199,9 +198,11 @@ async def test_a_job_is_followed_over_a_restart_of_the_hub(how: str, tmp_path: P
                 await agent.say(JobOutput(start.job, at, 0, output[at : at + 32_768]))
             await agent.say(ended(start.job, output))
             await agent.expect(JobDone, LIMIT_S)
-            async with asyncio.timeout(LIMIT_S):
-                rest, told = await run.communicate()
-            assert (run.returncode, shown + rest) == (0, output), told
+            rest = await asyncio.to_thread(printed.read)
+            told += await asyncio.to_thread(errors.read)
+            assert (run.wait(LIMIT_S), shown + rest) == (0, output), told
+            printed.close()
+            errors.close()
         assert b"the hub answers again" in told
         again = await asyncio.to_thread(command, hub.folder, "jobs", "follow", start.job)
         assert (again.returncode, again.stdout.encode()) == (0, output), again.stderr
@@ -238,15 +239,13 @@ async def test_a_job_ordered_without_waiting_can_be_followed_later(shared_hub: H
 
 async def test_ctrl_c_ends_the_command_and_says_how_to_follow_the_job_again(shared_hub: HubProcess) -> None:
     await asyncio.to_thread(shared_hub.enrol, "cli-left")
-    argv = [sys.executable, "-m", PROGRAM, "run", "check", "cli-left", "--data-dir", str(shared_hub.folder)]
-    run = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
-    assert run.stderr is not None
-    async with asyncio.timeout(LIMIT_S):
-        ordered = (await run.stderr.readline()).decode()
+    run, printed, errors = await asyncio.to_thread(piped, shared_hub.folder, "run", "check", "cli-left")
+    with printed, errors:
+        ordered = (await asyncio.to_thread(errors.readline)).decode()
         run.send_signal(signal.SIGINT)
-        _, told = await run.communicate()
+        told = await asyncio.to_thread(errors.read)
     job = ordered.removeprefix("job ").partition(":")[0]
-    assert run.returncode == 130
+    assert run.wait(LIMIT_S) == 130
     assert told.decode() == f"stardust: what was ordered continues without this command; follow it again with: stardust jobs follow {job}\n"
     assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "queued"
 
@@ -257,10 +256,10 @@ class Terminal:
     def __init__(self, hub: HubProcess, *words: str) -> None:
         self.shown = ""
         self._fd, theirs = pty.openpty()
-        argv = [sys.executable, "-m", PROGRAM, *words, "--data-dir", str(hub.folder)]
         env = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
         termios.tcsetwinsize(theirs, (24, 80))
-        self.process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=env, start_new_session=True)
+        argv = [*words, "--data-dir", str(hub.folder)]
+        self.process = FORK_SERVER.attach(argv, env=env, cwd=ROOT, standard=(theirs, theirs, theirs))
         os.close(theirs)
 
     def modes(self) -> list[Any]:
@@ -275,6 +274,9 @@ class Terminal:
             assert time.monotonic() < ends_at, self.shown
             if select.select([self._fd], [], [], 1.0)[0]:
                 self.shown += os.read(self._fd, 4096).decode(errors="replace")
+
+    def type(self, text: bytes) -> None:
+        os.write(self._fd, text)
 
     def end(self) -> int:
         """Wait for the end of the command."""
@@ -342,17 +344,10 @@ async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, t
 
 def typed(hub: HubProcess, *words: str, answer: bytes) -> tuple[int, str]:
     """Run the command on a terminal, and answer its question. Returns: its status, and all that stood there."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(ROOT)
-        os.execv(sys.executable, [sys.executable, "-m", PROGRAM, *words, "--data-dir", str(hub.folder)])
-    shown = b""
-    with open(terminal, "r+b", buffering=0) as screen, contextlib.suppress(OSError):  # EIO: the command has ended
-        while piece := screen.read(4096):
-            shown += piece
-            if b"Type yes" in piece:
-                screen.write(answer)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+    screen = Terminal(hub, *words)
+    screen.until("Type yes")
+    screen.type(answer)
+    return screen.end(), screen.shown
 
 
 def test_a_node_is_removed_by_one_command_after_a_confirmation(shared_hub: HubProcess) -> None:
@@ -498,24 +493,23 @@ def test_without_a_hub_the_command_says_so(tmp_path: Path) -> None:
 
 
 async def test_events_are_followed_as_they_come(shared_hub: HubProcess) -> None:
-    argv = [sys.executable, "-m", PROGRAM, "logs", "--follow", "--limit", "1", "--data-dir", str(shared_hub.folder)]
-    run = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
-    assert run.stdout is not None
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            latest = await run.stdout.readline()
+    run, printed, errors = await asyncio.to_thread(piped, shared_hub.folder, "logs", "--follow", "--limit", "1")
+    with printed, errors:
+        try:
+            latest = await asyncio.to_thread(printed.readline)
             assert latest.split()[2] in (b"info", b"warning", b"error")
             told = {"type": "backup_failed", "message": "a reading for cli-followed"}
             assert (await shared_hub.call("POST", "/api/v1/events", told)).status == 202
-            lines = [await run.stdout.readline()]
+            lines = [await asyncio.to_thread(printed.readline)]
             while b"cli-followed" not in lines[-1]:
-                lines.append(await run.stdout.readline())
+                lines.append(await asyncio.to_thread(printed.readline))
+                assert lines[-1], errors.read()
             run.send_signal(signal.SIGINT)
-            rest, errors = await run.communicate()
-    except BaseException:
-        run.kill()
-        raise
-    assert (run.returncode, errors) == (130, b"")
+            rest = await asyncio.to_thread(printed.read)
+        except BaseException:
+            run.kill()
+            raise
+        assert (run.wait(LIMIT_S), errors.read()) == (130, b"")
     assert sum(b"a reading for cli-followed" in line for line in [*lines, *rest.splitlines()]) == 1, "each event once"
 
 

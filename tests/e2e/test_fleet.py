@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scripts.simfleet.main import enrol
+from scripts.simfleet.main import enrol, parsed
 from spider.sampling.sampler import EARLY_S, phase_ms_of
 from spider.wire.ids import from_text
 from tests.support.eventually import wait_until
@@ -89,17 +89,11 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
 
 
 @pytest.mark.parametrize(("words", "said"), [(["0"], "from 1 to 2000"), (["5", "--hostile", "6"], "at most N"), (["many"], "invalid int")])
-def test_an_invalid_option_of_the_fleet_is_one_sentence(tmp_path: Path, words: list[str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.simfleet.main", str(tmp_path), *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert said in done.stderr
+def test_an_invalid_option_of_the_fleet_is_one_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed(["state", *words])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_without_a_hub_the_fleet_reports_it(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
-from tests.support.fork_server import FORK_SERVER, concerns_python
+from tests.support.fork_server import FORK_SERVER, ForkedProcess, concerns_python
 from tests.support.hub import PROGRAM, ROOT, SECRET, HubProcess
 
 WITH_SECRET: Mapping[str, str] = {"STARDUST_SECRET": SECRET}
@@ -52,6 +54,17 @@ def command(
         [python or sys.executable, "-m", PROGRAM, *argv],
         cwd="/", env=usual | dict(env or {}), input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
+
+
+def piped(folder: Path, *words: str) -> tuple[ForkedProcess, IO[bytes], IO[bytes]]:
+    """Start the command with a data folder. Returns: its process, and what it prints and its errors as they come. The caller closes both."""
+    output, errors = os.pipe(), os.pipe()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    env = {"PATH": "/usr/bin:/bin", "STARDUST_DATA_DIR": str(folder), "STARDUST_ALLOW_VOLATILE": "yes"}
+    running = FORK_SERVER.attach(words, env=env, cwd=Path("/"), standard=(nothing, output[1], errors[1]))
+    for given in (nothing, output[1], errors[1]):
+        os.close(given)
+    return running, os.fdopen(output[0], "rb"), os.fdopen(errors[0], "rb")
 
 
 def stardust(

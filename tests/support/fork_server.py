@@ -47,7 +47,7 @@ class Request(TypedDict):
 class ForkedProcess:
     """A child of the fork server, with the part of `subprocess.Popen` that tests use."""
 
-    def __init__(self, pid: int, argv: Sequence[str], stdout: BinaryIO, status: int) -> None:
+    def __init__(self, pid: int, argv: Sequence[str], stdout: BinaryIO | None, status: int) -> None:
         self.pid = pid
         self.args = list(argv)
         self.stdout = stdout
@@ -108,6 +108,11 @@ class ForkServer:
             os.close(nothing)
             os.close(output_write)
         return ForkedProcess(pid, argv, os.fdopen(output_read, "rb"), status)
+
+    def attach(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, standard: tuple[int, int, int]) -> ForkedProcess:
+        """Run `tests.support.hub_program` in a child with these descriptors as its input, output and error output: a terminal, or pipes."""
+        pid, status = self._fork(Request(argv=list(argv), env=dict(env), cwd=str(cwd), mounts_of=0), standard)
+        return ForkedProcess(pid, argv, None, status)
 
     def run(
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, given: str, limit_s: float, mounts_of: int = 0

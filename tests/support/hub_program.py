@@ -4,8 +4,8 @@ Each hub and each command makes keyrings with one round, and hashes passwords in
 take most of the processor time of a start, and the tests start hundreds of hubs. The keyring records the rounds, so later starts use the
 same number.
 
-A hub without faults copies new databases from the fork server, whose migrations take a third of a first start. Hubs with faults and
-hubs that are not forked run the migrations.
+A forked hub copies new databases from the fork server, because migrations take a third of a first start. Hubs that are not forked run the
+migrations.
 
 A test and a fault communicate through the file `DATA_DIR.NAME`, and through SIGUSR1 where the table says so.
 """
@@ -33,8 +33,8 @@ from aiohttp.web import UrlDispatcher
 from groundcontrol import app, vault
 from groundcontrol.access.passwords import Passwords
 from groundcontrol.adapters.sqlite import database as database_module
-from groundcontrol.adapters.sqlite import stores
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind
+from groundcontrol.adapters.sqlite.control_store import SERVED
 from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.adapters.sqlite.engine.organisation import act_for_owners
 from groundcontrol.adapters.sqlite.engine.reader import POOL_SIZE
@@ -264,9 +264,8 @@ def warm_up() -> None:
     paths = UrlDispatcher()
     for route in ROUTES:
         paths.add_resource(ROOT + route.path)  # `re` keeps the compiled patterns
-    for store in vars(stores).values():
-        if isinstance(store, type) and store.__name__.startswith("Sqlite"):
-            act_for_owners(store)
+    for served in SERVED.values():
+        act_for_owners(served.made)
     page = BuiltPage.load()
     _replace(BuiltPage, "load", lambda: page)
     for kind in (CONTROL, SAMPLES):
@@ -306,7 +305,7 @@ def main(argv: Sequence[str]) -> int:
     for module in (rotate_secret, restore):
         _replace(module, "prepare_rotation", partial(vault.prepare_rotation, rounds=1))
     _replace(recovery, "create_keyring", partial(vault.create_keyring, rounds=1))
-    if new_file.cache_info().currsize and not faults:
+    if new_file.cache_info().currsize:
         _replace(database_module, "make_database", _copy_new_file)
     if faults:
         _install(faults, Path(words[words.index("--data-dir") + 1]))
