@@ -30,6 +30,8 @@ from tests.support.null_console import NullConsole
 from tests.support.wire import open_order
 
 STEPS = ("former", "keys", "conf.new", "conf", "session.key", "launch.key")
+QUICK = ("keys", "conf")
+"""One step before the new generation counts, and one after. tests/unit/spider has the files after each."""
 KILLED = 7
 AWAY_S = 400 * 86_400.0
 
@@ -91,14 +93,15 @@ async def ends(hub: HubProcess, job: str, spider: SpiderProcess) -> str:
 
 @pytest.mark.holds("SAFETY-50", "S-60", "F-26")
 @pytest.mark.timeout(240)
-async def test_a_node_reconnects_after_a_kill_at_any_step_of_a_rekey(hub: HubProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [QUICK, pytest.param(STEPS, marks=pytest.mark.slow)], ids=["some", "all"])
+async def test_a_node_reconnects_after_a_kill_at_any_step_of_a_rekey(hub: HubProcess, tmp_path: Path, steps: tuple[str, ...]) -> None:
     [node] = hub.enrol("keeper")
     spider = SpiderProcess(tmp_path / "spider", hub, node)
     (spider.folder / "launch.key").write_bytes(node.launch_key)
     (spider.folder / "launch.key").chmod(0o600)
     keeper = Keeper(spider.folder)
     generation = 1
-    for step in (*STEPS, ""):
+    for step in (*steps, ""):
         keys = node_keys_of(hub, node, generation, spider)
         async with FakeLauncher(spider.launcher, spider.jobs, keys, keeper.work):
             spider.launch()

@@ -206,6 +206,7 @@ def test_ctrl_c_leaves_no_process(checkout: Checkout) -> None:
     assert "spool_unusable" not in checkout.spider_log
 
 
+@pytest.mark.slow  # those of scripts/run alone, in a checkout of long ago
 def test_files_of_an_earlier_version_get_private_permissions(checkout: Checkout) -> None:
     checkout.interrupt()
     state = checkout.state
@@ -221,6 +222,7 @@ def test_files_of_an_earlier_version_get_private_permissions(checkout: Checkout)
     assert "spool_unusable" not in checkout.spider_log
 
 
+@pytest.mark.slow  # scripts/run alone enrols its own machine
 def test_a_removed_machine_is_enrolled_again_under_a_free_name(checkout: Checkout) -> None:
     checkout.running()
     hub, port = checkout.hub, checkout.port

@@ -16,6 +16,7 @@ READERS = 100
 LIMIT_BYTES = 200 << 20
 
 
+@pytest.mark.slow  # its hundred charts take as long as six other tests; test_attacks_floods has the other ways to hold what is answered
 @pytest.mark.holds("S-28")
 def test_unread_charts_do_not_fill_the_memory(hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")

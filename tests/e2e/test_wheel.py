@@ -36,7 +36,8 @@ def wheel(tree: Path, folder: Path) -> Path:
 
 
 @pytest.mark.timeout(600)
-def test_a_wheel_contains_an_installation_and_a_newer_one_replaces_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)], ids=["one", "and a newer one"])
+def test_a_wheel_contains_an_installation_and_a_newer_one_replaces_it(tmp_path: Path, count: int) -> None:
     tree = tmp_path / "checkout"
     for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
         if name and (ROOT / name).exists():
@@ -46,25 +47,26 @@ def test_a_wheel_contains_an_installation_and_a_newer_one_replaces_it(tmp_path: 
         shutil.copytree(ROOT / name, tree / name)
     git(tree, "init", "-q")
     git(tree, "add", ".")
-    git(tree, "commit", "-qm", "one")
-    first = wheel(tree, tmp_path / "first")
-    (tree / "README.md").write_text("another\n")
-    git(tree, "commit", "-qam", "two")
-    second = wheel(tree, tmp_path / "second")
-    assert (".dev1+g" in first.name, ".dev2+g" in second.name) == (True, True)
+    wheels = []
+    for number in range(1, count + 1):
+        (tree / "README.md").write_text(f"{number}\n")
+        git(tree, "commit", "-qam", str(number))
+        wheels.append(wheel(tree, tmp_path / str(number)))
+        assert f".dev{number}+g" in wheels[-1].name
 
     venv = tmp_path / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", venv)
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": sysconfig.get_path("purelib")}  # the packages of the lock file
-    for made in (first, second):
+    for made in wheels:
         run(sys.executable, "-m", "pip", "--python", venv / "bin/python", "install", "-q", "--no-deps", "--no-index", "--no-compile", made)
         version = made.name.split("-")[1]
         assert run(venv / "bin/stardust", "--version", cwd=tmp_path, env=env) == f"stardust {version}\n"
         bundle = next(venv.glob("lib/*/site-packages/majortom/spider.pyz"))
         assert run(sys.executable, "-I", "-S", bundle, "--version") == f"spider {version}\n"
+    [installed] = venv.glob("lib/*/site-packages/groundcontrol/examples")
     for name in ABOUT:
-        printed = run(venv / "bin/stardust", "example", name, cwd=tmp_path, env=env)
-        assert printed == (ROOT / "groundcontrol/examples" / name).read_text()
+        assert (installed / name).read_text() == (ROOT / "groundcontrol/examples" / name).read_text()
+    assert run(venv / "bin/stardust", "example", name, cwd=tmp_path, env=env) == (installed / name).read_text()
 
 
 def test_every_example_is_listed() -> None:
