@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import kept_stores
 from tests.support import lab as labs
 from tests.support.fork_server import FORK_SERVER
 
@@ -146,6 +147,13 @@ def log() -> Iterator[None]:
     spider.setLevel(levels[1])
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opened_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests of this process use the same opened databases, one after the other."""
+    with kept_stores.keeping(tmp_path_factory.mktemp("stores")):
+        yield
 
 
 @pytest.fixture

@@ -52,8 +52,8 @@ from groundcontrol.web.routes import ROOT
 from groundcontrol.web.static import BuiltPage
 from spider.clock import SystemClock
 from tests.support.hub_faults import fault_file
+from tests.support.kept_stores import new_file
 from tests.support.quick_hasher import QUICK_HASHER
-from tests.support.store_files import new_file
 
 OnSignal = Callable[[], None]
 """Runs in the main thread at each SIGUSR1."""
