@@ -23,7 +23,8 @@ def test_issues_are_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, 
     with Stage(hub, only=("web-01", "web-03", "mail-01")) as stage, gate(browser, hub) as seen:
         page = seen.page
         stage.hold_cpu("web-03", 99)
-        seen.sign_in()
+        seen.walks = True
+        seen.sign_in(at="/")
         strip = page.get_by_role("region", name="Needs attention")
         rows = page.get_by_role("table", name="Nodes").locator("[data-node]")
         names = rows.get_by_role("rowheader").locator("b")
@@ -170,18 +171,6 @@ def test_the_fleet_shows_seventeen_rows_of_a_small_screen_while_something_is_wro
             assert page.locator("#main").get_by_text(name).count() == 1, f"{name} stands in its row alone"
 
 
-def test_an_operator_sets_a_note_that_is_shown_at_the_top_of_the_page(browser: Browser, hub: HubProcess) -> None:
-    with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
-        page = seen.page
-        seen.sign_in(at=f"/n/{stage.ids['web-01']}/settings")
-        note = page.get_by_role("region", name="Note")
-        note.get_by_role("textbox").fill("Marie's: no reboot before 18:00\nask first")
-        note.get_by_role("button", name="Set note").click()
-        expect(page.locator(".note")).to_have_text("Marie's: no reboot before 18:00\nask first")
-        page.get_by_role("tab", name="Overview").click()
-        expect(page.locator(".note")).to_be_visible()
-
-
 def test_a_lost_server_shows_its_cause_once_known(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -227,48 +216,53 @@ def test_a_server_that_did_not_come_back_to_a_hub_that_was_restarted_says_so(bro
             expect(banner).to_contain_text(re.compile(r"Ground Control was restarted at \d\d:\d\d, and the node has not come back since\."))
 
 
-def test_a_server_that_never_connected_is_not_shown_as_live_and_has_a_hint(browser: Browser, hub: HubProcess) -> None:
+def test_the_page_of_a_node_says_what_is_set_known_and_allowed_there(browser: Browser, hub: HubProcess) -> None:
+    override = {"select": {"tags": ["web"]}, "warn": {"trigger": 70, "clear": 65}}
+    reply = hub.local("PATCH", "/api/v1/rules/cpu.iowait", {"version": 0, "overrides": [override]})
+    assert reply.status == 200, reply.body
     [never] = hub.enrol("lab-07")
-    with gate(browser, hub) as seen:
+    with (
+        Stage(hub, only=("web-01", "edge-hel", "build-02"), quiet_s=400) as stage,
+        gate(browser, hub) as seen,
+    ):  # longer than a live chart shows
         page = seen.page
-        seen.sign_in(at=f"/n/{never.node_id}")
+        seen.sign_in(at=f"/n/{stage.ids['web-01']}/settings")
+        note = page.get_by_role("region", name="Note")
+        note.get_by_role("textbox").fill("Marie's: no reboot before 18:00\nask first")
+        note.get_by_role("button", name="Set note").click()
+        expect(page.locator(".note")).to_have_text("Marie's: no reboot before 18:00\nask first")
+        page.get_by_role("tab", name="Overview").click()
+        expect(page.locator(".note")).to_be_visible()
+
+        # the rules that watch it, with the override that holds
+        seen.turn_to(f"/n/{stage.ids['web-01']}/rules")
+        row = page.get_by_role("row").filter(has_text="CPU waits for disks")
+        expect(row).to_contain_text("above 70%")
+        expect(row).to_contain_text("override for tag web")
+        assert seen.axe() == []
+
+        # a container that the policy lets nobody restart
+        seen.turn_to(f"/n/{stage.ids['edge-hel']}/services")
+        container = page.get_by_role("region", name="Containers, table").get_by_role("row").nth(1)
+        expect(container.get_by_role("button")).to_have_text(["Why not?"])
+        container.get_by_role("button").click()
+        policy = page.get_by_role("dialog", name="Restart metrics")
+        expect(policy).to_contain_text("mode = managed")
+        expect(policy).not_to_contain_text("nothing else")  # a mode allows more than this restart
+        expect(policy.get_by_role("button", name="Restart")).to_have_count(0)
+        assert seen.axe() == []
+        page.keyboard.press("Escape")
+
+        # one that has measured before, and does so no more: its charts do not wait for first samples
+        seen.turn_to(f"/n/{stage.ids['build-02']}")
+        expect(page.get_by_role("status").filter(has_text="No samples for")).to_be_visible()
+        expect(page.get_by_role("figure", name="CPU")).to_contain_text("No data in this time")
+        expect(page.get_by_text("Waiting for the first samples")).to_have_count(0)
+
+        # one that never connected is not shown as live
+        seen.turn_to(f"/n/{never.node_id}")
         expect(page.get_by_role("status").filter(has_text="Waiting for the first contact.")).to_contain_text("both are in its settings")
         expect(page.get_by_role("radio", name="Live").locator(".glyph [stroke-dasharray]")).to_have_count(1)
         page.get_by_role("tab", name="Settings").click()
         for act in ("Deploy again…", "Remove node…"):
             expect(page.get_by_role("button", name=act)).to_be_enabled()
-
-
-def test_charts_of_a_node_that_has_measured_before_do_not_wait_for_its_first_samples(browser: Browser, hub: HubProcess) -> None:
-    with Stage(hub, only=("build-02",), quiet_s=400) as stage, gate(browser, hub) as seen:  # longer than a live chart shows
-        page = seen.page
-        seen.sign_in(at=f"/n/{stage.ids['build-02']}")
-        expect(page.get_by_role("status").filter(has_text="No samples for")).to_be_visible()
-        expect(page.get_by_role("figure", name="CPU")).to_contain_text("No data in this time")
-        expect(page.get_by_text("Waiting for the first samples")).to_have_count(0)
-
-
-def test_a_node_shows_the_rules_that_watch_it_with_the_override_that_holds(browser: Browser, hub: HubProcess) -> None:
-    override = {"select": {"tags": ["web"]}, "warn": {"trigger": 70, "clear": 65}}
-    reply = hub.local("PATCH", "/api/v1/rules/cpu.iowait", {"version": 0, "overrides": [override]})
-    assert reply.status == 200, reply.body
-    with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
-        seen.sign_in(at=f"/n/{stage.ids['web-01']}/rules")
-        row = seen.page.get_by_role("row").filter(has_text="CPU waits for disks")
-        expect(row).to_contain_text("above 70%")
-        expect(row).to_contain_text("override for tag web")
-        assert seen.axe() == []
-
-
-def test_a_container_that_the_policy_lets_nobody_restart_says_why(browser: Browser, hub: HubProcess) -> None:
-    with Stage(hub, only=("edge-hel",)) as stage, gate(browser, hub) as seen:
-        seen.sign_in()
-        seen.open(f"/n/{stage.ids['edge-hel']}/services")
-        container = seen.page.get_by_role("region", name="Containers, table").get_by_role("row").nth(1)
-        expect(container.get_by_role("button")).to_have_text(["Why not?"])
-        container.get_by_role("button").click()
-        policy = seen.page.get_by_role("dialog", name="Restart metrics")
-        expect(policy).to_contain_text("mode = managed")
-        expect(policy).not_to_contain_text("nothing else")  # a mode allows more than this restart
-        expect(policy.get_by_role("button", name="Restart")).to_have_count(0)
-        assert seen.axe() == []

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
-from tests.support.page.gate import log_in
+from tests.support.page.gate import log_in, tab
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.large_node import CARDS, CORES, HOLE, WINDOW_S, Large
 from tests.support.page.plots import drag, told_at_the_end, window_of
 from tests.support.page.rules import add_rule
@@ -23,6 +24,8 @@ from tests.support.page.waits import until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+hub = hub_of_the_file()
 
 
 @pytest.mark.holds("J-7")
@@ -41,7 +44,7 @@ def test_the_table_of_a_narrow_chart_shows_every_series_with_its_range(page: Pag
 
 @pytest.mark.holds("J-7", "J-14")
 def test_charts_show_any_window_and_never_hide_a_gap(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("large")
+    [node] = hub.enrol("with-a-hole")
     with Large(hub, [node]) as large:
         sign_in(page, hub, at=f"/n/{node.node_id}")
         cpu = page.get_by_role("figure", name="CPU chart")
@@ -166,44 +169,8 @@ def test_charts_show_any_window_and_never_hide_a_gap(page: Page, hub: HubProcess
         page.wait_for_function(f"(before) => ({shade})() !== before", arg=shown)
 
 
-def test_a_pointer_beside_the_plot_shows_no_values(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("large")
-    with Large(hub, [node]) as large:
-        log_in(page, hub)
-        assert large.speaks_again.wait(60)
-        page.goto(f"{hub.url}/n/{node.node_id}")
-        cpu = page.get_by_role("figure", name="CPU chart")
-        plot = cpu.locator(".u-over")
-        expect(plot).to_be_visible()
-        box = plot.bounding_box()
-        assert box is not None
-        for x, y in ((-20, box["height"] / 2), (box["width"] / 2, box["height"] + 10)):
-            page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
-            expect(cpu.locator(".plot-tip")).to_be_visible()
-            page.mouse.move(box["x"] + x, box["y"] + y, steps=3)
-            expect(cpu.locator(".plot-tip")).to_have_count(0)
-
-
-def test_every_chart_of_a_node_has_the_threshold_of_an_alert(page: Page, hub: HubProcess) -> None:
-    add_rule(hub, "busy", "last(cpu.total)", 1)
-    [node] = hub.enrol("large")
-    with Large(hub, [node]) as large:
-        log_in(page, hub)
-        assert large.speaks_again.wait(60)
-        for address in (
-            f"n/{node.node_id}",
-            f"n/{node.node_id}/measures?chart=cpu.total",
-            f"compare?nodes={node.node_id}&metric=cpu.total",
-        ):
-            page.goto(f"{hub.url}/{address}")
-            chart = page.get_by_role("figure", name=re.compile(r"^CPU (total )?chart$"))
-            expect(chart.locator(".u-over")).to_be_visible()
-            told = partial(told_at_the_end, page, chart)
-            until(page, told, lambda found: any("threshold\n1%" in text for text in found), limit_s=60)
-
-
 def test_charts_out_of_view_load_when_they_come_into_view(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("large")
+    [node] = hub.enrol("scrolled")
     with Large(hub, [node]):
         sign_in(page, hub, at=f"/n/{node.node_id}/measures")
         values, figures = page.locator(".measure-groups button"), page.get_by_role("figure")
@@ -238,20 +205,21 @@ def test_network_rates_are_shown_in_bits_if_preferred(page: Page, hub: HubProces
     [node] = hub.enrol("web-1")
     with Large(hub, [node]):
         sign_in(page, hub)
-        expect(page.locator("[data-node] [data-series='network.received']")).to_have_text(re.compile(r"B$"))
+        row = page.locator("[data-node]").filter(has_text="web-1")
+        expect(row.locator("[data-series='network.received']")).to_have_text(re.compile(r"B$"))
         page.goto(f"{hub.url}/settings/appearance")
         with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
             page.get_by_role("switch", name="Network speed in bits per second").click()
         page.goto(hub.url)
         for way in ("received", "sent"):
-            expect(page.locator(f"[data-node] [data-series='network.{way}']")).to_have_text(re.compile(r"bit$"))
+            expect(row.locator(f"[data-series='network.{way}']")).to_have_text(re.compile(r"bit$"))
         expect(page.get_by_role("region", name="Fleet vitals")).to_contain_text(re.compile(r"bit/s in.*bit/s out"))
         for width in (800, 1099, 1120, 1366, 1440, 1599, 1600):
             page.set_viewport_size({"width": width, "height": 900})
             expect(page.locator(".vitals .spark").first).to_be_visible()
             assert page.evaluate(UNDER_SPARKS) == [], width
         page.set_viewport_size({"width": 390, "height": 844})
-        expect(page.locator(".node-card .last")).to_contain_text(re.compile(r"bit/s.*bit/s"))
+        expect(page.locator(".node-card").filter(has_text="web-1").locator(".last")).to_contain_text(re.compile(r"bit/s.*bit/s"))
         page.set_viewport_size({"width": 1440, "height": 900})
         page.goto(f"{hub.url}/n/{node.node_id}")
         network = page.get_by_role("figure", name=re.compile(r"^Network .* chart$"))
@@ -263,10 +231,8 @@ def test_network_rates_are_shown_in_bits_if_preferred(page: Page, hub: HubProces
 
 
 def test_an_unchanged_time_range_stays_the_same_in_a_repeated_hour(browser: Browser, hub: HubProcess) -> None:
-    [node] = hub.enrol("large")
-    context = browser.new_context(timezone_id="Europe/Berlin")
-    page = context.new_page()
-    with Large(hub, [node]):
+    [node] = hub.enrol("repeated")
+    with Large(hub, [node]), tab(browser, timezone_id="Europe/Berlin") as page:
         log_in(page, hub)
         page.clock.set_fixed_time(datetime(2026, 11, 25, 12, tzinfo=UTC))
         window = (1_792_890_600, 1_792_892_400)
@@ -277,7 +243,6 @@ def test_an_unchanged_time_range_stays_the_same_in_a_repeated_hour(browser: Brow
         dialog.get_by_role("button", name="Show").click()
         expect(dialog).to_have_count(0)
         assert window_of(page) == window
-    context.close()
 
 
 @pytest.mark.refusals("500 (Internal Server Error)")
@@ -333,3 +298,33 @@ def test_a_node_page_shows_its_issues_failures_and_offline_reason(page: Page, hu
     expect(offline).to_contain_text("Last contact")
     expect(offline).to_contain_text("It closed the connection itself")
     expect(page.get_by_role("tabpanel")).to_have_class("dimmed")
+
+
+def test_a_pointer_beside_the_plot_shows_no_values_and_every_chart_has_the_threshold_of_an_alert(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("charted")
+    with Large(hub, [node]) as large:
+        log_in(page, hub)
+        assert large.speaks_again.wait(60)
+        page.goto(f"{hub.url}/n/{node.node_id}")
+        cpu = page.get_by_role("figure", name="CPU chart")
+        plot = cpu.locator(".u-over")
+        expect(plot).to_be_visible()
+        box = plot.bounding_box()
+        assert box is not None
+        for x, y in ((-20, box["height"] / 2), (box["width"] / 2, box["height"] + 10)):
+            page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
+            expect(cpu.locator(".plot-tip")).to_be_visible()
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=3)
+            expect(cpu.locator(".plot-tip")).to_have_count(0)
+
+        add_rule(hub, "busy", "last(cpu.total)", 1)
+        for address in (
+            f"n/{node.node_id}",
+            f"n/{node.node_id}/measures?chart=cpu.total",
+            f"compare?nodes={node.node_id}&metric=cpu.total",
+        ):
+            page.goto(f"{hub.url}/{address}")
+            chart = page.get_by_role("figure", name=re.compile(r"^CPU (total )?chart$"))
+            expect(chart.locator(".u-over")).to_be_visible()
+            told = partial(told_at_the_end, page, chart)
+            until(page, told, lambda found: any("threshold\n1%" in text for text in found), limit_s=60)

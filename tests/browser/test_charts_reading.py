@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import log_in
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.large_node import HELD_S, Holding, Large
 from tests.support.page.plots import told_at_the_end
 from tests.support.page.waits import until
@@ -18,9 +19,11 @@ from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
+hub = hub_of_the_file()
+
 
 def test_history_that_has_not_arrived_yet_is_not_shown_as_a_gap(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("large")
+    [node] = hub.enrol("late-history")
     held: list[Route] = []
     with Large(hub, [node]) as large:
         log_in(page, hub)
@@ -60,7 +63,7 @@ def test_rows_delayed_until_a_watch_are_not_shown_as_a_gap(page: Page, hub: HubP
 
 @pytest.mark.refusals("500 (Internal Server Error)")
 def test_a_live_view_whose_history_could_not_be_read_says_so_and_retries(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("large")
+    [node] = hub.enrol("unreadable")
     with Large(hub, [node]) as large:
         log_in(page, hub)
         assert large.speaks_again.wait(60)

@@ -11,12 +11,14 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import keep, settings, sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import SECRET, opened, signed, with_password
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import forgotten
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
+hub = hub_of_the_file()
 STEP_UP = {"code": "auth.step_up_required", "detail": "Confirm your password first."}
 
 
@@ -137,62 +139,6 @@ def test_added_servers_whose_dialog_was_closed_are_reported(page: Page, hub: Hub
     expect(page.get_by_role("table", name="Servers").locator("[data-host]")).to_have_count(2)
 
 
-def test_a_redeployment_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
-    sign_in(page, hub, at=f"/n/{node.node_id}/settings")
-    asked = Kept(page, "POST", f"**/nodes/{node.node_id}/redeploy")
-    dialog = page.get_by_role("dialog", name="Deploy web-1 again")
-    page.get_by_role("button", name="Deploy again").click()
-    signed(dialog, free_port())
-    dialog.get_by_role("button", name="Deploy again").click()
-    sent = closed(page, asked)
-    typing, url = typed_anew(page), page.url
-    sent.fulfill(status=403, json=STEP_UP)
-    told = page.get_by_role("alert").filter(has_text="Deploy web-1 again: not started")
-    expect(told).to_be_visible()
-    expect(page.get_by_text("Confirm your identity")).to_have_count(0)
-    untouched(page, typing, url)
-    page.keyboard.press("Escape")
-    told.get_by_role("button", name="Open").click()
-    signed(dialog, free_port())
-    dialog.get_by_role("button", name="Deploy again").click()
-    sent = closed(page, asked)
-    typing = opened(page)
-    expect(typing.get_by_label("Host name or IP")).to_have_value("web-8.example")
-    sent.continue_()
-    note = page.get_by_role("status").filter(has_text="It was started.")
-    expect(note).to_contain_text("Deploy web-1 again")
-    untouched(page, typing, url)
-    page.keyboard.press("Escape")
-    note.get_by_role("button", name="Open").click()
-    expect(page.get_by_role("dialog", name="Could not deploy to web-1")).to_be_visible()
-
-
-@pytest.mark.refusals("409 (Conflict)", "404 (Not Found)")
-def test_a_removal_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
-    sign_in(page, hub, at=f"/n/{node.node_id}/settings")
-    asked = Kept(page, "DELETE", f"**/nodes/{node.node_id}*")
-    dialog = page.get_by_role("dialog", name="Remove web-1")
-
-    def remove() -> Route:
-        dialog.get_by_text("The server is gone, only forget the node").click()
-        dialog.get_by_label("Type web-1 to confirm").fill("web-1")
-        dialog.get_by_role("button", name="Remove node").click()
-        return closed(page, asked)
-
-    page.get_by_role("button", name="Remove node…").click()
-    remove().fulfill(status=409, json={"code": "conflict", "detail": "It is being deployed."})
-    told = page.get_by_role("alert").filter(has_text="It is being deployed.")
-    expect(told).to_contain_text("Remove web-1: not started")
-    told.get_by_role("button", name="Open").click()
-    sent = remove()
-    typing, url = typed_anew(page), page.url
-    sent.continue_()
-    expect(page.get_by_role("status").filter(has_text="web-1 is forgotten")).to_be_visible()
-    untouched(page, typing, url)
-
-
 def test_an_invite_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/invites")
@@ -217,40 +163,6 @@ def test_an_invite_whose_dialog_was_closed_is_reported(page: Page, hub: HubProce
     note.get_by_role("button", name="Open").click()
     page.wait_for_url("**/settings/joining")
     expect(page.get_by_text("web-7")).to_be_visible()
-
-
-@pytest.mark.refusals("504 (Gateway Timeout)", "409 (Conflict)")
-def test_a_lost_answer_is_requested_again_with_the_same_key(page: Page, hub: HubProcess) -> None:
-    sign_in(page, hub)
-    keys: list[str] = []
-    answers: list[int] = []
-
-    def lose(route: Route) -> None:
-        if route.request.method != "POST":
-            return route.fallback()
-        keys.append(route.request.headers["idempotency-key"])
-        answer = route.fetch()  # the hub has it
-        answers.append(answer.status)
-        if len(keys) == 1:
-            return route.fulfill(status=504, json={"code": "unavailable", "detail": "The proxy gave up."})
-        return route.fulfill(response=answer)
-
-    page.route("**/api/v1/deployments", lose)
-    dialog = opened(page)
-    signed(dialog, free_port())
-    dialog.get_by_role("button", name="Connect").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("It is not known whether it started. Trying again does not start it twice.")
-    dialog.get_by_role("button", name="Connect").click()
-    expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
-    assert keys[0] == keys[1]
-    assert answers == [202, 202]
-    assert len(hub.local("GET", "/api/v1/deployments").json["deployments"]) == 1
-    page.keyboard.press("Escape")
-    dialog = opened(page)
-    signed(dialog, free_port())
-    dialog.get_by_role("button", name="Connect").click()
-    expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
-    assert keys[2] != keys[0]
 
 
 @pytest.mark.refusals("ERR_FAILED")
@@ -311,3 +223,92 @@ def test_a_toast_waits_for_the_dialog_above_it(page: Page, hub: HubProcess) -> N
     expect(note).to_be_visible()
     page.clock.run_for(5_000)
     expect(note).to_have_count(0)
+
+
+@pytest.mark.refusals("409 (Conflict)", "404 (Not Found)")
+def test_a_redeployment_and_a_removal_whose_dialog_was_closed_are_reported(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-1")
+    sign_in(page, hub, at=f"/n/{node.node_id}/settings")
+    asked = Kept(page, "POST", f"**/nodes/{node.node_id}/redeploy")
+    dialog = page.get_by_role("dialog", name="Deploy web-1 again")
+    page.get_by_role("button", name="Deploy again").click()
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Deploy again").click()
+    sent = closed(page, asked)
+    typing, url = typed_anew(page), page.url
+    sent.fulfill(status=403, json=STEP_UP)
+    told = page.get_by_role("alert").filter(has_text="Deploy web-1 again: not started")
+    expect(told).to_be_visible()
+    expect(page.get_by_text("Confirm your identity")).to_have_count(0)
+    untouched(page, typing, url)
+    page.keyboard.press("Escape")
+    told.get_by_role("button", name="Open").click()
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Deploy again").click()
+    sent = closed(page, asked)
+    typing = opened(page)
+    expect(typing.get_by_label("Host name or IP")).to_have_value("web-8.example")
+    sent.continue_()
+    note = page.get_by_role("status").filter(has_text="It was started.")
+    expect(note).to_contain_text("Deploy web-1 again")
+    untouched(page, typing, url)
+    page.keyboard.press("Escape")
+    note.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("dialog", name="Could not deploy to web-1")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    # and of a removal
+    asked = Kept(page, "DELETE", f"**/nodes/{node.node_id}*")
+    dialog = page.get_by_role("dialog", name="Remove web-1")
+
+    def remove() -> Route:
+        dialog.get_by_text("The server is gone, only forget the node").click()
+        dialog.get_by_label("Type web-1 to confirm").fill("web-1")
+        dialog.get_by_role("button", name="Remove node").click()
+        return closed(page, asked)
+
+    page.get_by_role("button", name="Remove node…").click()
+    remove().fulfill(status=409, json={"code": "conflict", "detail": "It is being deployed."})
+    told = page.get_by_role("alert").filter(has_text="It is being deployed.")
+    expect(told).to_contain_text("Remove web-1: not started")
+    told.get_by_role("button", name="Open").click()
+    sent = remove()
+    typing, url = typed_anew(page), page.url
+    sent.continue_()
+    expect(page.get_by_role("status").filter(has_text="web-1 is forgotten")).to_be_visible()
+    untouched(page, typing, url)
+
+
+@pytest.mark.refusals("504 (Gateway Timeout)", "409 (Conflict)")
+def test_a_lost_answer_is_requested_again_with_the_same_key(page: Page, hub: HubProcess) -> None:
+    before = len(hub.local("GET", "/api/v1/deployments").json["deployments"])
+    sign_in(page, hub)
+    keys: list[str] = []
+    answers: list[int] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method != "POST":
+            return route.fallback()
+        keys.append(route.request.headers["idempotency-key"])
+        answer = route.fetch()  # the hub has it
+        answers.append(answer.status)
+        if len(keys) == 1:
+            return route.fulfill(status=504, json={"code": "unavailable", "detail": "The proxy gave up."})
+        return route.fulfill(response=answer)
+
+    page.route("**/api/v1/deployments", lose)
+    dialog = opened(page)
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Connect").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("It is not known whether it started. Trying again does not start it twice.")
+    dialog.get_by_role("button", name="Connect").click()
+    expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
+    assert keys[0] == keys[1]
+    assert answers == [202, 202]
+    assert len(hub.local("GET", "/api/v1/deployments").json["deployments"]) == before + 1
+    page.keyboard.press("Escape")
+    dialog = opened(page)
+    signed(dialog, free_port())
+    dialog.get_by_role("button", name="Connect").click()
+    expect(page.get_by_role("dialog", name="Could not deploy to 127.0.0.1")).to_be_visible()
+    assert keys[2] != keys[0]

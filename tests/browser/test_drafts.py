@@ -14,9 +14,12 @@ from tests.support.page.accounts import sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import opened
 from tests.support.page.gate import log_in
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+hub = hub_of_the_file()
 
 
 def test_a_filter_field_shows_the_active_filter(page: Page, hub: HubProcess) -> None:
@@ -103,7 +106,7 @@ def test_fields_of_a_server_are_neither_lost_nor_silently_refused(page: Page, hu
 
 @pytest.mark.refusals("ERR_FAILED")
 def test_the_deployment_method_cannot_change_while_it_is_requested(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
+    [node] = hub.enrol("joined-1")
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/invites")
     dialog = opened(page)
@@ -133,11 +136,11 @@ def test_the_deployment_method_cannot_change_while_it_is_requested(page: Page, h
 
 @pytest.mark.refusals("409 (Conflict)")
 def test_node_drafts_stay_over_tabs_and_show_their_errors(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
+    [node] = hub.enrol("web-9")
     sign_in(page, hub, at=f"/n/{node.node_id}/settings")
     card = page.get_by_role("region", name="Name and tags")
     name, tags, save = card.get_by_label("Name in Stardust"), card.get_by_label("Tags", exact=True), card.get_by_role("button", name="Save")
-    name.fill("web-1 in the cellar")
+    name.fill("web-9 in the cellar")
     tags.fill("eu,")
 
     def away_and_back() -> None:
@@ -148,14 +151,14 @@ def test_node_drafts_stay_over_tabs_and_show_their_errors(page: Page, hub: HubPr
         page.get_by_role("tab", name="Settings").click()
 
     away_and_back()
-    expect(name).to_have_value("web-1 in the cellar")
+    expect(name).to_have_value("web-9 in the cellar")
     for tag in ("eu", "night"):  # what others make of it meanwhile is there as well
         expect(card.get_by_role("button", name=f"Remove tag {tag}")).to_be_visible()
     save.click()
     expect(page.get_by_text("Saved")).to_be_visible()
     expect(save).to_be_disabled()
-    [view] = hub.local("GET", "/api/v1/nodes").json["nodes"]
-    assert (view["name"], sorted(view["tags"])) == ("web-1 in the cellar", ["eu", "night"])
+    view = hub.node(node.node_id)
+    assert (view["name"], sorted(view["tags"])) == ("web-9 in the cellar", ["eu", "night"])
 
     hub.enrol("cache-01")
     name.fill("cache-01")

@@ -10,17 +10,15 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, sign_in
 from tests.support.page.fleets import CHECK, Printer, checked
-from tests.support.page.gate import log_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 CREATED = 201
 
 
-def test_a_node_is_shown_as_removed_only_once_the_fleet_is_known(page: Page, hub: HubProcess) -> None:
+def test_events_are_searched_as_typed_and_a_node_is_shown_as_removed_only_once_the_fleet_is_known(page: Page, hub: HubProcess) -> None:
+    """A filter in the address that cannot be is ignored."""
     [node] = hub.enrol("web-01")
-    with Printer(hub, [node]) as printer:
-        job = checked(page, hub, printer, node)
     silent = False
 
     def opened(socket: WebSocketRoute) -> None:
@@ -28,43 +26,8 @@ def test_a_node_is_shown_as_removed_only_once_the_fleet_is_known(page: Page, hub
             socket.connect_to_server()
 
     page.route_web_socket("**/api/v1/live", opened)
-    log_in(page, hub)
-    main = page.get_by_role("main")
-    silent = True
-    for path in ("/events", "/jobs", f"/jobs/{job}"):
-        page.goto(hub.url + path)
-        expect(main.get_by_text(CHECK).locator("visible=true").first).to_be_visible()
-        expect(main.get_by_text("…", exact=path != f"/jobs/{job}").first).to_be_visible()
-        expect(page.get_by_text("removed node")).to_have_count(0)
-    silent = False
-    page.goto(f"{hub.url}/jobs/{job}")
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"{CHECK}, web-01")
-    expect(page.locator(".crumb")).to_contain_text(f"{CHECK}, web-01")
-    page.goto(f"{hub.url}/events")
-    row = page.get_by_role("row").filter(has_text=CHECK)
-    expect(row.get_by_role("link", name="web-01")).to_be_visible()
-    assert hub.local("DELETE", f"/api/v1/nodes/{node.node_id}?force=true").status < 300
-    expect(row.get_by_role("link", name="removed node")).to_be_visible()
-
-
-@pytest.mark.refusals("404 (Not Found)")
-def test_nodes_outside_the_grant_are_not_shown_as_removed(page: Page, hub: HubProcess) -> None:
-    mine, other = hub.enrol("web-01", "web-02")
-    made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "operator", "grants": {"nodes": [mine.node_id]}})
-    assert made.status == CREATED, made.body
-    choose_password(page, hub, "vera", made.json["password"])
-    expect(page.get_by_text("web-01").first).to_be_visible()
-    page.goto(f"{hub.url}/compare?nodes={mine.node_id},{other.node_id}")
-    table = page.get_by_role("table")
-    expect(table.get_by_role("link", name="web-01")).to_be_visible()
-    expect(table.get_by_text("not among your nodes")).to_be_visible()
-    expect(page.get_by_text("removed node")).to_have_count(0)
-
-
-def test_an_invalid_filter_in_the_address_is_ignored_and_text_search_is_incremental(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-01")
     with Printer(hub, [node]) as printer:
-        checked(page, hub, printer, node)
+        job = checked(page, hub, printer, node)
         sign_in(page, hub, at="/events?severity=bogus&type=bogus")
         row = page.get_by_role("row").filter(has_text=f"{CHECK} on web-01: succeeded")
         expect(row).to_be_visible()
@@ -87,6 +50,37 @@ def test_an_invalid_filter_in_the_address_is_ignored_and_text_search_is_incremen
         page.get_by_label("From date").fill("2020-01-01")
         expect(page).to_have_url(f"{hub.url}/events?from=2020-01-01")
         expect(row).to_have_count(2)
+
+    main = page.get_by_role("main")
+    silent = True
+    for path in ("/events", "/jobs", f"/jobs/{job}"):
+        page.goto(hub.url + path)
+        expect(main.get_by_text(CHECK).locator("visible=true").first).to_be_visible()
+        expect(main.get_by_text("…", exact=path != f"/jobs/{job}").first).to_be_visible()
+        expect(page.get_by_text("removed node")).to_have_count(0)
+    silent = False
+    page.goto(f"{hub.url}/jobs/{job}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{CHECK}, web-01")
+    expect(page.locator(".crumb")).to_contain_text(f"{CHECK}, web-01")
+    page.goto(f"{hub.url}/events")
+    row = page.get_by_role("row").filter(has_text=CHECK).first
+    expect(row.get_by_role("link", name="web-01")).to_be_visible()
+    assert hub.local("DELETE", f"/api/v1/nodes/{node.node_id}?force=true").status < 300
+    expect(row.get_by_role("link", name="removed node")).to_be_visible()
+
+
+@pytest.mark.refusals("404 (Not Found)")
+def test_nodes_outside_the_grant_are_not_shown_as_removed(page: Page, hub: HubProcess) -> None:
+    mine, other = hub.enrol("web-01", "web-02")
+    made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "operator", "grants": {"nodes": [mine.node_id]}})
+    assert made.status == CREATED, made.body
+    choose_password(page, hub, "vera", made.json["password"])
+    expect(page.get_by_text("web-01").first).to_be_visible()
+    page.goto(f"{hub.url}/compare?nodes={mine.node_id},{other.node_id}")
+    table = page.get_by_role("table")
+    expect(table.get_by_role("link", name="web-01")).to_be_visible()
+    expect(table.get_by_text("not among your nodes")).to_be_visible()
+    expect(page.get_by_text("removed node")).to_have_count(0)
 
 
 MANY = 30

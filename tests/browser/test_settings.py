@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 
@@ -21,7 +22,7 @@ from tests.support.page.accounts import (
     sign_in,
     switch_on,
 )
-from tests.support.page.gate import DESKTOP, PATIENCE_MS
+from tests.support.page.gate import PATIENCE_MS, tab
 from tests.support.page.waits import forgotten, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -44,18 +45,14 @@ OUTSIDE = """() => [...document.querySelectorAll(".audit-table [role=cell]")].fi
 @pytest.fixture
 def other(browser: Browser) -> Iterator[Callable[[], Page]]:
     """Pages of other people, or of the same one elsewhere: each with its own cookies."""
-    contexts = []
+    with contextlib.ExitStack() as tabs:
 
-    def make() -> Page:
-        context = browser.new_context(viewport=DESKTOP, color_scheme="dark")  # type: ignore[arg-type]  # a TypedDict in disguise
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        return page
+        def make() -> Page:
+            page = tabs.enter_context(tab(browser))
+            page.set_default_timeout(PATIENCE_MS)
+            return page
 
-    yield make
-    for context in contexts:
-        context.close()
+        yield make
 
 
 def lose_answer(route: Route) -> None:
@@ -136,7 +133,9 @@ def test_a_required_second_factor_comes_before_everything_else(page: Page, hub: 
 
 
 @pytest.mark.holds("J-13")
-def test_a_session_ended_elsewhere_shows_the_log_in(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_a_session_ended_elsewhere_shows_the_log_in_and_a_changed_password_replaces_the_old_one(
+    page: Page, hub: HubProcess, other: Callable[[], Page]
+) -> None:
     sign_in(page, hub)
     elsewhere = other()
     sign_in(elsewhere, hub)
@@ -157,10 +156,6 @@ def test_a_session_ended_elsewhere_shows_the_log_in(page: Page, hub: HubProcess,
         expect(one.get_by_role("heading", name="Sign in to Stardust")).to_be_visible()
     expect(sessions).to_have_count(1)
 
-
-@pytest.mark.holds("J-13")
-def test_a_changed_password_replaces_the_old_one(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
-    sign_in(page, hub, at="/settings/account")
     page.get_by_role("button", name="Change password…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Current password", exact=True).fill("not the password")
@@ -230,12 +225,31 @@ def test_a_viewer_is_offered_no_action_and_the_hub_refuses_it(page: Page, hub: H
 
 
 @pytest.mark.holds("J-13")
-def test_a_revoked_role_disappears_from_the_page_immediately(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
+def test_a_changed_role_reaches_the_open_page_and_a_revoked_one_disappears_from_it(
+    page: Page, hub: HubProcess, other: Callable[[], Page]
+) -> None:
     hub.enrol("moon", "sun", simulated=True)
     sign_in(page, hub, at="/settings/users")
     password = add_user(page, "linus", "Operator")
     linus = other()
+    # the first change happens between the log-in's response and the live socket that reports changes
+    held: list[tuple[Route, APIResponse]] = []
+    linus.route("**/auth/password", lambda route: held.append((route, route.fetch())))
     choose_password(linus, hub, "linus", password)
+    until(linus, lambda: len(held))
+    for role, buttons in (("Viewer", 0), ("Operator", 1)):
+        page.get_by_role("button", name="Actions for linus").click()
+        page.get_by_role("menuitem", name="Role and nodes…").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("radio", name=role).check()
+        dialog.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("row").filter(has_text="linus")).to_contain_text(role)
+        for route, answer in held:
+            route.fulfill(response=answer)
+        held.clear()
+        expect(linus.get_by_role("banner")).to_be_visible()
+        expect(linus.get_by_role("banner").get_by_role("button", name="Add node")).to_have_count(buttons)
+    linus.unroute_all()
     expect(linus.get_by_role("button", name="Add node").first).to_be_visible()
     actions = page.get_by_role("button", name="Actions for linus")
     actions.click()
@@ -271,29 +285,6 @@ def test_a_revoked_role_disappears_from_the_page_immediately(page: Page, hub: Hu
     expect(linus.get_by_role("heading", name="Sign in to Stardust")).to_be_visible()
 
 
-def test_a_changed_role_reaches_the_open_page_in_both_directions(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
-    """The first change happens between the log-in's response and the live socket that reports changes."""
-    sign_in(page, hub, at="/settings/users")
-    password = add_user(page, "linus", "Operator")
-    linus = other()
-    held: list[tuple[Route, APIResponse]] = []
-    linus.route("**/auth/password", lambda route: held.append((route, route.fetch())))
-    choose_password(linus, hub, "linus", password)
-    until(linus, lambda: len(held))
-    for role, buttons in (("Viewer", 0), ("Operator", 1), ("Viewer", 0)):
-        page.get_by_role("button", name="Actions for linus").click()
-        page.get_by_role("menuitem", name="Role and nodes…").click()
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_role("radio", name=role).check()
-        dialog.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("row").filter(has_text="linus")).to_contain_text(role)
-        for route, answer in held:
-            route.fulfill(response=answer)
-        held.clear()
-        expect(linus.get_by_role("banner")).to_be_visible()
-        expect(linus.get_by_role("banner").get_by_role("button", name="Add node")).to_have_count(buttons)
-
-
 @pytest.mark.holds("J-13")
 def test_a_token_is_shown_once_works_and_can_be_revoked(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub, at="/settings/tokens")
@@ -324,11 +315,26 @@ def test_a_token_is_shown_once_works_and_can_be_revoked(page: Page, hub: HubProc
 
 
 @pytest.mark.holds("J-13")
-def test_the_audit_log_is_searched_exported_and_verified(page: Page, hub: HubProcess) -> None:
+def test_the_audit_log_has_whole_ids_and_actors_and_is_searched_exported_and_verified(page: Page, hub: HubProcess) -> None:
+    # a job tells of its node by an id; a user may be called what looks like one
+    [node] = hub.enrol("lab-07", simulated=True)
+    job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"})
+    assert job.status == ACCEPTED
+    assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == OK
+    actor = "d" * len(node.node_id)
     sign_in(page, hub, at="/settings/users")
+    assert hub.login(actor, add_user(page, actor, "Viewer")).token
     add_user(page, "w" * LONGEST_NAME, "Viewer")
     settings(page, "Audit")
     rows = page.get_by_role("table", name="Audit log").get_by_role("row")
+    expect(rows.filter(has_text="Job created")).to_have_count(0)
+    rows.filter(has_text="Job cancelled").get_by_role("button", name=re.compile("before$")).click()
+    details = rows.filter(has_text="Job created").locator("small")
+    expect(details).to_contain_text("node: lab-07")
+    expect(details).to_have_attribute("title", re.compile(rf"node: {node.node_id}\b"))
+    expect(rows.filter(has_text="Job created").get_by_role("img", name="done")).to_be_visible()
+    expect(rows.filter(has_text="Job cancelled").get_by_role("img", name="Cancelled")).to_be_visible()
+    expect(rows.filter(has_text="Signed in").filter(has_text=actor).get_by_role("cell").nth(ACTOR)).to_have_text(actor)
     made = rows.filter(has_text="User added").first
     expect(made.get_by_role("img", name="done")).to_be_visible()
     expect(made).to_contain_text("grants: every node")
@@ -360,28 +366,6 @@ def test_the_audit_log_is_searched_exported_and_verified(page: Page, hub: HubPro
     page.get_by_label("To date").fill("")
     page.get_by_label("From date").fill("2020-01-01")
     expect(made).to_be_visible()
-
-
-def test_the_audit_log_has_whole_ids_in_titles_and_never_shortens_actors(page: Page, hub: HubProcess) -> None:
-    """A job tells of its node by an id; a user may be called what looks like one."""
-    [node] = hub.enrol("lab-07", simulated=True)
-    job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"})
-    assert job.status == ACCEPTED
-    assert hub.local("POST", f"/api/v1/jobs/{job.json['id']}/cancel").status == OK
-    actor = "d" * len(node.node_id)
-    sign_in(page, hub, at="/settings/users")
-    password = add_user(page, actor, "Viewer")
-    assert hub.login(actor, password).token
-    settings(page, "Audit")
-    rows = page.get_by_role("table", name="Audit log").get_by_role("row")
-    expect(rows.filter(has_text="Job created")).to_have_count(0)
-    rows.filter(has_text="Job cancelled").get_by_role("button", name=re.compile("before$")).click()
-    details = rows.filter(has_text="Job created").locator("small")
-    expect(details).to_contain_text("node: lab-07")
-    expect(details).to_have_attribute("title", re.compile(rf"node: {node.node_id}\b"))
-    expect(rows.filter(has_text="Job created").get_by_role("img", name="done")).to_be_visible()
-    expect(rows.filter(has_text="Job cancelled").get_by_role("img", name="Cancelled")).to_be_visible()
-    expect(rows.filter(has_text="Signed in").filter(has_text=actor).get_by_role("cell").nth(ACTOR)).to_have_text(actor)
 
 
 @pytest.mark.refusals("ERR_FAILED")

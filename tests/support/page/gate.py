@@ -78,6 +78,20 @@ def closed(context: BrowserContext) -> None:
     context.close()
 
 
+WINDOW: dict[str, Any] = {"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"}
+"""The options of a context, unless a test asks for others."""
+
+
+@contextmanager
+def tab(browser: Browser, **more: Any) -> Iterator[Page]:
+    """A page in a new context, closed at the end."""
+    context = browser.new_context(**WINDOW | more)
+    try:
+        yield context.new_page()
+    finally:
+        closed(context)
+
+
 class Look(NamedTuple):
     """A theme and a size of the window."""
 
@@ -129,16 +143,16 @@ def _evaluated(tools: CDPSession, script: str, *, held: bool = False) -> Any:
 class Gate:
     """A page whose errors are recorded: `faults` has those of the console and of scripts, from all screens. `refused` has those of the CSP."""
 
-    def __init__(self, context: BrowserContext, hub: HubProcess, *, expected: tuple[str, ...] = ()) -> None:
+    def __init__(self, page: Page, hub: HubProcess, *, expected: tuple[str, ...] = ()) -> None:
         self.hub = hub
         self.faults: list[str] = []
-        self.page = context.new_page()
+        self.page = page
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.add_init_script(LISTEN)
         words = (FIRST_REFUSAL, STEP_UP, *expected)
         self.page.on("console", lambda said: self._heard(said.type, said.text, words))
         self.page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
-        self._cdp = context.new_cdp_session(self.page)
+        self._cdp = page.context.new_cdp_session(page)
         self._has_axe = False
         self.looked_at: Look | None = None
         """The last argument of `look`."""
@@ -237,15 +251,12 @@ class Gate:
 
 @contextmanager
 def gate(browser: Browser, hub: HubProcess, *, expected: tuple[str, ...] = (), **more: Any) -> Iterator[Gate]:
-    """A page in a new context, closed at the end. Raises: AssertionError: the page had an error, or the CSP refused something."""
-    context = browser.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"} | more)
-    made = Gate(context, hub, expected=expected)
-    try:
+    """A page, closed at the end; see `tab`. Raises: AssertionError: the page had an error, or the CSP refused something."""
+    with tab(browser, **more) as page:
+        made = Gate(page, hub, expected=expected)
         yield made
         refused = made.refused()
         assert not refused, refused
-    finally:
-        closed(context)
     assert not made.faults, made.faults
 
 
