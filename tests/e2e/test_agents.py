@@ -29,6 +29,7 @@ def history(hub: HubProcess, node_id: str, start: float, end: float) -> list[flo
     return [value for value in reply.json["series"]["load.1"]["avg"] if value is not None]
 
 
+@pytest.mark.slow  # test_samples_survive counts the seconds of a real Spider, over a kill of the hub
 async def test_a_real_spider_comes_online_and_its_samples_are_stored_each_second(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("this-machine")
     assert hub.node(node.node_id)["state"] == "pending"

@@ -209,6 +209,7 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
     }.items():
         assert found(canaries, text) == [], where
         assert text
+    assert not [kind for kind in (node.session_key, node.launch_key) if kind in kept + kept_open + backed_up]
     assert b"STARDUST_SECRET=" + b"\0" in b"\n".join(watch.seen)
 
 

@@ -156,6 +156,7 @@ async def test_t33_t34_attacks_on_single_sign_on_and_between_organisations(tmp_p
 
 @pytest.mark.holds("SAFETY-109", "S-63", "S-66")
 @pytest.mark.timeout(240)
+@pytest.mark.slow  # the test below attacks the same flow with a provider of its own
 async def test_t33_attacks_on_a_flow_through_a_certified_provider(tmp_path: Path) -> None:
     """The provider starts after the hub, and signs with each algorithm."""
     hub = HubProcess(tmp_path / "hub")

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import command, said_by
 from tests.support.fork_server import FORK_SERVER
 from tests.support.hub import ROOT, HubProcess
@@ -125,6 +127,7 @@ TYPED: dict[str, set[str]] = {
 """Each is an interpreter of its own, so the verbs alone are left to the unit tests."""
 
 
+@pytest.mark.slow  # test_completion_shells has a shell on a terminal
 def test_bash_completes_verbs_flags_and_nodes(shared_hub: HubProcess, tmp_path: Path) -> None:
     shared_hub.enrol("tab-web-1", "tab-web-2", "tab-db", "tab space")
     command(shared_hub.folder, "nodes", "tag", "tab-web-1", "--add", "tab")

@@ -100,6 +100,7 @@ def listens(port: str) -> bool:
         return tried.connect_ex(("127.0.0.1", int(port))) == 0
 
 
+@pytest.mark.slow  # no engine runs here: the words of the commands and the settings are above, and other tests start hubs by them
 def test_a_hub_started_like_the_image_is_healthy_until_it_stops(tmp_path: Path) -> None:
     port = str(free_port())
     secret = tmp_path / "secret"

@@ -70,6 +70,7 @@ async def one_fault(what: str, dice: random.Random, hub: HubProcess, nodes: list
             await hub.call("GET", f"/api/v1/nodes/{dice.choice(nodes).config.node}/history?metric=load.1")
 
 
+@pytest.mark.slow  # test_faults_process, test_faults_network and test_samples_survive have each of the three
 @pytest.mark.holds("F-38")
 async def test_a_kill_a_cut_and_a_freeze_in_a_row_lose_nothing(tmp_path: Path) -> None:
     """Briefly: one job and the samples of three nodes outlive all of it."""

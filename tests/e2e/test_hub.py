@@ -167,23 +167,6 @@ def test_every_stored_file_is_private(hub: HubProcess) -> None:
     assert not (hub.folder / "hub.pid").exists()
 
 
-def test_secrets_appear_nowhere(tmp_path: Path) -> None:
-    password = "canary of the admin 7613"
-    token = "canary-metrics-Q8s5xV2"
-    hub = HubProcess(tmp_path / "hub", env={"STARDUST_ADMIN_PASS": password, "STARDUST_METRICS_TOKEN": token}, forked=False)
-    with hub:
-        hub.login(password=password)
-        [node] = hub.enrol("canary")
-        hub.request("POST", "/api/v1/auth/login", {"username": "admin", "password": password + "x"})
-        assert hub.request("GET", "/metrics", token=token).status == 200
-        command = Path(f"/proc/{hub.pid}/cmdline").read_bytes()
-    kept = b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
-    for secret in (SECRET, password, token, node.session_key.hex(), node.launch_key.hex()):
-        assert secret not in hub.output
-        assert secret.encode() not in command + kept
-    assert node.session_key not in kept
-
-
 # -- starting and stopping ---------------------------------------------------------------------------------
 
 

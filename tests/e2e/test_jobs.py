@@ -63,7 +63,9 @@ async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path
 
 
 @pytest.mark.holds("F-02")
-@pytest.mark.parametrize("victim", ["hub", "spider"])
+@pytest.mark.parametrize(
+    "victim", ["hub", pytest.param("spider", marks=pytest.mark.slow)]
+)  # tests/system/test_survival.py kills Spider in a job
 async def test_a_job_continues_when_either_end_is_killed_and_no_byte_is_lost(hub: HubProcess, tmp_path: Path, victim: str) -> None:
     [node] = hub.enrol("worker")
     spider, long = SpiderProcess(tmp_path / "spider", hub, node), LongJob()

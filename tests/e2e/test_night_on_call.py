@@ -25,7 +25,8 @@ from tests.support.alert_trial import AlertTrial, Receivers, Told, alert_trial
 from tests.support.exim import Exim
 from tests.support.receivers import Receiver
 
-NODES, CUT, STORM = 40, 20, 300
+NODES, CUT, STORM = 40, 20, 120
+"""The storm is of one node, more than the hundred alerts that it may have beside each other."""
 CLAIM = re.compile(r"(?:(web-\d+): )?(Service failed|Expected event is missing|Server does not answer)(?: \(([^)]*)\))?")
 SINCE = re.compile(r", since (\d\d:\d\d) UTC")
 SILENT = re.compile(r"Server does not answer, (\d+) minutes? \(limit")

@@ -152,6 +152,7 @@ async def check(hub: HubProcess, node: Node, missing: range = range(0)) -> None:
     assert told == [None if number in missing else float(number) for number in range(node.made - waiting)]
 
 
+@pytest.mark.slow  # test_faults_process kills hubs at random moments, and the last test here one of a real Spider
 async def test_every_second_is_stored_once_when_the_hub_is_killed(hub: HubProcess, tmp_path: Path) -> None:
     dice = random.Random(5)
     async with running(hub, tmp_path) as node:
