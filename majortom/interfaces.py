@@ -90,13 +90,17 @@ class Reporter(Protocol):
 
 
 class DeployError(Exception):
-    """A deployment failed; `message` gives the error and the remedy in one sentence."""
+    """A deployment failed; `message` gives the error and the remedy in one sentence.
 
-    def __init__(self, code: str, message: str, step: StepName) -> None:
+    Args: at_jump_host: it failed at the jump host, not at the server.
+    """
+
+    def __init__(self, code: str, message: str, step: StepName, *, at_jump_host: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.step = step
+        self.at_jump_host = at_jump_host
 
 
 VerifySession = Callable[[float], Awaitable[None]]

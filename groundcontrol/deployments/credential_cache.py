@@ -14,7 +14,7 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import credentials
 from groundcontrol.deployments.hub_key import load_hub_key
-from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey, makes_node
+from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey, Jump, makes_node
 from groundcontrol.deployments.requests import CREDENTIALS, earlier_request, options_of
 from groundcontrol.deployments.run import DeploymentRun, Deps
 from groundcontrol.deployments.store import DeploymentStore
@@ -22,6 +22,13 @@ from majortom.ssh.connect import same_fingerprint
 from spider.logs import event
 
 log = logging.getLogger(__name__)
+
+
+def _same_way(stored: Jump | None, tried: Jump | None) -> bool:
+    """Whether an attempt went through the jump host of the stored login. Attempts of earlier versions do not say whose log-in it got."""
+    if stored is not None and tried is not None and tried.own_login is None:
+        tried = tried._replace(own_login=stored.own_login)
+    return stored == tried
 
 
 class _Remembered(NamedTuple):
@@ -59,7 +66,7 @@ class CredentialCache:
             trusted = earlier.host_key is None or (known is not None and same_fingerprint(earlier.host_key, known.fingerprint))
             if (login.host, login.port) == (earlier.host, earlier.port) and trusted:
                 pinned = pinned or known
-                if login.username == earlier.username and pinned == known and options_of(login).jump == row.options.jump:
+                if login.username == earlier.username and pinned == known and _same_way(options_of(login).jump, row.options.jump):
                     earlier = replace(earlier, jump=login.jump, **{name: getattr(login, name) for name in (*CREDENTIALS, "use_hub_key")})
         return await self._usable(scope, earlier), pinned
 

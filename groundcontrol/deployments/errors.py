@@ -12,6 +12,13 @@ class CredentialsRequired(HubError):
     status = 409
 
 
+class JumpCredentialsRequired(HubError):
+    """The jump host had, or may have had, credentials of its own, which the hub does not store. Send them in `jump`; `facts` name its address there."""
+
+    code = "deployment.jump_credentials_required"
+    status = 409
+
+
 class PolicyDiffers(HubError):
     """The policy file on the server says something else than the request. `facts` have both texts.
 

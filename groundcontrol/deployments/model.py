@@ -53,6 +53,8 @@ class DeploymentError(NamedTuple):
     code: str
     message: str
     step: str
+    at_jump_host: bool = False
+    """It failed at the jump host, not at the server."""
 
 
 class Jump(NamedTuple):
@@ -65,8 +67,8 @@ class Jump(NamedTuple):
     """The confirmed host key."""
     expected: str | None = None
     """The fingerprint that the user expects."""
-    own_login: bool = False
-    """Whether it has a log-in of its own. Then it never gets that of the server."""
+    own_login: bool | None = None
+    """Whether it has a log-in of its own. Then it never gets that of the server. None: an earlier version stored it, and did not say."""
 
 
 class Earlier(NamedTuple):
@@ -216,8 +218,8 @@ class JumpRequest:
     """The fingerprint that the user expects."""
     pinned: HostKey | None = None
     """The host key that was confirmed earlier."""
-    own_login: bool = False
-    """It had a key or password of its own, also if that is not known any more. Then it never gets that of the server."""
+    own_login: bool | None = False
+    """Whether it had a key or password of its own that is not known any more. Then it never gets that of the server. None: not known either."""
 
 
 @dataclass(frozen=True, kw_only=True)

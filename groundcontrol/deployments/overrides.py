@@ -26,7 +26,7 @@ async def apply_overrides(
     """Merge overrides into the earlier fields.
 
     Args:   lack: the error text if there are no credentials.
-    Raises: CredentialsRequired, Conflict: the jump host lacks its log-in; BadRequest, TargetNotAllowed.
+    Raises: CredentialsRequired, JumpCredentialsRequired, BadRequest, TargetNotAllowed.
     """
     merged = merge(before, overrides, pinned)
     if overrides not in (None, DeploymentOverrides()):  # validate first: error messages below repeat these fields

@@ -10,10 +10,10 @@ import idna
 
 from groundcontrol.core.addresses import is_address, plain
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.errors import BadRequest, Conflict
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import clean, is_visible
-from groundcontrol.deployments.errors import CredentialsRequired
+from groundcontrol.deployments.errors import CredentialsRequired, JumpCredentialsRequired
 from groundcontrol.deployments.model import (
     INSTALL_STEPS,
     REMOVE_STEPS,
@@ -303,7 +303,7 @@ def options_of(request: DeploymentRequest) -> DeploymentOptions:
     """The options of a request that are stored with its deployment."""
     jump = request.jump
     via = None if jump is None else Jump(
-        jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key, jump.own_login or _has_login(jump)
+        jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key, _has_login(jump) or jump.own_login
     )  # fmt: skip
     return DeploymentOptions(
         **{**{field: getattr(request, field) for field in DeploymentOptions._fields if field not in ("earlier", "found")}, "jump": via}
@@ -344,12 +344,14 @@ def has_credentials(request: DeploymentRequest) -> bool:
 
 
 def check_jump_login(request: DeploymentRequest) -> None:
-    """Raises: Conflict: the jump host had a log-in of its own, which is not known any more. That of the server is none for it."""
+    """Raises: JumpCredentialsRequired: the jump host's own log-in is not known any more, and that of the server is not sent there."""
     jump = request.jump
-    if jump is not None and jump.own_login and not _has_login(jump):
-        raise Conflict(
-            f"the jump host {jump.host} had a log-in of its own, which is not kept, and gets none of the server: add the server again with both log-ins",
-            jump=jump.host,
+    if jump is not None and jump.own_login is not False and not _has_login(jump):
+        had = "had" if jump.own_login else "may have had"
+        raise JumpCredentialsRequired(
+            f"the jump host {jump.host} {had} a log-in of its own, which is not kept, and gets none of the server:"
+            " give it in the same request, or add the server again with both log-ins",
+            jump={"host": jump.host, "port": jump.port, "username": jump.username},
         )
 
 
@@ -375,7 +377,7 @@ def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:
 
 
 def _jump_target(request: DeploymentRequest, jump: JumpRequest) -> Target:
-    login = jump if jump.own_login or _has_login(jump) else request
+    login = request if jump.own_login is False and not _has_login(jump) else jump
     return Target(
         host=jump.host,
         port=jump.port,

@@ -131,7 +131,7 @@ class DeploymentRun:
             await self._end_cancelled()
             raise
         except DeployError as exc:
-            await self._end("failed", DeploymentError(exc.code, exc.message, exc.step))
+            await self._end("failed", DeploymentError(exc.code, exc.message, exc.step, exc.at_jump_host))
         except HubError as exc:
             event(log, "deployment_store_failed", logging.ERROR, deployment=self.progress.row.id, code=exc.code)
             await self._end("failed", hub_failed(self.progress.row, exc.message))

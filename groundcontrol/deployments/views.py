@@ -305,6 +305,8 @@ class DeploymentErrorView(Answer):
     code: str
     message: str
     step: str
+    at_jump_host: bool
+    """It failed at the jump host, not at the server."""
 
 
 class EarlierView(Answer):

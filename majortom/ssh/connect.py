@@ -246,7 +246,7 @@ def _first_contact(reached: ReachedServer, opening: ServerOpening) -> Iterator[N
     except DeployError as exc:
         if reached.contacted or opening.version:
             raise
-        raise DeployError(exc.code, exc.message, "connect") from None
+        raise DeployError(exc.code, exc.message, "connect", at_jump_host=exc.at_jump_host) from None
 
 
 def _algs(kind: str) -> Sequence[str]:

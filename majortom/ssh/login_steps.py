@@ -117,7 +117,7 @@ async def _at_jump_host(target: Target, work: Awaitable[T]) -> T:
     try:
         return await work
     except DeployError as exc:
-        raise DeployError(exc.code, f"At the jump host {target.host}: {exc.message}", exc.step) from None
+        raise DeployError(exc.code, f"At the jump host {target.host}: {exc.message}", exc.step, at_jump_host=True) from None
 
 
 @contextlib.asynccontextmanager

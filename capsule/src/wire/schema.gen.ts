@@ -556,6 +556,8 @@ export interface DeploymentErrorView {
   code: string;
   message: string;
   step: string;
+  /** It failed at the jump host, not at the server. */
+  at_jump_host: boolean;
 }
 
 export interface DeploymentView {
@@ -4166,6 +4168,7 @@ export type ErrorCode =
   | "conflict"
   | "credentials_required"
   | "deployment.host_key_mismatch"
+  | "deployment.jump_credentials_required"
   | "deployment.target_not_allowed"
   | "event.type_unknown"
   | "internal"

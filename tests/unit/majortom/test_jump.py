@@ -85,11 +85,11 @@ async def test_a_jump_host_that_substitutes_the_server_learns_nothing() -> None:
 async def test_a_refusal_of_the_jump_host_is_reported() -> None:
     async with both() as (jump, _, port, _seen):
         error = await fails(target(port, "closed.example", jump=target(jump, pinned=BASTION)), Person())
-        assert (error.code, error.step) == ("jump_failed", "connect")
+        assert (error.code, error.step, error.at_jump_host) == ("jump_failed", "connect", False)
         assert "closed.example" in error.message
         wrong = target(jump, pinned=BASTION)._replace(password=Secret("wrong-canary"))
         error = await fails(target(port, jump=wrong), Person())
-    assert error.code == "password_rejected"
+    assert (error.code, error.at_jump_host) == ("password_rejected", True)
     assert "At the jump host 127.0.0.1" in error.message
     assert "canary" not in error.message
 

@@ -321,6 +321,8 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
   );
 }
 
+const PLAIN = { autocomplete: "off", autocapitalize: "off", spellcheck: false };
+
 const JUMP_WAYS: readonly [JumpForm["by"], string][] = [
   ["same", t`Same as for the server`],
   ["password", t`Its own password`],
@@ -342,7 +344,6 @@ export function JumpFields({
   const last = useRef(EMPTY_JUMP); // keeps the input while the switch is off
   if (jump) last.current = jump;
   const change = (part: Partial<JumpForm>): void => onJump({ ...(jump ?? EMPTY_JUMP), ...part });
-  const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: false };
   return (
     <div class="jump">
       <Switch label={t`Through a jump host`} hint={hint} checked={jump !== null} onCheck={(on) => onJump(on ? last.current : null)} />
@@ -355,7 +356,7 @@ export function JumpFields({
             value={jump.host}
             onText={(host) => change({ host })}
             wrong={wrong.jumpHost ?? ""}
-            input={{ ...plain, maxLength: 253 }}
+            input={{ ...PLAIN, maxLength: 253 }}
           />
           <TextField
             class="port"
@@ -365,52 +366,81 @@ export function JumpFields({
             wrong={wrong.jumpPort ?? ""}
             input={{ inputmode: "numeric", maxLength: 5 }}
           />
-          <div class="halves">
-            <TextField
-              label={t`User on the jump host`}
-              value={jump.username}
-              onText={(username) => change({ username })}
-              wrong={wrong.jumpUser ?? ""}
-              input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }}
-            />
-            <SelectField
-              label={t`Sign in with`}
-              value={jump.by}
-              onPick={(by) => change({ by: by as JumpForm["by"], password: "", key: "", keyName: "", passphrase: "" })}
-              options={JUMP_WAYS}
-            />
-          </div>
-          {jump.by === "password" && (
-            <SecretField
-              label={t`Jump host password`}
-              value={jump.password}
-              onText={(password) => change({ password })}
-              wrong={wrong.jumpSecret ?? ""}
-              input={{ autocomplete: "off" }}
-            />
-          )}
-          {jump.by === "key" && (
-            <>
-              <KeyField
-                label={t`Private key for the jump host`}
-                value={jump.key}
-                name={jump.keyName}
-                wrong={wrong.jumpSecret ?? ""}
-                onKey={(key, keyName) => change({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })}
-              />
-              {parseKeyHeader(jump.key)?.encrypted && (
-                <SecretField
-                  label={t`Passphrase for that key`}
-                  value={jump.passphrase}
-                  onText={(passphrase) => change({ passphrase })}
-                  input={{ autocomplete: "off" }}
-                />
-              )}
-            </>
-          )}
+          <JumpSignIn jump={jump} wrong={wrong} ways={JUMP_WAYS} onJump={onJump} />
         </fieldset>
       )}
     </div>
+  );
+}
+
+/** The credentials of the jump host of an earlier deployment, which the hub asks for by `deployment.jump_credentials_required`. */
+export function JumpSignInAgain({ jump, wrong, onJump }: { jump: JumpForm; wrong: FormErrors; onJump: (jump: JumpForm) => void }) {
+  return (
+    <fieldset class="deploy-form inner">
+      <legend class="label">{t`Jump host ${jump.host}`}</legend>
+      <JumpSignIn jump={jump} wrong={wrong} ways={JUMP_WAYS.filter(([way]) => way !== "same")} onJump={onJump} />
+    </fieldset>
+  );
+}
+
+function JumpSignIn({
+  jump,
+  wrong,
+  ways,
+  onJump,
+}: {
+  jump: JumpForm;
+  wrong: FormErrors;
+  ways: readonly [JumpForm["by"], string][];
+  onJump: (jump: JumpForm) => void;
+}) {
+  const change = (part: Partial<JumpForm>): void => onJump({ ...jump, ...part });
+  return (
+    <>
+      <div class="halves">
+        <TextField
+          label={t`User on the jump host`}
+          value={jump.username}
+          onText={(username) => change({ username })}
+          wrong={wrong.jumpUser ?? ""}
+          input={{ ...PLAIN, maxLength: 64, placeholder: t`the same as on the server` }}
+        />
+        <SelectField
+          label={t`Sign in with`}
+          value={jump.by}
+          onPick={(by) => change({ by: by as JumpForm["by"], password: "", key: "", keyName: "", passphrase: "" })}
+          options={ways}
+        />
+      </div>
+      {jump.by === "password" && (
+        <SecretField
+          label={t`Jump host password`}
+          value={jump.password}
+          onText={(password) => change({ password })}
+          wrong={wrong.jumpSecret ?? ""}
+          input={{ autocomplete: "off" }}
+        />
+      )}
+      {jump.by === "key" && (
+        <>
+          <KeyField
+            label={t`Private key for the jump host`}
+            value={jump.key}
+            name={jump.keyName}
+            wrong={wrong.jumpSecret ?? ""}
+            onKey={(key, keyName) => change({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })}
+          />
+          {parseKeyHeader(jump.key)?.encrypted && (
+            <SecretField
+              label={t`Passphrase for that key`}
+              value={jump.passphrase}
+              onText={(passphrase) => change({ passphrase })}
+              input={{ autocomplete: "off" }}
+            />
+          )}
+        </>
+      )}
+    </>
   );
 }
 

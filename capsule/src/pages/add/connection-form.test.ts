@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  askedJump,
+  credentialsBody,
   deploymentBody,
+  jumpErrors,
   likeTheLast,
   formErrors,
   EMPTY_CONNECTION,
@@ -84,6 +87,19 @@ test("a jump host with its own secret asks for it again, and never falls back to
 test("the page says why the hub requires credentials again", () => {
   assert.match(missingCredentialsReason({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
   assert.match(missingCredentialsReason({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
+});
+
+test("a jump host whose own credentials the hub asks for gets none of the server", () => {
+  const jump = askedJump({ jump: { host: "gate", port: 2222, username: "ops" } });
+  assert.deepEqual(askedJump({ jump: "gate" }), null);
+  assert.ok(jumpErrors(jump).jumpSecret);
+  assert.deepEqual(credentialsBody({ ...EMPTY_CONNECTION, host: "web", jump: jump && { ...jump, password: "its own" } }).jump, {
+    host: "gate",
+    port: 2222,
+    username: "ops",
+    password: "its own",
+  });
+  assert.ok(!("jump" in credentialsBody({ ...EMPTY_CONNECTION, host: "web" })), "null would be a connection without the jump host");
 });
 
 test("only the chosen way to sign in is sent, and the hub's key needs no secret", () => {

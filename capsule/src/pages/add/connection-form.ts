@@ -257,7 +257,18 @@ export function afterRetry(entries: ConnectionForm, body: RetryBody): Connection
 /** The address and the credentials of a known server, with the port if it was typed. */
 export function credentialsBody(entries: ConnectionForm): RetryBody {
   const { host, port, username } = deploymentBody(entries);
-  return { host, ...(entries.port.trim() ? { port } : {}), username, ...signInBody(entries) };
+  return { host, ...(entries.port.trim() ? { port } : {}), username, ...signInBody(entries), ...jumpPart(entries.jump) };
+}
+
+/** The jump host, if a form asks for its credentials. Without it the server keeps the one that it had. */
+export const jumpPart = (jump: JumpForm | null): Pick<RetryBody, "jump"> => (jump ? { jump: jumpBody(jump) } : {});
+
+/** The jump host that needs its own credentials again, from the facts of the refusal `deployment.jump_credentials_required`; null = another refusal. */
+export function askedJump({ jump }: Readonly<Record<string, unknown>>): JumpForm | null {
+  if (typeof jump !== "object" || jump === null) return null;
+  const { host, port, username } = jump as Readonly<Record<string, unknown>>;
+  if (typeof host !== "string" || typeof port !== "number") return null;
+  return { ...EMPTY_JUMP, host, port: String(port), username: typeof username === "string" ? username : "", by: "password" };
 }
 
 /** Why the hub requires credentials again, from the facts of its refusal `credentials_required`. */

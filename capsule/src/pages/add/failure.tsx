@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { t } from "../../core/text";
-import { fixFor, leftoverText, type FixField } from "../../core/deployments/deploy-steps";
+import { fixFor, isLoginRefusal, leftoverText, type FixField } from "../../core/deployments/deploy-steps";
 import { openDeployment } from "../../state/deployments";
 import { nodeName } from "../../state/fleet";
 import { go } from "../../state/router";
@@ -11,8 +11,8 @@ import type { DeploymentView, RetryBody } from "../../state/types";
 import { Button, Form, Glyph, SecretField, TextField } from "../../ui";
 import { Check, ConfirmName } from "../../ui/form";
 import { useSubmit } from "../jobs/submit/use-submit";
-import { KeyField, SignInFields } from "./connection-fields";
-import { signInBody, missingCredentialsReason, portFault, wholeKey, type ConnectionForm } from "./connection-form";
+import { JumpSignInAgain, KeyField, SignInFields } from "./connection-fields";
+import { askedJump, jumpPart, missingCredentialsReason, portFault, signInBody, wholeKey, type ConnectionForm } from "./connection-form";
 import { NixosPaste } from "./nixos-paste";
 
 interface Props {
@@ -44,7 +44,9 @@ export function SettingsButton({ deployment, onClose }: { deployment: Deployment
 export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?? 0;
 
 export function FailureBox({ deployment, entries, confirm, onRetry }: Props) {
-  const found = deployment.error ? fixFor(deployment.error.code) : null;
+  const code = deployment.error?.code ?? "";
+  const atJumpHost = deployment.error?.at_jump_host ?? false;
+  const found = atJumpHost ? null : fixFor(code); // the fields are those of the server
   const fix = deployment.use_hub_key && found === "private_key" ? null : found; // the user adds Stardust's key to the server, then retries
   const [value, setValue] = useState(() => firstValueOf(fix, deployment));
   const [typed, setTyped] = useState("");
@@ -53,6 +55,8 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props) {
   // The credentials that the hub requires again; null = none. They are not stored, and a reload has cleared the input.
   const [again, setAgain] = useState<ConnectionForm | null>(null);
   const [direct, setDirect] = useState(false);
+  // The jump host that refused its credentials, or whose own ones the hub requires again; null = it has them.
+  const [jump, setJump] = useState(() => (atJumpHost && isLoginRefusal(code) ? askedJump({ jump: deployment.jump }) : null));
   const left = deployment.kind === "install" ? leftoverText(deployment) : "";
   const blocked = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
   const retry = (): void => {
@@ -62,6 +66,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props) {
       return;
     }
     const body = {
+      ...jumpPart(jump && (jump.password || jump.key.trim()) ? jump : null),
       ...(again || direct || fix === "host" || fix === "port" ? signInBody(again ?? entries) : {}),
       ...(direct ? { jump: null } : {}),
       ...bodyFor(fix, value),
@@ -74,7 +79,9 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props) {
       late: () => undefined,
       refused: (why, error) => {
         const asks = error.code === "credentials_required";
-        if (asks) setAgain((before) => before ?? entries);
+        const asked = askedJump(error.facts);
+        if (asked) setJump(asked);
+        if (asks || asked) setAgain((before) => before ?? entries);
         setWrong(asks ? missingCredentialsReason(error.facts) : why);
       },
       back: () => openDeployment(deployment),
@@ -98,15 +105,18 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props) {
           <Form class="fix" onSubmit={retry}>
             <Fix fix={fix} deployment={deployment} value={value} onValue={setValue} />
             {deployment.jump && !deployment.forced && (
-              <div class="field">
-                <Check checked={direct} onCheck={setDirect}>
-                  {t`Connect directly, without the jump host ${deployment.jump.host}`}
-                </Check>
-              </div>
+              <Check checked={direct} onCheck={setDirect}>
+                {t`Connect directly, without the jump host ${deployment.jump.host}`}
+              </Check>
             )}
             {again && (
               <div class="again">
                 <SignInFields entries={again} wrong={{}} onChange={(part) => setAgain({ ...again, ...part })} />
+              </div>
+            )}
+            {jump && !direct && (
+              <div class="again">
+                <JumpSignInAgain jump={jump} wrong={{}} onJump={setJump} />
               </div>
             )}
             {confirm !== undefined && <ConfirmName name={confirm} value={typed} onText={setTyped} />}
@@ -161,11 +171,9 @@ function Fix({
       return <KeyField value={value} name="" onKey={onValue} />;
     case "install_python":
       return (
-        <div class="field">
-          <Check checked={value === "yes"} onCheck={(on) => onValue(on ? "yes" : "")}>
-            {t`Install Python with the server’s package manager`}
-          </Check>
-        </div>
+        <Check checked={value === "yes"} onCheck={(on) => onValue(on ? "yes" : "")}>
+          {t`Install Python with the server’s package manager`}
+        </Check>
       );
     case null:
       return null;

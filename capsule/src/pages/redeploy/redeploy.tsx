@@ -11,14 +11,16 @@ import type { NodeView } from "../../state/types";
 import { Banner, Button, Form, Glyph } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
 import { ActionError } from "../use-action";
-import { ServerFields, SignInFields, UserField } from "../add/connection-fields";
+import { JumpSignInAgain, ServerFields, SignInFields, UserField } from "../add/connection-fields";
 import {
+  askedJump,
   credentialsBody,
   formErrors,
   knownHostForm,
   missingCredentialsReason,
   policyForm,
   type ConnectionForm,
+  type FormErrors,
 } from "../add/connection-form";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { PolicyTexts, PolicyWish } from "./policy-parts";
@@ -50,7 +52,7 @@ function Ask({ view }: { view: NodeView }) {
   const [difference, setDifference] = useState<PolicyDifference | null>(null);
   const needs = asked || widening;
   const [entries, setEntries] = useState<ConnectionForm>(() => ({ ...knownHostForm(view.address), ...policyForm(view.policy) }));
-  const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
+  const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
   const { sending, status, submit } = useSubmit();
   const change = (part: Partial<ConnectionForm>): void => {
@@ -79,7 +81,9 @@ function Ask({ view }: { view: NodeView }) {
           setDifference(found);
           return;
         }
-        if (asks) setNeeds(true);
+        const jump = askedJump(error.facts);
+        if (jump) change({ jump });
+        if (asks || jump) setNeeds(true);
         setRefusal(asks ? missingCredentialsReason(error.facts) : why);
       },
       back: (unanswered) => (unanswered ? go(DEPLOYMENTS) : showDialog({ kind: "redeploy", node: view.id })),
@@ -122,6 +126,7 @@ function Ask({ view }: { view: NodeView }) {
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <UserField value={entries.username} wrong={wrong.username} onText={(username) => change({ username })} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
+              {entries.jump && <JumpSignInAgain jump={entries.jump} wrong={wrong} onJump={(jump) => change({ jump })} />}
             </>
           )}
         </div>

@@ -16,14 +16,16 @@ import { Button } from "../../ui";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Check, ConfirmName } from "../../ui/form";
 import { ActionError } from "../use-action";
-import { ServerFields, SignInFields, UserField } from "../add/connection-fields";
+import { JumpSignInAgain, ServerFields, SignInFields, UserField } from "../add/connection-fields";
 import {
+  askedJump,
   credentialsBody,
   formErrors,
   EMPTY_CONNECTION,
   knownHostForm,
   missingCredentialsReason,
   type ConnectionForm,
+  type FormErrors,
 } from "../add/connection-form";
 import { FailureBox, SettingsButton, triesOf } from "../add/failure";
 import { useDeployment } from "../add/use-deployment";
@@ -62,7 +64,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const method = removalMethod(view);
   const [needs, setNeeds] = useState(method === "ask" && !view.simulated);
   const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
-  const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
+  const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
   /** When the removal was sent that got no answer; null = none. */
   const [unansweredAt, setUnansweredAt] = useState<number | null>(null);
@@ -106,7 +108,9 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
       },
       refused: (why, error) => {
         const asked = error.code === "credentials_required";
-        if (asked) setNeeds(true);
+        const jump = askedJump(error.facts);
+        if (jump) change({ jump });
+        if (asked || jump) setNeeds(true);
         if (isUnanswered(error)) setUnansweredAt((held) => held ?? sentAt);
         setRefusal(asked ? missingCredentialsReason(error.facts) : why);
       },
@@ -137,6 +141,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <UserField value={entries.username} wrong={wrong.username} onText={(username) => change({ username })} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
+              {entries.jump && <JumpSignInAgain jump={entries.jump} wrong={wrong} onJump={(jump) => change({ jump })} />}
             </>
           )}
           {(view.state !== "online" || needs) && (

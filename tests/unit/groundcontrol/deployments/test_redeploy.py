@@ -15,7 +15,7 @@ from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound,
 from groundcontrol.core.ids import NodeId
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.errors import CredentialsRequired
-from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOptions, DeploymentOverrides, DeploymentRequest, HostKey
+from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOptions, DeploymentOverrides, DeploymentRequest, HostKey, JumpRequest
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.nodes.model import NewNode, Node
 from majortom.deployer import MajorTom
@@ -69,6 +69,23 @@ async def test_a_redeployment_uses_stored_credentials_and_keeps_the_node_on_fail
         row = await desk.end_of(row.id)
         assert (some(row.error).code, row.node_id) == ("port_closed", node.id)
     assert desk.closed == []
+
+
+async def test_a_redeployment_of_an_earlier_version_finds_its_stored_credentials(
+    desk: Desk, request_to: Requests, closed_port: int
+) -> None:
+    """That version did not store whether the jump host had credentials of its own."""
+    node = await a_node(desk)
+    gate = JumpRequest(host="127.0.0.1", port=closed_port, username="ops", password="its own")
+    await keep(desk, node, request_to(closed_port, jump=gate))
+    async with desk.running() as service:
+        row = await desk.end_of((await service.redeploy(ADMIN, node.id, None)).id)
+        earlier = row.options._replace(jump=some(row.options.jump)._replace(own_login=None))
+        await desk.store.deployments.save_deployment(ADMIN, row._replace(options=earlier))
+        service._credentials.forget_all()
+        row = await service.retry(ADMIN, row.id, None)
+        assert some(service._active[row.id].work.request.jump).password == "its own"
+        await desk.end_of(row.id)
 
 
 async def test_missing_credentials_are_required_and_not_stored_by_default(desk: Desk, request_to: Requests, closed_port: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import DeploymentId
-from groundcontrol.deployments.errors import CredentialsRequired
+from groundcontrol.deployments.errors import CredentialsRequired, JumpCredentialsRequired
 from groundcontrol.deployments.model import Deployment, DeploymentOptions, DeploymentOverrides, DeploymentRequest, Earlier, JumpRequest
 from groundcontrol.deployments.service import DeploymentService
 from majortom.ssh.connect import describe
@@ -90,19 +90,26 @@ async def test_one_log_in_retries_all_that_a_killed_hub_has_none_for(desk: Desk,
             await desk.end_of(one)
 
 
-async def test_a_jump_host_with_its_own_log_in_never_gets_that_of_the_server(desk: Desk, request_to: Requests, closed_port: int) -> None:
+@pytest.mark.parametrize(("own", "had"), [(True, "had"), (None, "may have had")], ids=["own", "stored by an earlier version"])
+async def test_a_jump_host_with_its_own_log_in_never_gets_that_of_the_server(
+    desk: Desk, request_to: Requests, closed_port: int, own: bool | None, had: str
+) -> None:
     gate = asyncssh.generate_private_key("ssh-ed25519")
     async with jumping(gate) as (port, at_jump):
         way = JumpRequest(host="127.0.0.1", port=port, username="admin", password="wrong", host_key=describe(gate).fingerprint)
         async with desk.running() as service:
             row = await service.install(ADMIN, request_to(closed_port, jump=way), None)
-            await desk.end_of(row.id)
+            row = await desk.end_of(row.id)
+        jump = some(row.options.jump)
+        assert (jump.own_login, some(row.error).at_jump_host) == (True, True)
+        await desk.store.deployments.save_deployment(ADMIN, row._replace(options=row.options._replace(jump=jump._replace(own_login=own))))
         at_jump.clear()
         async with desk.running(desk.make(Config())) as service:
             same = JumpRequest(host="127.0.0.1", port=port)
             for given in (None, DeploymentOverrides(password="x"), DeploymentOverrides(password="x", jump=same)):
-                with pytest.raises(Conflict, match="had a log-in of its own"):
+                with pytest.raises(JumpCredentialsRequired, match=f" {had} a log-in of its own") as refused:
                     await service.retry(ADMIN, row.id, given)
+                assert refused.value.detail["jump"] == {"host": "127.0.0.1", "port": port, "username": "admin"}
             assert at_jump == []
             await service.retry(ADMIN, row.id, DeploymentOverrides(password="x", jump=replace(same, password="right")))
             row = await desk.end_of(row.id)

@@ -71,7 +71,7 @@ async def test_a_refusal_by_the_node_fails_the_removal(desk: Desk, state: JobSta
         error = JobError("job.policy_verb", "the node's policy does not allow this action")
         await node.close(state, error)
         row = await desk.end_of(row.id)
-        assert row.error == ("job.policy_verb", "the node's policy does not allow this action", "connect")
+        assert row.error == ("job.policy_verb", "the node's policy does not allow this action", "connect", False)
         assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
         again = await service.retry(SYSTEM, row.id, None)
         assert (again.id, again.state) == (row.id, "running")
