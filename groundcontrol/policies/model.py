@@ -203,6 +203,16 @@ def needed_approvals(policy: PatchPolicy) -> int:
     return {"none": 0, "person": 1, "two_persons": 2}[policy.approval]
 
 
+def wants_reboot(policy: PatchPolicy, *, changes: bool, required: bool) -> bool:
+    """Whether a policy reboots a node.
+
+    Args: changes: it also installs something: `always` reboots no up-to-date node, unless the policy does nothing else.
+          required: the node says that it needs a reboot.
+    """
+    always = policy.reboot == "always" and (changes or policy.what == "nothing")
+    return always or (policy.reboot != "never" and required)
+
+
 def check_policy(policy: PatchPolicy) -> None:
     """Check the fields of a policy but its name. Raises: BadRequest: the text names the field and says what to do."""
     check_times(policy.times, shortest_s=SHORTEST_S, longest_s=LONGEST_S)

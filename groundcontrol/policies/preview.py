@@ -12,7 +12,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, shifted, spans
 from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose, kept_words, verb_of
-from groundcontrol.policies.model import OccurrenceState, PatchPolicy, needed_approvals, role_of
+from groundcontrol.policies.model import OccurrenceState, PatchPolicy, needed_approvals, role_of, wants_reboot
 from groundcontrol.policies.reasons import REMEDIES, Hold
 from groundcontrol.policies.views import (
     HeldNodeView,
@@ -130,7 +130,7 @@ def _job_s(policy: PatchPolicy, targets: Sequence[Node], choices: Mapping[NodeId
     each = []
     for node in targets:
         choice = choices[node.id]
-        reboots = policy.reboot == "always" or (policy.reboot == "if_required" and node.reboot_required == "yes")
+        reboots = wants_reboot(policy, changes=choice is None or bool(choice.take), required=node.reboot_required == "yes")
         each.append(work_s("" if choice is None else verb_of(policy, choice)[0], fleet.times.get(node.id, {}), reboots=reboots))
     return fmean(each) if each else JOB_S
 

@@ -19,7 +19,7 @@ from groundcontrol.nodes.model import Node, Tri
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, spans
 from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, kept_words, plan_fault, verb_of
-from groundcontrol.policies.model import PatchPolicy
+from groundcontrol.policies.model import PatchPolicy, wants_reboot
 from groundcontrol.policies.preview import missing_action, place_of, static_hold
 from groundcontrol.policies.reasons import Hold
 from groundcontrol.policies.service import all_nodes
@@ -137,7 +137,7 @@ class RolloutFacts:
         if hold is None and looked and not nothing and target.state in ("pending", "held"):
             grown = await self._evidence.grown(rollout, node, evidence.heard_to, self._watch_scale)
             looked, hold = grown is not None, too_young(rollout, target, grown, now)
-        reboots = policy.reboot == "always" or (policy.reboot == "if_required" and node.reboot_required == "yes")
+        reboots = wants_reboot(policy, changes=not nothing, required=node.reboot_required == "yes")
         return NodeFacts(
             hold=hold, until_at=until, expected_s=work_s(rollout.action or verb, times, reboots=reboots),
             reboot_s=reboot_s(times), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization),
@@ -163,6 +163,8 @@ class RolloutFacts:
         match allowed(windows, place, now):
             case Shut(why=why, name=name, until_at=until_at):
                 until = "" if until_at is None else local_text(until_at, zone := place.zone or "UTC") + f" ({zone})"
+                late = until_at is not None and rollout.close_at is not None and until_at >= rollout.close_at
+                until += ", after the end of this roll-out" if late else ""
                 words = {
                     "frozen": f"frozen by {name}" + (f" until {until}" if until else ""),
                     "window": f"outside its window {name}" + (f", which opens at {until}" if until else ""),
@@ -322,8 +324,10 @@ def too_young(rollout: Rollout, target: Target, grown: Grown | None, now: float)
 def _choice(
     rollout: Rollout, node: Node, updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]], seen: SeenAt, now: float
 ) -> Choice | None:
-    found = updates.get(node.id)
-    return None if found is None else choose(rollout.policy, node.identity.package_manager, found[1], seen, now, rollout.pairs)
+    read = updates.get(node.id)
+    if read is None and rollout.policy.what != "nothing":
+        return None
+    return choose(rollout.policy, node.identity.package_manager, () if read is None else read[1], seen, now, rollout.pairs)
 
 
 def _nothing(policy: PatchPolicy, choice: Choice) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
 from groundcontrol.jobs.model import TERMINAL, JobRequest
-from groundcontrol.policies.model import ActionStep
+from groundcontrol.policies.model import ActionStep, wants_reboot
 from groundcontrol.policies.reasons import EndReason, Hold, HoldReason
 from groundcontrol.policies.waves import watch_of
 from groundcontrol.rollouts.actions import action_request
@@ -259,7 +259,7 @@ class TargetLife:
         self._decide_reboot(target, need == "yes")
 
     def _reboot_or_end(self, target: Target, words: str) -> None:
-        """Nothing is to be installed: an up-to-date node is neither drained nor rebooted without need."""
+        """Nothing is to be installed: an up-to-date node is neither drained nor rebooted without need, unless its policy only reboots."""
         if self._reboot_due(target) and self.r.state != "stopping":
             shut = self._shut(target)
             if shut is not None:
@@ -273,11 +273,10 @@ class TargetLife:
 
     def _reboot_due(self, target: Target) -> bool:
         """Whether a node without anything to install is rebooted."""
-        return self._node(target).reboot_required == "yes" and self.r.policy.reboot != "never"
+        return wants_reboot(self.r.policy, changes=False, required=self._node(target).reboot_required == "yes")
 
     def _decide_reboot(self, target: Target, needed: bool) -> None:
-        policy = self.r.policy.reboot
-        if policy == "always" or (policy == "if_required" and needed):
+        if wants_reboot(self.r.policy, changes=True, required=needed):
             self._want_reboot(target)
         else:
             self._after(target._replace(reboot_owed="the policy never reboots" if needed else ""))

@@ -89,7 +89,7 @@ HELD: dict[str, tuple[dict[str, Any], str]] = {
     "action_missing": ({"before": [{"name": "drain"}]}, "does not name the action drain"),
     "needs_event": ({"needs_event": {"type": "backup_completed", "within_s": 86_400}}, "backup_completed was not reported within 24 h"),
     "frozen": ({}, "frozen by"),
-    "window": ({}, "outside its window past"),
+    "window": ({}, "outside its window later, which opens at 2099-01-01 02:00 (UTC), after the end of this roll-out"),
     "in_another_rollout": ({}, "the roll-out other has not finished it"),
 }
 
@@ -106,8 +106,8 @@ async def test_a_node_that_cannot_begin_is_held_with_its_reason_and_remedy(
     if code == "frozen":
         await admin.post("windows/now", {"kind": "freeze", "select": {"all": True}, "reason": "the fair"})
     if code == "window":
-        window = {"name": "past", "kind": "allow", "select": {"all": True}, "start": "02:00", "length_s": 3600, "zone": "UTC"}
-        await admin.post("windows", {**window, "once": "2020-01-01"})
+        window = {"name": "later", "kind": "allow", "select": {"all": True}, "start": "02:00", "length_s": 3600, "zone": "UTC"}
+        await admin.post("windows", {**window, "once": "2099-01-01"})
     if code == "in_another_rollout":
         other = (await admin.post("patch-policies", {**POLICY, "name": "other", "before": [{"name": "drain"}]})).json
         await admin.post("rollouts", {"policy_id": other["id"]})

@@ -174,6 +174,17 @@ def test_case_10_an_up_to_date_node_is_neither_drained_nor_rebooted_and_no_wave_
     assert not [key for key in other.ordered if key[0] == "b"]
 
 
+@pytest.mark.parametrize(
+    ("reboot", "required", "ordered"), [("always", "no", ["reboot"]), ("if_required", "yes", ["reboot"]), ("if_required", "no", [])]
+)
+def test_a_policy_that_installs_nothing_reboots_as_it_says(reboot: str, required: str, ordered: list[str]) -> None:
+    trial = Trial("a", what="nothing", reboot=reboot)
+    trial.set("a", verb="", nothing="the policy installs nothing", reboot_required=required)
+    trial.look()
+    trial.look()
+    assert [step for _, step, _ in trial.ordered] == ordered
+
+
 def test_case_11_the_hubs_own_host_comes_last_and_alone() -> None:
     some = [Candidate(NodeId(name), (), "debian", fit=True, last=name == "hub") for name in ("hub", "a", "b", "c")]
     waves = waves_of(Order(), some)
