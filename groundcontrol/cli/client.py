@@ -305,7 +305,7 @@ def is_meant(node: Any, wanted: str) -> bool:
 
 
 def one_named(items: Iterable[Any], wanted: str, noun: str, listed: str) -> Any:
-    """The one item of a list that has this id or name.
+    """The one item of a list that has this id or name. Roll-outs of one policy share a name: the one that has not ended is meant.
 
     Args:   noun: what an item is, in texts. listed: the verb that lists the items.
     Raises: CliError: none has it (`not_found`), or several have this name.
@@ -313,13 +313,14 @@ def one_named(items: Iterable[Any], wanted: str, noun: str, listed: str) -> Any:
     found = [one for one in items if is_meant(one, wanted)]
     if not found:
         raise CliError(f"there is no {noun} {shown(wanted)}; `stardust {listed}` lists them", "not_found")
-    if len(found) > 1:
+    under_way = [one for one in found if one.get("ended_at", 0) is None]
+    if len(found) > 1 and len(under_way) != 1:
         ids = [f"{one['id']} ({one['state']})" if "state" in one else one["id"] for one in found]
         more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
         raise CliError(
             f"{len(ids)} have the name {shown(wanted)}: give the id of one {noun}: {', '.join(ids[:MOST_NAMED])}{more}", "command.usage"
         )
-    return found[0]
+    return (under_way or found)[0]
 
 
 async def id_of(hub: Hub, wanted: str, path: str, name: str, *, noun: str, listed: str, params: Mapping[str, str] | None = None) -> str:

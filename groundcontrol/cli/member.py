@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.formatting import MISSING, moment
 from groundcontrol.cli.options import add_act, add_acts
-from groundcontrol.cli.user import ROLES, add_grants, grants_of, nodes_text
+from groundcontrol.cli.user import ROLES, add_grants, grants_of, nodes_text_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,8 @@ async def run(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
         match args.act:
             case "list":
-                return print_list(args, "members", await _listed(hub), COLUMNS)
+                members = await _listed(hub)
+                return print_list(args, "members", members, columns(await nodes_text_of(hub, members)))
             case "add":
                 await hub.post(
                     "/members", {"username": args.username, "provider": args.provider, "role": args.role, **await grants_of(hub, args)}
@@ -47,6 +49,7 @@ async def run(args: argparse.Namespace) -> int:
             case "role":
                 body = {"role": args.role, **await grants_of(hub, args), **({"all_nodes": True} if args.all_nodes else {})}
                 made = await hub.patch(f"/members/{args.username}", body)
+                nodes_text = await nodes_text_of(hub, [made])
                 return print_answer(args, made, f"{shown(made['username'])} is {made['role']}, on {nodes_text(made)}")
             case _:
                 issuer = f"?{urlencode({'issuer': args.issuer})}" if args.issuer else ""
@@ -66,7 +69,8 @@ async def _listed(hub: Hub) -> list[Any]:
             return [*members, *({**one, "source": "offered", "until": None} for one in offers)]
 
 
-COLUMNS: Final[Columns] = {
-    "USER": "username", "ROLE": "role", "NODES": nodes_text, "FROM": "source",
-    "UNTIL": lambda one: MISSING if one["until"] is None else moment(one["until"]),
-}  # fmt: skip
+def columns(nodes_text: Callable[[Any], str]) -> Columns:
+    return {
+        "USER": "username", "ROLE": "role", "NODES": nodes_text, "FROM": "source",
+        "UNTIL": lambda one: MISSING if one["until"] is None else moment(one["until"]),
+    }  # fmt: skip

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("retry-rest", "a new roll-out of the nodes that did not pass"), ("show", "targets and gates"),
     ):  # fmt: skip
         parsers[name] = add_act(acts, name, help=about)
-        parsers[name].add_argument("rollout", metavar="ROLLOUT", help="its id, or its name if no other has it")
+        parsers[name].add_argument("rollout", metavar="ROLLOUT", help="its id, or its name: of several, the one that has not ended")
     for name in ("start", "resume", "go-on", "retry-rest"):
         parsers[name].add_argument("--watch", action="store_true", help="follow it to its end; exit status as of `watch`")
     parsers["pause"].add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
@@ -69,11 +70,13 @@ async def run(args: argparse.Namespace) -> int:
         raise CliError("users are managed in the page, or on the hub's own machine without --url")
     async with Hub(args) as hub:
         if args.act == "list":
-            return print_list(args, "users", [user async for user in hub.every("/users", "users")], COLUMNS)
+            users = [user async for user in hub.every("/users", "users")]
+            return print_list(args, "users", users, columns(await nodes_text_of(hub, users)))
         made = await _act(hub, args)
+        sentence = _sentence(args.act, made) or await _changed(hub, made)
         owned = await _owned(hub, args.username) if args.act == "disable" or (args.act == "role" and args.role == "viewer") else []
     pausing = f"{args.username} owns the patch policies {', '.join(owned)}: they pause until an admin runs `stardust policy take-over`"
-    return print_answer(args, made, _sentence(args.act, made) + (f"\n{shown(pausing)}" if owned else ""))
+    return print_answer(args, made, sentence + (f"\n{shown(pausing)}" if owned else ""))
 
 
 async def _owned(hub: Hub, username: str) -> list[str]:
@@ -113,19 +116,32 @@ def _sentence(act: str, made: Any) -> str:
         case "totp-reset":
             return f"{shown(made['username'])} has no second factor any more; all sessions of this user have ended"
         case _:
-            return f"{shown(made['username'])} is {'disabled' if made['disabled'] else made['role']}, on {nodes_text(made)}"
+            return ""
 
 
-def nodes_text(user: Any) -> str:
-    grants = user["grants"]
-    if grants is None:
-        return "every node"
-    return ", ".join([*(f"tag {shown(tag)}" for tag in grants["tags"]), *grants["nodes"]])
+async def _changed(hub: Hub, user: Any) -> str:
+    nodes_text = await nodes_text_of(hub, [user])
+    return f"{shown(user['username'])} is {'disabled' if user['disabled'] else user['role']}, on {nodes_text(user)}"
 
 
-COLUMNS: Final[Columns] = {
-    "USER": "username", "ROLE": "role",
-    "STATE": lambda user: "disabled" if user["disabled"] else "must change password" if user["must_change_password"] else "active",
-    "2ND FACTOR": lambda user: "yes" if user["totp_enabled"] else "no", "NODES": nodes_text,
-    "LAST SEEN": lambda user: age(user["last_seen_at"]) if user["last_seen_at"] else MISSING,
-}  # fmt: skip
+async def nodes_text_of(hub: Hub, users: Sequence[Any]) -> Callable[[Any], str]:
+    """A function that says on which nodes one of these users may act. Nodes have their names, or the id if there is no such node any more."""
+    named = any(user["grants"] and user["grants"]["nodes"] for user in users)
+    names = {node["id"]: shown(node["name"]) async for node in hub.every("/nodes", "nodes")} if named else {}
+
+    def nodes_text(user: Any) -> str:
+        grants = user["grants"]
+        if grants is None:
+            return "every node"
+        return ", ".join([*(f"tag {shown(tag)}" for tag in grants["tags"]), *(names.get(node, node) for node in grants["nodes"])])
+
+    return nodes_text
+
+
+def columns(nodes_text: Callable[[Any], str]) -> Columns:
+    return {
+        "USER": "username", "ROLE": "role",
+        "STATE": lambda user: "disabled" if user["disabled"] else "must change password" if user["must_change_password"] else "active",
+        "2ND FACTOR": lambda user: "yes" if user["totp_enabled"] else "no", "NODES": nodes_text,
+        "LAST SEEN": lambda user: age(user["last_seen_at"]) if user["last_seen_at"] else MISSING,
+    }  # fmt: skip

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -68,15 +68,17 @@ def test_an_id_matches_only_its_own_node() -> None:
 
 
 def test_a_name_that_several_have_is_refused_with_their_ids() -> None:
-    nights = [{"id": new_random_id(), "name": "nights", "state": state} for state in ("running", *["succeeded"] * 11)]
+    nights: list[dict[str, Any]] = [{"id": new_random_id(), "name": "nights", "state": "succeeded", "ended_at": 1.0} for _ in range(12)]
     other = {"id": new_random_id(), "name": "days", "state": "ready"}
     assert one_named([*nights, other], "days", "roll-out", "rollout") is other
     assert one_named([*nights, other], nights[3]["id"], "roll-out", "rollout") is nights[3]
     with pytest.raises(
-        CliError, match=f"12 have the name nights: .* one roll-out: {nights[0]['id']} \\(running\\), .* and 2 more"
+        CliError, match=f"12 have the name nights: .* one roll-out: {nights[0]['id']} \\(succeeded\\), .* and 2 more"
     ) as refused:
         one_named([*nights, other], "nights", "roll-out", "rollout")
     assert refused.value.code == "command.usage"
+    running = {"id": new_random_id(), "name": "nights", "state": "running", "ended_at": None}
+    assert one_named([nights[0], running, *nights[1:]], "nights", "roll-out", "rollout") is running
     with pytest.raises(CliError, match="there is no roll-out gone; `stardust rollout` lists them") as refused:
         one_named(nights, "gone", "roll-out", "rollout")
     assert refused.value.code == "not_found"
