@@ -421,10 +421,10 @@ def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, 
 
 
 def test_an_added_node_is_shown_as_live_only_while_it_is(browser: Browser, hub: HubProcess) -> None:
-    [node] = hub.enrol("one")
+    [node] = hub.enrol("added-1")
     begun(hub, "other", free_port())
     batch = "0" * 20
-    told = {"name": "one", "state": "succeeded", "error": None, "node_id": node.node_id, "batch_id": batch}
+    told = {"name": "added-1", "state": "succeeded", "error": None, "node_id": node.node_id, "batch_id": batch}
 
     def as_of_old(route: Route) -> None:
         answer = route.fetch()
@@ -438,8 +438,8 @@ def test_an_added_node_is_shown_as_live_only_while_it_is(browser: Browser, hub: 
         until(page, lambda: hub.local("GET", "/api/v1/deployments").json["deployments"][0]["state"], lambda state: state == "failed")
         page.route(re.compile(r"/api/v1/deployments([/?][^/]*)?$"), as_of_old)
         log_in(page, hub)
-        listed(seen, "one").click()
-        dialog = page.get_by_role("dialog", name="one was added")
+        listed(seen, "added-1").click()
+        dialog = page.get_by_role("dialog", name="added-1 was added")
         expect(dialog).to_contain_text("The node is not connected now.")
         expect(dialog.get_by_role("button", name="Open node")).to_be_visible()
         assert not seen.axe()
