@@ -36,6 +36,9 @@ def test_an_invalid_second_factor_setting_refuses_the_start(tmp_path: Path, valu
 def test_the_command_line_manages_users(hub: HubProcess) -> None:
     assert "one-time password of bob" in said_by(hub, "user", "add", "bob", "--role", "operator", "--tag", "web")
     assert said_by(hub, "user", "role", "bob", "viewer") == "bob is viewer, on tag web\n"
+    hub.enrol("db-7")
+    assert said_by(hub, "user", "role", "bob", "viewer", "--node", "db-7") == "bob is viewer, on db-7\n"
+    assert " db-7 " in said_by(hub, "user", "list")
     assert said_by(hub, "user", "role", "bob", "viewer", "--all-nodes") == "bob is viewer, on every node\n"
     assert said_by(hub, "user", "disable", "bob") == "bob is disabled, on every node\n"
     assert said_by(hub, "user", "enable", "bob") == "bob is viewer, on every node\n"
