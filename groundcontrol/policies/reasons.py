@@ -65,3 +65,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "worse": "look at what changed before (its Changes)",
 }
 """HoldReason or EndReason -> what helps. Empty: nothing is wrong with the node, or its words say it."""
+
+
+def remedy_in(rollout: str, why: str) -> str:
+    """What helps against a reason in a roll-out, whose id stands in the commands."""
+    return REMEDIES.get(why, "").replace(" ID ", f" {rollout} ")

@@ -11,7 +11,7 @@ import msgspec
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import GateMode, Reboots
-from groundcontrol.policies.reasons import REMEDIES
+from groundcontrol.policies.reasons import remedy_in
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict, phases_of
@@ -335,9 +335,9 @@ def seen_words(one: Rollout, words: str, seen: frozenset[NodeId] | None) -> str:
     return "it is about a server beyond your rights" if named else words
 
 
-def remedy_of(one: Target) -> str:
+def remedy_of(rollout: Rollout, one: Target) -> str:
     """What helps a node that is held, or that ended otherwise than well. A gate that failed says it in its words."""
-    return "" if one.state in ("pending", "running", "passed") else REMEDIES.get(one.why, "")
+    return "" if one.state in ("pending", "running", "passed") else remedy_in(rollout.id, one.why)
 
 
 def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str], seen: frozenset[NodeId] | None) -> TargetView:
@@ -355,7 +355,7 @@ def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str], seen: fr
         step=one.step,
         why=one.why,
         words=seen_words(rollout, one.words, seen),
-        remedy=remedy_of(one),
+        remedy=remedy_of(rollout, one),
         job_id=last,
         verdict=final.get(one.state),
         watched_s=one.watched_s,

@@ -4,6 +4,7 @@ import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
 import { ApiError } from "../state/types";
 import { Banner, Glyph } from "../ui";
+import { CodeWords } from "../ui/code-words";
 
 export interface Action {
   busy: boolean;
@@ -57,7 +58,7 @@ export function ActionError({ text }: { text: string }) {
   if (!text) return null;
   return (
     <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
-      {text}
+      <CodeWords text={text} />
     </Banner>
   );
 }

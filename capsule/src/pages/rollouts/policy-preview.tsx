@@ -5,6 +5,7 @@ import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import type { PatchPreviewView } from "../../state/types";
 import { Glyph } from "../../ui";
+import { CodeWords } from "../../ui/code-words";
 
 /** So many rows of a list; the rest is a number. */
 const MOST = 8;
@@ -115,7 +116,10 @@ export function PolicyPreview({ preview, zone, stale }: Props): VNode {
                     {nodeLabel(id)}{" "}
                   </a>
                 ))}
-                {ids.length > MOST && t`and ${ids.length - MOST} more`} <span class="t3">{why}</span>
+                {ids.length > MOST && t`and ${ids.length - MOST} more`}{" "}
+                <span class="t3">
+                  <CodeWords text={why} />
+                </span>
               </li>
             ))}
             {more(reasons.length)}

@@ -31,6 +31,7 @@ import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
 import type { ApiError, RolloutView, TargetView } from "../../state/types";
 import { Banner, Button, Failure, Glyph, type GlyphKind, Loading, TextField } from "../../ui";
+import { CodeWords } from "../../ui/code-words";
 import { ConfirmName } from "../../ui/form";
 import { Cell, GridHead } from "../../ui/grid-head";
 import { StaleNotice } from "../../ui/stale-notice";
@@ -151,7 +152,12 @@ function Head({ rollout, onChange }: Acting): VNode {
       {rollout.words && (
         <Banner kind={tone === "crit" ? "crit" : tone === "warn" ? "" : "info"} mark={<RolloutGlyph one={rollout} />}>
           <b>{rollout.words}</b>
-          {rollout.remedy && <> {t`What helps: ${rollout.remedy}.`}</>}
+          {rollout.remedy && (
+            <>
+              {" "}
+              <CodeWords text={t`What helps: ${rollout.remedy}.`} />
+            </>
+          )}
           {rollout.hold_since !== null && rollout.state === "holding" && (
             <> {t`Held for ${age(Math.max(0, now.value - rollout.hold_since))}.`}</>
           )}
@@ -376,7 +382,12 @@ function Targets({ rollout, onChange }: Acting): VNode {
             </Cell>
             <Cell class="t2 anywhere">
               {one.words || packagesWords(one.packages)}
-              {one.remedy && <span class="t3"> {t`What helps: ${one.remedy}.`}</span>}
+              {one.remedy && (
+                <span class="t3">
+                  {" "}
+                  <CodeWords text={t`What helps: ${one.remedy}.`} />
+                </span>
+              )}
               {one.reboot_owed && <span class="t3"> {t`Not rebooted: ${one.reboot_owed}.`}</span>}
               {isAdmin.value && rollout.state === "stopping" && one.state === "running" && one.step !== "reboot" && (
                 <Button slim kind="quiet" acts onClick={() => setKilling(one)}>{t`End by force…`}</Button>

@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.model import Order
-from groundcontrol.policies.reasons import REMEDIES, EndReason, HoldReason
+from groundcontrol.policies.reasons import REMEDIES, EndReason, HoldReason, remedy_in
 from groundcontrol.rollouts.model import Gate, JobFacts, Target, Tell
 from groundcontrol.rollouts.step import cancelled, stopped
 from groundcontrol.rollouts.views import remedy_of
@@ -29,7 +29,7 @@ def test_an_end_replaces_what_had_held_a_node_unless_that_is_why_it_was_missed(e
         trial.set("b", hold=(why, f"held: {why}"))
         trial.look()
         held = trial.of("b")
-        assert (held.state, held.why, held.words, remedy_of(held)) == ("held", why, f"held: {why}", REMEDIES[why])
+        assert (held.state, held.why, held.words, remedy_of(trial.rollout, held)) == ("held", why, f"held: {why}", remedy_in("r", why))
         match end:
             case "stop":
                 trial.rollout = stopped(trial.rollout, trial.facts(), trial.now, "ada").rollout
@@ -44,9 +44,14 @@ def test_an_end_replaces_what_had_held_a_node_unless_that_is_why_it_was_missed(e
                 trial.look(7200)
         left = trial.of("b")
         if end == "close":
-            assert (trial.rollout.state, left.state, left.why, remedy_of(left)) == ("expired", "not_started", why, REMEDIES[why])
+            assert (trial.rollout.state, left.state, left.why, remedy_of(trial.rollout, left)) == (
+                "expired",
+                "not_started",
+                why,
+                remedy_in("r", why),
+            )
             continue
-        assert (left.state, left.why, remedy_of(left)) == ("not_started", "stopped", "")
+        assert (left.state, left.why, remedy_of(trial.rollout, left)) == ("not_started", "stopped", "")
         assert left.words == f"the roll-out was {'cancelled before it began' if end == 'cancel' else 'stopped before its turn'}"
 
 
@@ -93,4 +98,4 @@ def test_each_end_of_a_job_has_its_reason(state: Any, why: str) -> None:
     trial.jobs[NodeId("a"), "patch", 1] = JobFacts(state, words="so it ended")
     trial.watched(200)
     ended: Target = trial.of("a")
-    assert (ended.why, bool(ended.words), bool(remedy_of(ended))) == (why, True, True)
+    assert (ended.why, bool(ended.words), bool(remedy_of(trial.rollout, ended))) == (why, True, True)

@@ -6,7 +6,7 @@ import pytest
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.model import Order
-from groundcontrol.policies.reasons import REMEDIES, HoldReason
+from groundcontrol.policies.reasons import REMEDIES, HoldReason, remedy_in
 from groundcontrol.rollouts.views import rollout_view, target_view
 from tests.support.rollout_trial import Trial
 
@@ -24,7 +24,12 @@ def test_every_held_server_is_said_by_reason_with_what_helps(why: HoldReason, wo
         trial.set(name, hold=(why, words))
     trial.look()
     view = rollout_view(trial.rollout)
-    assert (view.state, view.waits, view.words, view.remedy) == ("running", True, f"a and 1 more: {words}", REMEDIES[why])
+    assert (view.state, view.waits, view.words, view.remedy) == (
+        "running",
+        True,
+        f"a and 1 more: {words}",
+        remedy_in(trial.rollout.id, why),
+    )
     trial.set("b", hold=None)
     trial.look()
     assert (rollout_view(trial.rollout).waits, rollout_view(trial.rollout).words) == (False, ""), "it is at work on b"
