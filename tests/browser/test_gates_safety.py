@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.deployments import said
 from tests.support.page.gate import gate, log_in
+from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.page.waits import forgotten, kept_by_browser, until
 from tests.support.stage import Stage, order
 
@@ -50,16 +49,8 @@ LEFT = """async () => JSON.stringify({
 })"""
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("safety") / "hub") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=NODES) as made:
-        yield made
+hub = hub_of_the_file()
+stage = stage_of_the_file(*NODES)
 
 
 def test_no_string_becomes_code_or_markup_on_any_page(browser: Browser, hub: HubProcess, stage: Stage) -> None:

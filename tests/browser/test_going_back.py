@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import Gate, gate
+from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.page.waits import until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("back") / "hub") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=("web-01",)) as made:
-        yield made
+hub = hub_of_the_file()
+stage = stage_of_the_file("web-01")
 
 
 def two_pages(seen: Gate, stage: Stage) -> Page:

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Message
@@ -26,6 +26,7 @@ from tests.support.job_messages import ended
 from tests.support.page.accounts import sign_in
 from tests.support.page.deployments import Server
 from tests.support.page.fleets import plan
+from tests.support.page.gate import Gate, gate
 from tests.support.page.rules import add_rule
 from tests.support.stage import Stage, report
 
@@ -140,77 +141,69 @@ def inert(page: Page) -> None:
 
 
 @pytest.mark.holds("SAFETY-29", "S-16", "J-17")
-def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubProcess) -> None:
-    hub = fresh_hub
-    hub.first_login()
+def test_hostile_text_of_a_node_is_inert_everywhere(browser: Browser, hub: HubProcess) -> None:
     [node] = hub.enrol("hostile")
-    outside: list[str] = []
-    page.on("request", lambda request: outside.append(request.url) if "127.0.0.1" not in request.url.split("/")[2] else None)
-    page.add_init_script(WATCHED)
-    told: Future[str] = Future()
     add_rule(hub, "traffic", "last(network.received)", 1)
     assert hub.local("PATCH", "/api/v1/rules/packages.broken", {"version": 0, "enabled": False}).status == 200
+    told: Future[str] = Future()
     stop = threading.Event()
     speaker = threading.Thread(target=lambda: asyncio.run(speak(hub, node, told, stop)))
     speaker.start()
     try:
-        sign_in(page, hub)
-        token = hub.login().token
-        reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=token)
-        assert reply.status == 202, reply.body
-        job = told.result(60)
-        seen = ""
-        for path in (
-            "",
-            "/measures",
-            "/processes",
-            "/hardware",
-            "/services",
-            "/packages",
-            "/jobs",
-            "/logs",
-            "/events",
-            "/settings",
-            "?range=1h",
-        ):
-            page.goto(f"{hub.url}/n/{node.node_id}{path}")
-            expect(page.get_by_role("heading", level=1)).to_be_visible()
-            expect(page.get_by_role("tabpanel")).not_to_be_empty()
-            seen += page.locator("body").inner_text()
-        for path in (
-            f"/jobs/{job}",
-            "/jobs",
-            "/events",
-            "/updates",
-            "/settings/audit",
-            f"/compare?nodes={node.node_id}",
-            "/?view=cards",
-            "/",
-        ):
-            page.goto(f"{hub.url}{path}")
-            expect(page.get_by_role("heading", level=1)).to_be_attached()
-            page.wait_for_load_state("networkidle")
-            for folded in page.locator("summary").all():
-                folded.click()
-            seen += page.locator("body").inner_text()
-            assert page.title() == "Stardust" or "evil" not in page.title()
-        page.keyboard.press("Control+k")
-        expect(page.get_by_role("dialog")).to_be_visible()
-        seen += page.get_by_role("dialog").inner_text()
-        page.keyboard.press("Escape")
-        expect(page.locator("[data-node] .also")).to_contain_text(MARK)  # by the name of an interface
-        page.goto(f"{hub.url}/n/{node.node_id}")
-        for name in ("Network shown", "Disk shown"):
-            expect(page.get_by_label(name).get_by_role("option")).to_have_count(len(LABELS))
-        page.get_by_role("button", name="Upgrade").click()
-        planned = page.get_by_role("dialog").get_by_role("table", name="Planned changes")
-        expect(planned).to_contain_text(MARK)
-        assert MARK in seen, "what the node said was shown"
-        inert(page)
-        assert outside == []
+        with gate(browser, hub) as seen:
+            shown_as_text(seen, node, told)
     finally:
         stop.set()
         speaker.join(20)
+
+
+def shown_as_text(seen: Gate, node: Enrolled, told: Future[str]) -> None:
+    page, hub, own = seen.page, seen.hub, f"/n/{node.node_id}"
+    outside: list[str] = []
+    page.on("request", lambda request: outside.append(request.url) if "127.0.0.1" not in request.url.split("/")[2] else None)
+    page.add_init_script(WATCHED)
+    seen.sign_in()
+    reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=hub.login().token)
+    assert reply.status == 202, reply.body
+    job = told.result(60)
+    text = ""
+    for tab in (
+        "",
+        "/measures",
+        "/processes",
+        "/hardware",
+        "/services",
+        "/packages",
+        "/jobs",
+        "/logs",
+        "/events",
+        "/settings",
+        "?range=1h",
+    ):
+        seen.turn_to(own + tab)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("tabpanel")).not_to_be_empty()
+        text += page.locator("body").inner_text()
+    for path in (f"/jobs/{job}", "/jobs", "/events", "/updates", "/settings/audit", f"/compare?nodes={node.node_id}", "/?view=cards", "/"):
+        seen.turn_to(path)
+        for folded in page.locator("summary").all():
+            folded.click()
+        text += page.locator("body").inner_text()
+        assert page.title() == "Stardust" or "evil" not in page.title()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    text += page.get_by_role("dialog").inner_text()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-node] .also")).to_contain_text(MARK)  # by the name of an interface
+    seen.turn_to(own)
+    for name in ("Network shown", "Disk shown"):
+        expect(page.get_by_label(name).get_by_role("option")).to_have_count(len(LABELS))
+    page.get_by_role("button", name="Upgrade").click()
+    planned = page.get_by_role("dialog").get_by_role("table", name="Planned changes")
+    expect(planned).to_contain_text(MARK)
+    assert MARK in text, "what the node said was shown"
+    inert(page)
+    assert outside == []
 
 
 @pytest.mark.holds("J-17")

@@ -69,8 +69,11 @@ def test_an_invite_command_counts_down_expires_and_works_once(page: Page, hub: H
         assert [one["state"] for one in listed] == ["used", "expired"]
 
 
+@pytest.mark.holds("J-9")
 @pytest.mark.refusals("503 (Service Unavailable)")
-def test_an_invite_outlives_its_dialog_unless_revoked(page: Page, hub: HubProcess) -> None:
+def test_an_invite_outlives_its_dialog_unless_revoked_and_a_server_that_fails_with_it_is_shown_as_failed(
+    page: Page, hub: HubProcess
+) -> None:
     sign_in(page, hub)
     dialog = page.get_by_role("dialog")
 
@@ -100,13 +103,9 @@ def test_an_invite_outlives_its_dialog_unless_revoked(page: Page, hub: HubProces
     expect(page.get_by_text("The command works for another")).to_be_visible()
     until(page, lambda: states() == ["open", "revoked"])
 
-
-@pytest.mark.holds("J-9")
-def test_a_server_that_uses_the_invite_and_fails_is_shown_as_failed(page: Page, hub: HubProcess) -> None:
-    sign_in(page, hub)
+    # a server that uses one and fails
     page.get_by_role("button", name="Add node").first.click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_text("One-line command").click()
+    dialog.get_by_role("radio", name="One-line command").click()
     dialog.get_by_role("button", name="Create command").click()
     expect(dialog.get_by_label("Checksum")).to_be_visible()
     with Server(hub, dialog.get_by_label("Invite", exact=True).inner_text(), "the disk is full") as server:

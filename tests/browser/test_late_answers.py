@@ -9,11 +9,56 @@ from tests.support.hub import HubProcess
 from tests.support.page.answers import Held
 from tests.support.page.deployments import asked_for_its_key, held_back, trusted
 from tests.support.page.gate import LOOKS, gate, log_in
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import settle, until
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+hub = hub_of_the_file()
+
+
+def nobody_answers(page: Page, told: Locator) -> None:
+    """Retry before the loss of the connection is noticed: the page stays, instead of the browser's error page."""
+    page.route("**/*", lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        told.get_by_role("button", name="Try again").click()
+    settle(page)
+    expect(page.get_by_role("link", name="Fleet").locator("visible=true").first).to_be_visible()
+    expect(told).to_be_in_viewport()
+    page.unroute("**/*")
+
+
+@pytest.mark.holds("J-4")
+def test_a_part_of_the_page_that_fails_to_load_is_reported_and_loaded_by_a_reload(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub, expected=("ERR_FAILED",)) as seen:
+        page = seen.page
+        hub.enrol("moon")
+        seen.sign_in()
+        expect(page.locator("[data-node]").first).to_be_visible()
+        page.route("**/a/*.js", lambda route: route.abort())
+        page.keyboard.press("n")
+        told = page.get_by_role("alert").filter(has_text="This part of the page could not be loaded")
+        expect(told).to_be_in_viewport()
+        nobody_answers(page, told)
+        page.unroute("**/a/*.js")
+        told.get_by_role("button", name="Try again").click()
+        page.wait_for_function("() => performance.getEntriesByType('navigation')[0].type === 'reload'")
+        expect(page.locator("[data-node]").first).to_be_visible()
+        page.keyboard.press("n")
+        expect(page.get_by_role("dialog", name="Add node")).to_be_visible()
+
+        page.goto(hub.url)
+        expect(page.locator("[data-node]").first).to_be_visible()
+        page.route("**/a/*.js", lambda route: route.abort())
+        page.get_by_role("link", name="Events").locator("visible=true").click()
+        expect(told).to_contain_text("did not send the list of events")
+        nobody_answers(page, told)
+        page.unroute("**/a/*.js")
+        told.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", level=1, name="Events")).to_be_visible()
+        expect(told).to_have_count(0)
 
 
 def test_late_answers_do_not_revert_names_or_preferences(browser: Browser, hub: HubProcess) -> None:
@@ -143,45 +188,3 @@ def test_a_late_answer_does_not_revert_a_deployment(browser: Browser, hub: HubPr
         late.value.finished()
         seen.look(LOOKS[0])  # two frames
         assert seen.page.locator("[data-step=host_key]").get_attribute("data-state") == "done"
-
-
-def nobody_answers(page: Page, told: Locator) -> None:
-    """Retry before the loss of the connection is noticed: the page stays, instead of the browser's error page."""
-    page.route("**/*", lambda route: route.abort())
-    with page.expect_event("requestfailed"):
-        told.get_by_role("button", name="Try again").click()
-    settle(page)
-    expect(page.get_by_role("link", name="Fleet").locator("visible=true").first).to_be_visible()
-    expect(told).to_be_in_viewport()
-    page.unroute("**/*")
-
-
-@pytest.mark.holds("J-4")
-def test_a_part_of_the_page_that_fails_to_load_is_reported_and_loaded_by_a_reload(browser: Browser, hub: HubProcess) -> None:
-    with gate(browser, hub, expected=("ERR_FAILED",)) as seen:
-        page = seen.page
-        hub.enrol("moon")
-        seen.sign_in()
-        expect(page.locator("[data-node]")).to_be_visible()
-        page.route("**/a/*.js", lambda route: route.abort())
-        page.keyboard.press("n")
-        told = page.get_by_role("alert").filter(has_text="This part of the page could not be loaded")
-        expect(told).to_be_in_viewport()
-        nobody_answers(page, told)
-        page.unroute("**/a/*.js")
-        told.get_by_role("button", name="Try again").click()
-        page.wait_for_function("() => performance.getEntriesByType('navigation')[0].type === 'reload'")
-        expect(page.locator("[data-node]")).to_be_visible()
-        page.keyboard.press("n")
-        expect(page.get_by_role("dialog", name="Add node")).to_be_visible()
-
-        page.goto(hub.url)
-        expect(page.locator("[data-node]")).to_be_visible()
-        page.route("**/a/*.js", lambda route: route.abort())
-        page.get_by_role("link", name="Events").locator("visible=true").click()
-        expect(told).to_contain_text("did not send the list of events")
-        nobody_answers(page, told)
-        page.unroute("**/a/*.js")
-        told.get_by_role("button", name="Try again").click()
-        expect(page.get_by_role("heading", level=1, name="Events")).to_be_visible()
-        expect(told).to_have_count(0)

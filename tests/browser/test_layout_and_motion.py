@@ -12,6 +12,7 @@ from playwright.sync_api import TimeoutError as TooLate
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import PHONE, Gate, gate
+from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.stage import CALM_S, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -58,16 +59,8 @@ SEEN_GLYPHS = """() => [...document.querySelectorAll("main svg, nav svg")].filte
 }).filter(([color, fill, stroke]) => [color, fill, stroke].every((ink) => ink === getComputedStyle(document.body).backgroundColor)).length"""
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("eyes") / "hub") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=("web-01", "web-02", "web-03", "db-01", "edge-ams"), every_s=CALM_S) as made:
-        yield made
+hub = hub_of_the_file()
+stage = stage_of_the_file("web-01", "web-02", "web-03", "db-01", "edge-ams", every_s=CALM_S)
 
 
 def each_screen(seen: Gate, stage: Stage) -> Iterator[str]:

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from spider.wire.report_messages import InstalledPackages, Table, Updates
 from tests.support.agent import IDENTITY, TestAgent
@@ -71,19 +71,14 @@ def cancel(hub: HubProcess, job: str) -> None:
     assert hub.local("POST", f"/api/v1/jobs/{job}/cancel").status == OK
 
 
-def jobs_of(page: Page, hub: HubProcess, count: int, path: str) -> tuple[Enrolled, Locator, Locator]:
-    """A node with so many jobs that ended, the rows of a list of them, and the button for more."""
+def test_loaded_jobs_stay_while_others_begin_and_end_and_are_restored_by_going_back(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
-    for _ in range(count):
+    for _ in range(JOBS):
         cancel(hub, order(hub, node))
-    sign_in(page, hub, at=path.format(node=node.node_id))
+    sign_in(page, hub, at="/jobs")
     rows = page.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text="web-1")
+    more = page.get_by_role("button", name="Show more")
     expect(rows).to_have_count(PAGE)
-    return node, rows, page.get_by_role("button", name="Show more")
-
-
-def test_loaded_jobs_stay_listed_while_others_begin_and_end(page: Page, hub: HubProcess) -> None:
-    node, rows, more = jobs_of(page, hub, JOBS, "/jobs")
     more.click()
     expect(rows).to_have_count(2 * PAGE)
     more.scroll_into_view_if_needed()
@@ -105,7 +100,7 @@ def test_loaded_jobs_stay_listed_while_others_begin_and_end(page: Page, hub: Hub
     more.focus()
     page.keyboard.press("Enter")
     until(page, lambda: held)
-    job = order(hub, node)
+    order(hub, node)
     expect(page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs")).to_contain_text("1 running")
     held[0].continue_()
     expect(rows).to_have_count(JOBS + 2)
@@ -113,12 +108,7 @@ def test_loaded_jobs_stay_listed_while_others_begin_and_end(page: Page, hub: Hub
     expect(more).to_have_count(0)
     expect(rows.nth(2 * PAGE + 1)).to_be_focused()  # the first that came, below the job that began meanwhile
 
-
-def test_a_list_is_restored_with_its_length_and_scroll_position(page: Page, hub: HubProcess) -> None:
-    _, rows, more = jobs_of(page, hub, JOBS, "/jobs")
-    for count in (2 * PAGE, JOBS):
-        more.click()
-        expect(rows).to_have_count(count)
+    # restored with its length and position by going back and by loading again; a new step begins at the top
     chosen = rows.nth(JOBS - 5)
     chosen.scroll_into_view_if_needed()
     at = page.evaluate("() => scrollY")
@@ -126,29 +116,30 @@ def test_a_list_is_restored_with_its_length_and_scroll_position(page: Page, hub:
     chosen.click()
     expect(rows).to_have_count(0)
     page.go_back()
-    expect(rows).to_have_count(JOBS)
+    expect(rows).to_have_count(JOBS + 2)
     until(page, lambda: abs(page.evaluate("() => scrollY") - at) < 3)
     page.reload()
-    expect(rows).to_have_count(JOBS)
+    expect(rows).to_have_count(JOBS + 2)
     until(page, lambda: abs(page.evaluate("() => scrollY") - at) < 3)
     page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Fleet").click()
     page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Jobs").click()
-    expect(rows).to_have_count(PAGE)  # a new step
+    expect(rows).to_have_count(PAGE)
 
-
-def test_loaded_jobs_of_a_node_stay_listed_while_another_begins(page: Page, hub: HubProcess) -> None:
-    node, rows, more = jobs_of(page, hub, PAGE + 10, "/n/{node}/jobs")
+    # those of a node stay, too
+    page.goto(f"{hub.url}/n/{node.node_id}/jobs")
+    expect(rows).to_have_count(PAGE)
     more.click()
-    expect(rows).to_have_count(PAGE + 10)
-    order(hub, node)
-    expect(rows.first).to_contain_text("Waiting for the server")
-    expect(rows).to_have_count(PAGE + 11)
+    expect(rows).to_have_count(2 * PAGE)
+    cancel(hub, order(hub, node))
+    expect(first).to_contain_text("Cancelled")
+    expect(rows).to_have_count(2 * PAGE)
 
 
-def test_expanded_packages_stay_when_a_node_reports_again(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
-    with Shelf(hub, node) as shelf:
+def test_expanded_packages_stay_and_a_search_shows_only_its_own_answer(page: Page, hub: HubProcess) -> None:
+    one, two = hub.enrol("web-1", "web-2")
+    with Shelf(hub, one) as shelf, Shelf(hub, two) as second:
         assert shelf.told.wait(30)
+        assert second.told.wait(30)
         sign_in(page, hub, at="/updates")
         rows = page.get_by_role("table", name="Packages").get_by_role("row").filter(has_text="pack-")
         expect(rows).to_have_count(100)
@@ -158,14 +149,8 @@ def test_expanded_packages_stay_when_a_node_reports_again(page: Page, hub: HubPr
         expect(page.get_by_text("131 packages")).to_be_visible()
         expect(rows).to_have_count(PACKAGES + 1)
 
-
-def test_loading_more_nodes_of_a_package_keeps_the_focus_in_the_list(page: Page, hub: HubProcess) -> None:
-    one, two = hub.enrol("web-1", "web-2")
-    with Shelf(hub, one) as first, Shelf(hub, two) as second:
-        assert first.told.wait(20)
-        assert second.told.wait(20)
+        # more nodes of a package: the focus stays in their list
         page.route("**/updates/nodes?*", lambda route: route.continue_(url=re.sub(r"limit=\d+", "limit=1", route.request.url)))
-        sign_in(page, hub, at="/updates")
         page.get_by_role("table", name="Packages").get_by_role("button", name="pack-000").click()
         expect(page.get_by_text("1 of 2 nodes loaded.")).to_be_visible()
         page.get_by_role("button", name="Load more").focus()
@@ -176,18 +161,13 @@ def test_loading_more_nodes_of_a_package_keeps_the_focus_in_the_list(page: Page,
         expect(nodes.get_by_role("listitem").filter(has_text="web-2")).to_be_focused()
         expect(page.get_by_role("button", name="Upgrade it on 2…")).to_be_visible()
 
-
-def test_expanded_packages_stay_and_a_search_shows_only_its_own_answer(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("web-1")
-    with Shelf(hub, node) as shelf:
-        assert shelf.told.wait(30)
-        sign_in(page, hub, at=f"/n/{node.node_id}/packages")
+        page.goto(f"{hub.url}/n/{one.node_id}/packages")
         rows = page.get_by_role("region", name="Packages, table").get_by_role("row").filter(has_text="tool-")
         expect(rows).to_have_count(INSTALLED_PAGE)
         page.get_by_role("button", name=f"Show more of {INSTALLED}").click()
         expect(rows).to_have_count(INSTALLED)
         with page.expect_response(lambda answer: "/packages?" in answer.url and "cursor=" in answer.url):  # both pages are read again
-            shelf.tell(PACKAGES + 1)
+            shelf.tell(PACKAGES + 2)
         expect(rows).to_have_count(INSTALLED)
 
         held: list[Route] = []

@@ -15,7 +15,7 @@ from spider.wire.job_messages import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobA
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
-from tests.support.page.accounts import sign_in
+from tests.support.page.gate import log_in
 from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 
@@ -75,7 +75,7 @@ class Builder(PlayedNodes):
 
 def begun(page: Page, hub: HubProcess, node: Enrolled, builder: Builder) -> None:
     """A job of it runs, and the page shows it."""
-    sign_in(page, hub)
+    log_in(page, hub)
     reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "upgrade"}, token=hub.login().token)
     assert reply.status == 202, reply.body
     assert builder.began.wait(30)
@@ -98,8 +98,16 @@ def scroll(page: Page, follow: Locator, way: int, *, following: str) -> None:
     until(page, turned, lambda said: said == following)
 
 
+def settled(page: Page, note: Locator) -> str:
+    """What it says once it says the same for a while: it takes a line of the terminal itself."""
+    text = ""
+    while text != (text := note.inner_text()):
+        page.wait_for_timeout(1000)
+    return text
+
+
 @pytest.mark.holds("J-10", "J-14")
-def test_scrolling_up_stops_following_in_this_tab_alone(page: Page, hub: HubProcess) -> None:
+def test_scrolling_up_stops_following_in_this_tab_and_dropped_output_is_in_the_download(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("builder")
     with Builder(hub, node) as builder:
         begun(page, hub, node, builder)
@@ -139,23 +147,9 @@ def test_scrolling_up_stops_following_in_this_tab_alone(page: Page, hub: HubProc
         page.keyboard.type("n?t")
         expect(page.get_by_role("dialog")).to_have_count(0)
 
-
-def settled(page: Page, note: Locator) -> str:
-    """What it says once it says the same for a while: it takes a line of the terminal itself."""
-    text = ""
-    while text != (text := note.inner_text()):
-        page.wait_for_timeout(1000)
-    return text
-
-
-def test_dropped_output_is_reported_and_the_download_has_it(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("builder")
-    with Builder(hub, node) as builder:
-        begun(page, hub, node, builder)
-        builder.print(400)
-        rows, note = page.locator(".xterm-rows"), page.get_by_text("can be scrolled to, searched and copied here")
+        # what is dropped here is said, and is in the download
+        note = page.get_by_text("can be scrolled to, searched and copied here")
         found, box = page.get_by_role("search").get_by_role("status"), page.get_by_label("Search in output")
-        expect(rows).to_contain_text(f"{399:07}")
         box.fill("line 0000003 of")
         expect(found).to_have_text("1 of 1")
         expect(note).to_have_count(0)

@@ -12,6 +12,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import settings, sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.fleets import NAMES, Fleet, choose
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import until
 
 PLANNED = re.compile(r"on \d nodes?$")
@@ -20,10 +21,20 @@ BATCH = "**/api/v1/batches/*"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
+hub = hub_of_the_file()
+
+
+@pytest.fixture(scope="module")
+def played(hub: HubProcess) -> Iterator[Fleet]:
+    with Fleet(hub, hub.enrol(*NAMES)) as nodes:
+        yield nodes
+
+
 @pytest.fixture
-def nodes(hub: HubProcess) -> Iterator[Fleet]:
-    with Fleet(hub, hub.enrol(*NAMES)) as played:
-        yield played
+def nodes(played: Fleet) -> Fleet:
+    """Without the orders of earlier tests."""
+    played.orders.clear()
+    return played
 
 
 def all_online(page: Page) -> None:
@@ -106,27 +117,6 @@ def test_a_bulk_order_for_all_shown_nodes_ends_and_lists_refusals(page: Page, hu
     page.wait_for_url(re.compile(r"/batches/"))
 
 
-def test_a_bulk_order_covers_nodes_that_exist_when_it_is_sent(page: Page, hub: HubProcess, nodes: Fleet) -> None:
-    sign_in(page, hub)
-    all_online(page)
-    choose(page, "web-1", "web-2", "watched")
-    dialog = page.get_by_role("dialog", name="Run on 2 of 3 nodes")
-    dialog.get_by_label("What to do").select_option("reboot")
-    dialog.get_by_label("Type 2 to confirm").fill("2")
-    expect(dialog.get_by_role("button", name="Reboot 2 servers")).to_be_enabled()
-    gone = next(node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == "web-2")
-    assert hub.local("DELETE", f"/api/v1/nodes/{gone['id']}?force=true").status < 300
-    dialog = page.get_by_role("dialog", name="Run on 1 of 2 nodes")
-    expect(dialog.get_by_text("1 server reboots")).to_be_visible()
-    start = dialog.get_by_role("button", name="Reboot 1 server")
-    expect(start).to_be_disabled()
-    dialog.get_by_label("Type 1 to confirm").fill("1")
-    start.click()
-    page.wait_for_url(re.compile(r"/batches/"))
-    expect(page.get_by_text("1 of 1 ended")).to_be_visible()
-    assert [(name, order.verb) for name, order in nodes.orders] == [("web-1", "reboot")]
-
-
 def all_ended(route: Route) -> None:
     """Answer that each job of the batch has ended, and that the page should ask again."""
     batch = route.fetch().json()
@@ -186,8 +176,8 @@ def test_a_bulk_reboot_needs_the_number_of_nodes_and_a_late_stop_needs_force(pag
     assert [order.args for name, order in nodes.orders if name == "web-3" and order.verb == "stop"] == [{}, {"force": True}]
 
 
-@pytest.mark.refusals("404 (Not Found)")  # these nodes end their plans without one
-def test_a_plan_is_used_only_for_the_order_it_was_made_for(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+@pytest.mark.refusals("404 (Not Found)", "409 (Conflict)")  # these nodes end their plans without one
+def test_a_plan_is_used_only_for_its_order_and_escape_does_not_close_a_running_removal(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
     choose(page, "web-1", "web-3")
@@ -211,14 +201,12 @@ def test_a_plan_is_used_only_for_the_order_it_was_made_for(page: Page, hub: HubP
     expect(dialog.get_by_role("button", name="Preview", exact=True)).to_be_enabled()
     expect(dialog.get_by_role("button", name=PLANNED)).to_have_count(0)
 
-
-@pytest.mark.refusals("409 (Conflict)")
-def test_repeated_escape_does_not_close_a_running_removal(page: Page, hub: HubProcess, nodes: Fleet) -> None:
-    sign_in(page, hub)
-    all_online(page)
-    for name in ("web-1", "web-2", "web-3"):
-        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
-    held: list[Route] = []
+    # a removal that runs stays open, however often Escape is pressed
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.unroute_all()
+    page.get_by_role("checkbox", name="Select web-2", exact=True).check()
+    held.clear()
     page.route("**/api/v1/nodes/*", lambda route: held.append(route) if route.request.method == "DELETE" else route.fallback())
     remove = page.get_by_role("region", name="Selection").get_by_role("button", name="Remove…")
     remove.click()
@@ -299,3 +287,24 @@ def test_log_lines_are_shown_and_retention_is_changed(page: Page, hub: HubProces
 def kept(hub: HubProcess) -> list[int]:
     """How long samples are kept, the finest first."""
     return [tier["kept_s"] for tier in hub.local("GET", "/api/v1/settings").json["retention"]]
+
+
+def test_a_bulk_order_covers_nodes_that_exist_when_it_is_sent(page: Page, hub: HubProcess, nodes: Fleet) -> None:
+    sign_in(page, hub)
+    all_online(page)
+    choose(page, "web-1", "web-2", "watched")
+    dialog = page.get_by_role("dialog", name="Run on 2 of 3 nodes")
+    dialog.get_by_label("What to do").select_option("reboot")
+    dialog.get_by_label("Type 2 to confirm").fill("2")
+    expect(dialog.get_by_role("button", name="Reboot 2 servers")).to_be_enabled()
+    gone = next(node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == "web-2")
+    assert hub.local("DELETE", f"/api/v1/nodes/{gone['id']}?force=true").status < 300
+    dialog = page.get_by_role("dialog", name="Run on 1 of 2 nodes")
+    expect(dialog.get_by_text("1 server reboots")).to_be_visible()
+    start = dialog.get_by_role("button", name="Reboot 1 server")
+    expect(start).to_be_disabled()
+    dialog.get_by_label("Type 1 to confirm").fill("1")
+    start.click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_text("1 of 1 ended")).to_be_visible()
+    assert [(name, order.verb) for name, order in nodes.orders] == [("web-1", "reboot")]

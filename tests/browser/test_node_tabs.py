@@ -15,8 +15,11 @@ from groundcontrol.nodes.processes import TOP
 from tests.support.agent import SpiderProcess
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
+from tests.support.page.hubs import hub_of_the_file
 
 pytestmark = pytest.mark.browser
+
+hub = hub_of_the_file()
 
 
 @pytest.mark.holds("J-7")

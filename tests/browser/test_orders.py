@@ -13,9 +13,9 @@ from spider.wire.job_messages import JobAnswer, JobOutput, JobPlan, JobProgress,
 from spider.wire.orders import SignedOrder
 from spider.wire.sentences import sentence
 from tests.support.agent import TestAgent
-from tests.support.hub import PASSWORD, Enrolled, HubProcess
+from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import LINE, ended
-from tests.support.page.accounts import password_step
+from tests.support.page.accounts import sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import opened
 from tests.support.page.fleets import PLAN_DIGEST, plan
@@ -32,6 +32,7 @@ class Planner(PlayedNodes):
 
     def __init__(self, hub: HubProcess, node: Enrolled) -> None:
         super().__init__(hub, [node])
+        self.id = node.node_id
         self.orders: list[SignedOrder] = []
         self.broken = False
         """Interrupted package work: plans are empty and fail until a repair."""
@@ -76,8 +77,7 @@ def node(hub: HubProcess) -> Iterator[Planner]:
 @pytest.mark.holds("J-10")
 @pytest.mark.refusals("500 (Internal Server Error)")
 def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub: HubProcess, node: Planner) -> None:
-    password_step(page, hub, "admin", PASSWORD)
-    page.get_by_role("row").get_by_text("web-1").first.click()
+    sign_in(page, hub, at=f"/n/{node.id}")
     page.get_by_role("button", name="Upgrade").click()
     dialog = page.get_by_role("dialog")
     chips = dialog.get_by_role("status").get_by_role("listitem")
@@ -167,9 +167,9 @@ FAILED_SCRIPT = (
 
 
 def test_a_repair_that_failed_names_its_package_and_cause_and_is_not_offered_again(page: Page, hub: HubProcess) -> None:
-    with HalfConfigured(hub, hub.enrol("web-1")[0]):
-        password_step(page, hub, "admin", PASSWORD)
-        page.get_by_role("row").get_by_text("web-1").first.click()
+    [node] = hub.enrol("web-1")
+    with HalfConfigured(hub, node):
+        sign_in(page, hub, at=f"/n/{node.node_id}")
         banner = page.locator(".banner").filter(has_text="Packages are broken")
         expect(banner).to_contain_text("lab-app: half-configured", timeout=60_000)
         address = page.url
@@ -188,9 +188,8 @@ def test_a_repair_that_failed_names_its_package_and_cause_and_is_not_offered_aga
 
 
 @pytest.mark.refusals("ERR_FAILED")
-def test_a_check_whose_answer_is_lost_is_done_once_and_does_not_navigate(page: Page, hub: HubProcess, node: Planner) -> None:
-    password_step(page, hub, "admin", PASSWORD)
-    page.get_by_role("row").get_by_text("web-1").first.click()
+def test_a_check_is_done_once_and_does_not_navigate_and_a_removal_needs_its_plan(page: Page, hub: HubProcess, node: Planner) -> None:
+    sign_in(page, hub, at=f"/n/{node.id}")
     asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
 
     def check() -> Route:
@@ -220,14 +219,12 @@ def test_a_check_whose_answer_is_lost_is_done_once_and_does_not_navigate(page: P
     expect(page.get_by_role("status").filter(has_text="Refresh package lists: web-1")).to_contain_text("It was started.")
     expect(dialog.get_by_label("Host name or IP")).to_have_value("web-8.example")
     assert page.url == before
+    page.keyboard.press("Escape")
+    page.unroute_all()
 
-
-def test_packages_are_named_before_planning_and_a_removal_needs_its_plan(page: Page, hub: HubProcess, node: Planner) -> None:
-    password_step(page, hub, "admin", PASSWORD)
-    page.get_by_role("row").get_by_text("web-1").first.click()
+    # packages are named before anything is planned, and a removal needs its plan
     page.get_by_role("button", name="More package actions").click()
     page.get_by_role("menuitem", name="Remove…", exact=False).first.click()
-    dialog = page.get_by_role("dialog")
     show = dialog.get_by_role("button", name="Preview", exact=True)
     expect(show).to_be_disabled()
     dialog.get_by_role("textbox", name="Packages").fill("curl,  old-lib")
@@ -236,7 +233,7 @@ def test_packages_are_named_before_planning_and_a_removal_needs_its_plan(page: P
     dialog.get_by_role("button", name="Remove packages").click()
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
-    assert [order.args for order in node.orders] == [
+    assert [order.args for order in node.orders if order.verb not in {"check", "refresh"}] == [
         {"for": "remove", "packages": ["curl", "old-lib"]},
         {"packages": ["curl", "old-lib"], "plan": PLAN_DIGEST},
     ]
@@ -245,8 +242,7 @@ def test_packages_are_named_before_planning_and_a_removal_needs_its_plan(page: P
 def test_a_verb_that_needs_a_plan_needs_it_from_an_offline_node_too(page: Page, hub: HubProcess) -> None:
     [enrolled] = hub.enrol("web-1")
     with Planner(hub, enrolled):
-        password_step(page, hub, "admin", PASSWORD)
-        page.get_by_role("row").get_by_text("web-1").first.click()
+        sign_in(page, hub, at=f"/n/{enrolled.node_id}")
         page.get_by_role("button", name="More package actions").click()
         page.get_by_role("menuitem", name="Remove…", exact=False).first.click()
         dialog = page.get_by_role("dialog")
@@ -265,30 +261,9 @@ def test_a_verb_that_needs_a_plan_needs_it_from_an_offline_node_too(page: Page, 
         expect(dialog.get_by_text("The node is not connected")).to_have_count(0)
 
 
-@pytest.mark.holds("J-10")
-def test_a_server_is_rebooted_after_its_name_was_typed(page: Page, hub: HubProcess, node: Planner) -> None:
-    password_step(page, hub, "admin", PASSWORD)
-    page.get_by_role("row").get_by_text("web-1").first.click()
-    page.get_by_role("button", name="Server actions").click()
-    page.get_by_role("menuitem", name="Reboot…").click()
-    dialog = page.get_by_role("dialog", name="Reboot: web-1")
-    restart, name = dialog.get_by_role("button", name="Reboot server"), dialog.get_by_label("Type web-1 to confirm")
-    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
-    for typed in ("", "web-2"):
-        name.fill(typed)
-        expect(restart).to_be_disabled()
-    name.fill("web-1")
-    restart.click()
-    page.wait_for_url(re.compile(r"/jobs/"))
-    expect(page.get_by_role("status").get_by_text("Succeeded, not everything came back")).to_be_visible()
-    expect(page.get_by_role("region", name="Report")).to_contain_text("/srv/data")
-    assert [order.verb for order in node.orders] == ["reboot"]
-
-
 @pytest.mark.refusals("ERR_FAILED", "503 (Service Unavailable)")
 def test_a_plan_that_cannot_be_made_ordered_read_or_started_can_be_retried(page: Page, hub: HubProcess, node: Planner) -> None:
-    password_step(page, hub, "admin", PASSWORD)
-    page.get_by_role("row").get_by_text("web-1").first.click()
+    sign_in(page, hub, at=f"/n/{node.id}")
     dialog = page.get_by_role("dialog")
     told, again = dialog.get_by_role("alert"), dialog.get_by_role("button", name="Try again")
     node.broken = True
@@ -337,22 +312,35 @@ def test_a_plan_that_cannot_be_made_ordered_read_or_started_can_be_retried(page:
     assert [order.verb for order in node.orders] == ["plan", "repair", "plan", "upgrade"]
 
 
-def confirmed_reboot(page: Page, hub: HubProcess) -> Locator:
-    """The dialog, ready to be sent."""
-    password_step(page, hub, "admin", PASSWORD)
-    page.get_by_role("row").get_by_text("web-1").first.click()
+def confirmed_reboot(page: Page, *wrong: str) -> Locator:
+    """The dialog, ready to be sent. `wrong`: what is typed before the name, and does not confirm it."""
     page.get_by_role("button", name="Server actions").click()
     page.get_by_role("menuitem", name="Reboot…").click()
     dialog = page.get_by_role("dialog", name="Reboot: web-1")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    for typed in wrong:
+        dialog.get_by_label("Type web-1 to confirm").fill(typed)
+        expect(dialog.get_by_role("button", name="Reboot server")).to_be_disabled()
     dialog.get_by_label("Type web-1 to confirm").fill("web-1")
     return dialog
 
 
+@pytest.mark.holds("J-10")
 @pytest.mark.refusals("ERR_FAILED")
-def test_an_order_whose_answer_is_lost_is_followed_once_its_job_appears(page: Page, hub: HubProcess, node: Planner) -> None:
-    dialog = confirmed_reboot(page, hub)
+def test_a_reboot_needs_the_typed_name_and_is_reported_when_its_answer_or_its_dialog_is_lost(
+    page: Page, hub: HubProcess, node: Planner
+) -> None:
+    sign_in(page, hub, at=f"/n/{node.id}")
+    start = confirmed_reboot(page, "", "web-2").get_by_role("button", name="Reboot server")
+    start.click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(page.get_by_role("status").get_by_text("Succeeded, not everything came back")).to_be_visible()
+    expect(page.get_by_role("region", name="Report")).to_contain_text("/srv/data")
+
+    # an answer that is lost: the order is followed once its job appears
+    page.go_back()
     asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
-    start = dialog.get_by_role("button", name="Reboot server")
+    dialog = confirmed_reboot(page)
     start.click()
     [unheard] = asked.wait()
     unheard.abort()
@@ -366,13 +354,12 @@ def test_an_order_whose_answer_is_lost_is_followed_once_its_job_appears(page: Pa
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(dialog).to_have_count(0)
     # the page may know the job before the node does
-    until(page, lambda: [order.verb for order in node.orders], lambda verbs: verbs == ["reboot"])
+    until(page, lambda: [order.verb for order in node.orders], lambda verbs: verbs == ["reboot"] * 2)
 
-
-def test_a_sent_reboot_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess, node: Planner) -> None:
-    dialog = confirmed_reboot(page, hub)
-    asked = Kept(page, "POST", "**/api/v1/nodes/*/jobs")
-    dialog.get_by_role("button", name="Reboot server").click()
+    # a dialog that is closed before the answer: a note says what became of it
+    page.go_back()
+    dialog = confirmed_reboot(page)
+    start.click()
     [sent] = asked.wait()
     expect(dialog.get_by_text("Sent, waiting for the answer.")).to_be_visible()
     expect(dialog.get_by_role("button", name="Cancel")).to_have_count(0)
@@ -386,4 +373,4 @@ def test_a_sent_reboot_whose_dialog_was_closed_is_reported(page: Page, hub: HubP
     note.get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(r"/jobs/"))
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
-    assert [order.verb for order in node.orders] == ["reboot"]
+    assert [order.verb for order in node.orders] == ["reboot"] * 3

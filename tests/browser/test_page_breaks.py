@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import Gate, gate, log_in
+from tests.support.page.hubs import hub_of_the_file
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -16,10 +15,7 @@ UNFIT = {"tables": [{"subject": "processes", "columns": None, "rows": None, "tak
 """As from a hub of another version."""
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("breaks") / "hub") as made:
-        yield made
+hub = hub_of_the_file()
 
 
 def only_the_break_was_told(seen: Gate) -> None:

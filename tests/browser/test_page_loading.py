@@ -7,9 +7,12 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import LOOKS, gate, log_in
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+hub = hub_of_the_file()
 
 SURFACES = """() => ["body", ".card, main", "main"].map((part) => {
     const {backgroundColor, color} = getComputedStyle(document.querySelector(part));

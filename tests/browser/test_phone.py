@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import HUB_AWAY, LOOKS, Look, gate, log_in
+from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.page.phone import LIVING, beside, inside, on_phone
 from tests.support.page.waits import try_now, until
 from tests.support.stage import CALM_S, Stage
@@ -63,16 +63,8 @@ TALL = """(link) => {
 """How high it is for who presses it."""
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("phone") / "hub") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=LIVING, every_s=CALM_S) as made:
-        yield made
+hub = hub_of_the_file()
+stage = stage_of_the_file(*LIVING, every_s=CALM_S)
 
 
 def under_pointer(page: Page, button: Locator) -> None:
@@ -105,9 +97,9 @@ def test_the_selection_bar_is_above_the_tabs_and_within_the_screen(browser: Brow
 def test_figures_of_a_large_fleet_stay_within_their_cells(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
+        seen.open("/")
         for width in (375, 390, 761, 1100, 1240):
             page = on_phone(seen, width)
-            seen.open("/")
             expect(page.locator(".vitals .value").nth(2)).to_contain_text("of")
             expect(page.locator(".vitals .states > *").last).to_be_attached()
             left = page.locator(".vitals").evaluate(FULL)
@@ -175,6 +167,7 @@ def test_a_toast_does_not_cover_the_offline_notice(browser: Browser, tmp_path: P
 def test_the_selected_tab_is_visible_and_the_bottom_bar_names_the_page(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
+        seen.walks = True
         page = on_phone(seen)
         for path, tabs in ((f"/n/{stage.ids['db-01']}", "Parts of the node"), ("/settings", "Parts of the settings")):
             seen.open(path)
@@ -249,6 +242,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
 def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
+        seen.walks = True
         for scheme in ("dark", "light"):
             seen.look(Look(scheme, {"width": 1440, "height": 900}))
             seen.open(f"/n/{stage.ids['db-01']}/settings")
@@ -341,7 +335,8 @@ def test_in_forced_colours_the_selected_items_are_distinguishable(browser: Brows
     hub.enrol("late")  # a second state
     with gate(browser, hub, forced_colors="active") as seen:
         page = seen.page
-        seen.sign_in()
+        seen.walks = True
+        seen.sign_in(at="/")
         marked = "(one) => getComputedStyle(one).outlineStyle"
         expect(page.locator(".state-bar i").first).to_be_attached()
         assert page.locator(".state-bar i").first.evaluate(marked) == "solid"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import gate, log_in
+from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.page.phone import LIVING, OUTSIDE, beside, inside, on_phone
 from tests.support.page.waits import until
 from tests.support.ports import free_port
@@ -23,16 +23,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 LONGEST_NAME = 64
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("phone") / "hub") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=LIVING, every_s=CALM_S) as made:
-        yield made
+hub = hub_of_the_file()
+stage = stage_of_the_file(*LIVING, every_s=CALM_S)
 
 
 def test_a_long_name_leaves_room_for_the_action(browser: Browser, tmp_path: Path) -> None:
@@ -43,6 +35,7 @@ def test_a_long_name_leaves_room_for_the_action(browser: Browser, tmp_path: Path
         body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": f"{name[1:]}x", "password": "wrong"}
         assert own.local("POST", "/api/v1/deployments", body).status == 202
         log_in(seen.page, seen.hub)
+        seen.walks = True
         for width in (390, 800):
             page = on_phone(seen, width)
             for path, table, whose in (("/jobs", "Jobs", name), ("/jobs", "Jobs", "wx"), ("/jobs?of=deployments", "Deployments", "wx")):
@@ -65,6 +58,7 @@ def test_the_card_of_a_busy_server_fits_the_smallest_screen(browser: Browser, tm
         order(hub, stage, "edge-ams", "full-upgrade", "running")
         page = seen.page
         log_in(seen.page, seen.hub)
+        seen.walks = True
         for unit in ("B/s", "bit/s"):
             seen.open("/")
             page.set_viewport_size({"width": 320, "height": 640})
@@ -92,6 +86,7 @@ def test_a_long_tag_is_truncated_and_does_not_widen_the_page(browser: Browser, h
     try:
         with gate(browser, hub) as seen:
             log_in(seen.page, seen.hub)
+            seen.walks = True
             for width in (320, 390):
                 page = on_phone(seen, width)
                 for part, shortened in ((f"/n/{stage.ids['db-01']}", True), (f"/n/{stage.ids['db-01']}/settings", False)):
@@ -119,6 +114,7 @@ def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, 
     try:
         with gate(browser, hub) as seen:
             log_in(seen.page, seen.hub)
+            seen.walks = True
             for width in (320, 390):
                 page = on_phone(seen, width)
                 seen.open("/?group=tag")

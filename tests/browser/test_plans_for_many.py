@@ -18,6 +18,7 @@ from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
 from tests.support.page.accounts import sign_in
 from tests.support.page.fleets import DIGEST, choose
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
@@ -88,11 +89,23 @@ class Planners(PlayedNodes):
         asyncio.run_coroutine_threadsafe(self._end(*self._held, planned=False), self._loop).result(10)
 
 
-@pytest.fixture
-def nodes(hub: HubProcess) -> Iterator[Planners]:
+hub = hub_of_the_file()
+
+
+@pytest.fixture(scope="module")
+def played(hub: HubProcess) -> Iterator[Planners]:
     one, slow, _ = hub.enrol("web-1", SLOW, AWAY)
-    with Planners(hub, [one, slow]) as played:
-        yield played
+    with Planners(hub, [one, slow]) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def nodes(played: Planners) -> Planners:
+    """As they begin, without the orders of earlier tests."""
+    played.verbs.clear()
+    played.may_emit.clear()
+    played.broken = False
+    return played
 
 
 def orders(hub: HubProcess) -> list[dict[str, Any]]:
@@ -102,6 +115,7 @@ def orders(hub: HubProcess) -> list[dict[str, Any]]:
 
 
 def test_planned_nodes_are_started_and_the_others_are_listed(page: Page, hub: HubProcess, nodes: Planners) -> None:
+    before = sum(order["action"] != "plan" for order in orders(hub))
     sign_in(page, hub)
     expect(page.get_by_text("2of 3 online")).to_be_visible()
     choose(page, "web-1", SLOW, AWAY)
@@ -132,17 +146,56 @@ def test_planned_nodes_are_started_and_the_others_are_listed(page: Page, hub: Hu
     left = page.get_by_role("region", name="Left out")
     expect(left).to_contain_text("its plan was not waited for")
     expect(left.get_by_role("link")).to_have_text([AWAY])
-    upgrade, plans = orders(hub)
+    upgrade, plans = orders(hub)[:2]
     assert upgrade["counts"] == {"succeeded": 2}
     until(page, lambda: orders(hub)[1]["counts"], lambda counts: counts == {"succeeded": 2, "cancelled": 1})
     assert plans["for"] == "upgrade"
     page.goto(f"{hub.url}/jobs")
     rows = page.get_by_role("table", name="Jobs").get_by_role("row")
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(2 + before)
     for text in ("Upgrade packages", "2 nodes", "2 succeeded"):
         expect(rows.nth(1)).to_contain_text(text)
     page.get_by_role("searchbox", name="Search jobs").fill("nobody")
     expect(page.get_by_text("No job matches")).to_be_visible()
+
+
+@pytest.mark.refusals("Failed to load resource")
+def test_a_late_plan_is_not_added_to_an_unanswered_order(page: Page, hub: HubProcess, nodes: Planners) -> None:
+    before = len(orders(hub))
+    sign_in(page, hub)
+    expect(page.get_by_text("2of 3 online")).to_be_visible()
+    choose(page, "web-1", SLOW)
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    dialog.get_by_label("What to do").select_option("upgrade")
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    start = dialog.get_by_role("button", name=PLANNED)
+    expect(start).to_be_enabled()
+
+    page.route("**/api/v1/jobs", lambda route: route.abort(), times=1)
+    start.click()
+    expect(dialog.get_by_text("Trying again does not start it twice.")).to_be_visible()
+    row = dialog.get_by_role("table", name="Plans").get_by_role("row").filter(has_text=SLOW)
+    nodes.tell()
+    expect(row).to_contain_text("1 upgrade")
+    expect(start).to_have_text("Start upgrade on 1 node")
+    start.click()
+    page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_text("1 of 1 ended")).to_be_visible()  # the page is there before the node has its order
+    assert [verb for _, verb in nodes.verbs].count("upgrade") == 1
+    assert len(orders(hub)) == before + 2
+
+
+def test_a_node_that_cannot_plan_for_broken_packages_links_to_its_repair(page: Page, hub: HubProcess, nodes: Planners) -> None:
+    nodes.broken = True
+    sign_in(page, hub)
+    expect(page.get_by_text("2of 3 online")).to_be_visible()
+    choose(page, "web-1", SLOW)
+    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
+    dialog.get_by_label("What to do").select_option("upgrade")
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    expect(dialog.get_by_text("run dpkg --configure -a")).to_be_visible()
+    [broken] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == SLOW]
+    expect(dialog.get_by_role("link", name=f"Repair on {SLOW}…")).to_have_attribute("href", f"/n/{broken['id']}")
 
 
 def test_a_planned_node_that_was_removed_is_not_started(page: Page, hub: HubProcess, nodes: Planners) -> None:
@@ -165,41 +218,3 @@ def test_a_planned_node_that_was_removed_is_not_started(page: Page, hub: HubProc
     start.click()
     page.wait_for_url(re.compile(r"/batches/"))
     expect(page.get_by_text("1 of 1 ended")).to_be_visible()
-
-
-@pytest.mark.refusals("Failed to load resource")
-def test_a_late_plan_is_not_added_to_an_unanswered_order(page: Page, hub: HubProcess, nodes: Planners) -> None:
-    sign_in(page, hub)
-    expect(page.get_by_text("2of 3 online")).to_be_visible()
-    choose(page, "web-1", SLOW)
-    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
-    dialog.get_by_label("What to do").select_option("upgrade")
-    dialog.get_by_role("button", name="Preview", exact=True).click()
-    start = dialog.get_by_role("button", name=PLANNED)
-    expect(start).to_be_enabled()
-
-    page.route("**/api/v1/jobs", lambda route: route.abort(), times=1)
-    start.click()
-    expect(dialog.get_by_text("Trying again does not start it twice.")).to_be_visible()
-    row = dialog.get_by_role("table", name="Plans").get_by_role("row").filter(has_text=SLOW)
-    nodes.tell()
-    expect(row).to_contain_text("1 upgrade")
-    expect(start).to_have_text("Start upgrade on 1 node")
-    start.click()
-    page.wait_for_url(re.compile(r"/batches/"))
-    expect(page.get_by_text("1 of 1 ended")).to_be_visible()  # the page is there before the node has its order
-    assert [verb for _, verb in nodes.verbs].count("upgrade") == 1
-    assert len(orders(hub)) == 2
-
-
-def test_a_node_that_cannot_plan_for_broken_packages_links_to_its_repair(page: Page, hub: HubProcess, nodes: Planners) -> None:
-    nodes.broken = True
-    sign_in(page, hub)
-    expect(page.get_by_text("2of 3 online")).to_be_visible()
-    choose(page, "web-1", SLOW)
-    dialog = page.get_by_role("dialog", name="Run on 2 nodes")
-    dialog.get_by_label("What to do").select_option("upgrade")
-    dialog.get_by_role("button", name="Preview", exact=True).click()
-    expect(dialog.get_by_text("run dpkg --configure -a")).to_be_visible()
-    [broken] = [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"] == SLOW]
-    expect(dialog.get_by_role("link", name=f"Repair on {SLOW}…")).to_have_attribute("href", f"/n/{broken['id']}")

@@ -9,9 +9,12 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from tests.support.hub import HubProcess
 from tests.support.page.fleets import FIRST, NEXT, Printer
 from tests.support.page.gate import log_in
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+hub = hub_of_the_file()
 
 BUSY = "the hub is too busy for this"
 SAID = "The hub is too busy for this."

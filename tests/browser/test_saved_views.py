@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -14,8 +13,8 @@ from tests.support.page.gate import gate
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
-def test_views_saved_by_two_tabs_are_all_stored(browser: Browser, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
+def test_views_saved_by_two_tabs_are_all_stored(browser: Browser, hub: HubProcess) -> None:
+    with gate(browser, hub) as seen:
         hub.enrol("one")
         here = seen.page
         seen.sign_in()

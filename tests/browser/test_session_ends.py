@@ -6,7 +6,6 @@ import contextlib
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
@@ -19,6 +18,7 @@ from tests.support.page.answers import Held
 from tests.support.page.answers import Wire as Line
 from tests.support.page.deployments import opened, signed
 from tests.support.page.gate import HUB_AWAY, Gate, gate
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import until
 from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
@@ -55,10 +55,7 @@ class Wire(Line):
         self._held.clear()
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("session") / "hub") as made:
-        yield made
+hub = hub_of_the_file()
 
 
 def sign_out(page: Page) -> None:

@@ -10,8 +10,11 @@ from playwright.sync_api import Page, expect
 from tests.support.hub import HubProcess
 from tests.support.page.fleets import FIRST, LINES, NEXT, WIDE, Printer
 from tests.support.page.gate import log_in
+from tests.support.page.hubs import hub_of_the_file
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+hub = hub_of_the_file()
 
 
 @pytest.mark.holds("J-10")
@@ -99,7 +102,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
 
 @pytest.mark.holds("J-10")
 def test_erased_output_of_a_job_can_be_scrolled_to(page: Page, hub: HubProcess) -> None:
-    [node] = hub.enrol("printer")
+    [node] = hub.enrol("eraser")
     with Printer(hub, [node]) as printer:
         log_in(page, hub)
         reply = hub.request("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"}, token=hub.login().token)

@@ -14,6 +14,7 @@ from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import sign_in
 from tests.support.page.fleets import COLUMNS
+from tests.support.page.gate import DESKTOP
 from tests.support.played import PlayedNodes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -50,17 +51,13 @@ def nodes(hub: HubProcess) -> Iterator[Tellers]:
         yield played
 
 
-def opened(page: Page, hub: HubProcess, query: str = "") -> Locator:
-    """The page, after all nodes have reported; returns its first row."""
-    sign_in(page, hub)
-    expect(page.get_by_text("3of 3 online")).to_be_visible()
-    page.goto(f"{hub.url}/updates{query}")
-    expect(page.get_by_text("3 updates on 3 nodes")).to_be_visible()
+def first_row(page: Page) -> Locator:
     return page.get_by_role("table").get_by_role("row").nth(1)
 
 
-def test_the_upgrade_button_covers_the_listed_nodes_or_says_that_it_covers_more(page: Page, hub: HubProcess, nodes: Tellers) -> None:
-    opened(page, hub, "?by=node")
+def test_an_order_covers_what_its_list_shows_and_the_list_follows_the_nodes(page: Page, hub: HubProcess, nodes: Tellers) -> None:
+    sign_in(page, hub, at="/updates?by=node")
+    expect(page.get_by_text("3 updates on 3 nodes")).to_be_visible()
     expect(page.get_by_role("button", name="Upgrade on 3 nodes…")).to_be_visible()
     page.get_by_role("searchbox", name="Search nodes").fill("mail")
     expect(page.get_by_role("table", name="Nodes with updates").get_by_role("row")).to_have_count(2)
@@ -73,10 +70,11 @@ def test_the_upgrade_button_covers_the_listed_nodes_or_says_that_it_covers_more(
     page.get_by_role("searchbox", name="Search packages").fill("curl")
     page.get_by_role("button", name="Upgrade all packages on 3 nodes…").click()
     expect(page.get_by_role("dialog", name="Upgrade packages on 3 nodes")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("searchbox", name="Search packages").fill("")
 
-
-def test_a_newer_version_is_shown_although_no_count_changes(page: Page, hub: HubProcess, nodes: Tellers) -> None:
-    row = opened(page, hub)
+    # a newer version is shown although no count changes
+    row = first_row(page)
     expect(row).to_contain_text("1.1")
     for name in NAMES:
         nodes.tell(name, ("curl", "1.2", "no"))
@@ -85,23 +83,7 @@ def test_a_newer_version_is_shown_although_no_count_changes(page: Page, hub: Hub
     nodes.tell("web-1", ("curl", "1.2", "yes"))
     expect(row).to_contain_text("1 for security")
 
-
-def test_an_opened_package_shows_current_data(page: Page, hub: HubProcess, nodes: Tellers) -> None:
-    row = opened(page, hub)
-    row.click()
-    chips = page.locator(".node-chips").get_by_role("listitem")
-    expect(chips).to_have_count(3)
-    expect(page.get_by_role("button", name="Upgrade it on 3…")).to_be_visible()
-    nodes.tell("web-1")
-    expect(row).to_contain_text("2")
-    expect(page.get_by_role("button", name="Upgrade it on 2…")).to_be_visible()
-    expect(chips).to_have_count(2)
-    nodes.tell("web-2", ("curl", "1.3", "no"))
-    expect(chips.filter(has_text="1.0 → 1.3")).to_have_count(1)
-
-
-def test_versions_are_sorted_and_the_summary_has_full_width_on_a_phone(page: Page, hub: HubProcess, nodes: Tellers) -> None:
-    row = opened(page, hub)
+    # versions are sorted, and the summary has the full width of a phone
     for name, version in zip(NAMES, ("6.5.2-1", "6.5.10-1", "6.5.2-1"), strict=True):
         nodes.tell(name, ("curl", version, "no"))
     expect(row).to_contain_text("6.5.10-1, 6.5.2-1")
@@ -112,3 +94,16 @@ def test_versions_are_sorted_and_the_summary_has_full_width_on_a_phone(page: Pag
         assert button is not None
         assert summary["width"] == width - 32
         assert summary["y"] + summary["height"] <= button["y"]
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+
+    # and so does what a package shows when it is opened
+    row.click()
+    chips = page.locator(".node-chips").get_by_role("listitem")
+    expect(chips).to_have_count(3)
+    expect(page.get_by_role("button", name="Upgrade it on 3…")).to_be_visible()
+    nodes.tell("web-1")
+    expect(row).to_contain_text("2")
+    expect(page.get_by_role("button", name="Upgrade it on 2…")).to_be_visible()
+    expect(chips).to_have_count(2)
+    nodes.tell("web-2", ("curl", "1.3", "no"))
+    expect(chips.filter(has_text="1.0 → 1.3")).to_have_count(1)

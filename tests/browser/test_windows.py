@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Request, expect
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
 from tests.support.page.gate import log_in
+from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import settle, until
 from tests.support.stage import CALM_S, Stage
 
@@ -26,10 +27,7 @@ window.__hide = (on) => { hidden = on; document.dispatchEvent(new Event("visibil
 HOUR_S = 3600
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("windows") / "hub") as made:
-        yield made
+hub = hub_of_the_file()
 
 
 @pytest.fixture(scope="module")

@@ -42,26 +42,24 @@ class WrongClock(PlayedNodes):
         asyncio.run_coroutine_threadsafe(self._measure(12), self._loop).result(30)
 
 
-def test_a_wrong_node_clock_is_shown_beside_the_address_until_corrected(page: Page, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub:
-        [node] = hub.enrol("late-01")
-        with WrongClock(hub, [node]) as played:
-            sign_in(page, hub, at=f"/n/{node.node_id}")
-            label = page.get_by_text(re.compile(r"^clock 3\smin.* ahead$"))
-            expect(label).to_be_visible()
-            played.set_right()
-            expect(label).to_have_count(0)
+def test_a_wrong_node_clock_is_shown_beside_the_address_until_corrected(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("late-01")
+    with WrongClock(hub, [node]) as played:
+        sign_in(page, hub, at=f"/n/{node.node_id}")
+        label = page.get_by_text(re.compile(r"^clock 3\smin.* ahead$"))
+        expect(label).to_be_visible()
+        played.set_right()
+        expect(label).to_have_count(0)
 
 
-def test_a_page_open_over_midnight_shows_dates(page: Page, tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "hub") as hub:
-        [node] = hub.enrol("web-01")
-        with PlayedNodes(hub, [node]):
-            sign_in(page, hub, at="/events")
-            at = page.get_by_role("row").filter(has_text="web-01").first.locator("time")
-            expect(at).to_have_text(re.compile(r"^\d\d:\d\d$"))
-            page.clock.set_fixed_time(time.time() + 86_400)
-            expect(at).to_have_text(re.compile(r"^\d+\s[A-Z]\w\w(\s\d{4})?, \d\d:\d\d$"))
+def test_a_page_open_over_midnight_shows_dates(page: Page, hub: HubProcess) -> None:
+    [node] = hub.enrol("web-01")
+    with PlayedNodes(hub, [node]):
+        sign_in(page, hub, at="/events")
+        at = page.get_by_role("row").filter(has_text="web-01").first.locator("time")
+        expect(at).to_have_text(re.compile(r"^\d\d:\d\d$"))
+        page.clock.set_fixed_time(time.time() + 86_400)
+        expect(at).to_have_text(re.compile(r"^\d+\s[A-Z]\w\w(\s\d{4})?, \d\d:\d\d$"))
 
 
 def test_events_are_live_after_the_hubs_clock_was_ahead(page: Page, tmp_path: Path) -> None:
