@@ -72,6 +72,7 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
   const complete = draft.name.trim() !== "" && (all || tags.length + nodes.length > 0);
   const wrong = hasFieldError(draft);
   const ready = complete && !wrong;
+  const mayChange = mayAct.value && policy?.whole !== false;
   const save = async (): Promise<void> => {
     const body = { ...draft, name: draft.name.trim() };
     await act.run(async () => {
@@ -109,7 +110,7 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
           <a class="button" href="/rollouts/policies">
             {t`Cancel`}
           </a>
-          {mayAct.value && policy?.whole !== false && (
+          {mayChange && (
             <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
               {t`Save`}
             </Button>
@@ -122,12 +123,14 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
           </MeetingNotice>
         )}
         {policy?.whole === false && <p class="meta t3">{BEYOND}</p>}
-        <What draft={draft} change={change} />
-        <Times draft={draft} change={change} />
-        <Order draft={draft} change={change} />
-        <Around draft={draft} change={change} />
+        <fieldset class="stack" disabled={!mayChange}>
+          <What draft={draft} change={change} />
+          <Times draft={draft} change={change} />
+          <Order draft={draft} change={change} />
+          <Around draft={draft} change={change} />
+        </fieldset>
       </Form>
-      <Preview draft={draft} id={policy?.id ?? null} ready={ready} wrong={wrong} />
+      {policy?.whole !== false && <Preview draft={draft} id={policy?.id ?? null} ready={ready} wrong={wrong} />}
     </div>
   );
 }
