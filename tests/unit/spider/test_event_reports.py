@@ -365,7 +365,7 @@ async def test_root_is_heard_while_another_user_connects_in_a_loop(tmp_path: Pat
         attacker = threading.Thread(target=flood, args=(path,))
         attacker.start()
         try:
-            assert [await command(path, "health_ok") for _ in range(6)] == [0] * 6
+            assert [await command(path, "health_ok") for _ in range(3)] == [0] * 3
         finally:
             stop.set()
             await asyncio.to_thread(attacker.join)

@@ -198,8 +198,10 @@ async def test_rollups_are_equal_before_and_after_compaction(store: Store, tier:
     assert found == {key: (len(values), min(values), max(values), sum(values)) for key, values in model.items()}
 
 
-@pytest.mark.parametrize("moved", [False, True])
-@pytest.mark.parametrize("tier", ["1s", "1m"])
+@pytest.mark.parametrize(
+    ("tier", "moved"),
+    [("1s", True), ("1m", False), *(pytest.param(*more, marks=pytest.mark.slow) for more in (("1s", False), ("1m", True)))],
+)
 async def test_an_hour_of_a_large_node_is_read_in_parts(store: Store, tier: TierName, moved: bool) -> None:
     """Three million values in some kilobytes: as objects they would be a hundred megabytes."""
     session = await session_of(store, WIDE)

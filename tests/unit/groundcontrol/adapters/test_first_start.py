@@ -199,7 +199,7 @@ for at in range(1, 1000, int(sys.argv[2])):
 """
 
 
-@pytest.mark.parametrize("each", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [10, pytest.param(1, marks=pytest.mark.slow)])
 async def test_a_first_start_killed_at_any_point_is_repeated(tmp_path: Path, each: int) -> None:
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", _KILLED, tmp_path, str(each), cwd=ROOT)
     assert await done.wait() == 0

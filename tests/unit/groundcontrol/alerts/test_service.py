@@ -98,6 +98,7 @@ async def test_a_transition_that_cannot_be_stored_does_not_hold_back_others(tmp_
         assert trial.told() == ["firing"]
 
 
+@pytest.mark.slow
 async def test_a_flapping_alert_is_notified_a_few_times_and_stored_exactly(trial: AlertTrial) -> None:
     [node] = trial.nodes
     for _ in range(240):
@@ -449,10 +450,10 @@ async def test_a_window_that_ends_early_notifies_alerts_that_still_fire(trial: A
     ("zone", "start", "end"),
     [
         ("Europe/Budapest", "2026-03-28 21:00", "2026-03-29 05:00"),
-        ("Europe/Budapest", "2026-10-24 20:00", "2026-10-25 06:00"),
-        ("America/New_York", "2026-03-08 03:00", "2026-03-08 11:00"),
-        ("America/New_York", "2026-11-01 02:00", "2026-11-01 12:00"),
-        ("Australia/Lord_Howe", "2026-04-04 11:00", "2026-04-04 20:30"),
+        pytest.param("Europe/Budapest", "2026-10-24 20:00", "2026-10-25 06:00", marks=pytest.mark.slow),
+        pytest.param("America/New_York", "2026-03-08 03:00", "2026-03-08 11:00", marks=pytest.mark.slow),
+        pytest.param("America/New_York", "2026-11-01 02:00", "2026-11-01 12:00", marks=pytest.mark.slow),
+        pytest.param("Australia/Lord_Howe", "2026-04-04 11:00", "2026-04-04 20:30", marks=pytest.mark.slow),
         ("Australia/Lord_Howe", "2026-10-03 11:30", "2026-10-03 20:00"),
     ],
 )

@@ -161,6 +161,8 @@ def test_a_usage_error_is_json_where_json_was_requested(console: Console, comman
     assert done.out == ""
     assert (done.status, done.error["code"]) == ((78, "config.invalid") if command.name == "serve" else (2, "command.usage"))
     assert "--json" not in done.error["message"]
+    if command.name == "serve":
+        return  # the same parser; a process takes a second
     prose = console.run(command, "--no-such-flag")
     assert prose.status == done.status
     assert "stardust: " in prose.err

@@ -265,7 +265,7 @@ async def test_samples_that_prevent_a_start_are_a_problem(folder: Path, sql: str
     assert "stardust-samples.db" in found.text
 
 
-async def test_another_secret_is_a_problem(folder: Path) -> None:
+async def test_another_secret_is_a_problem(folder: Path, quick_kdf: None) -> None:
     async with await Inspection.open(folder / "stardust.db") as inspection:
         found, vault = await doctor_checks.keyring_finding(config(folder), inspection)
     assert (found.state, vault) == ("problem", None)
@@ -336,7 +336,9 @@ async def test_an_unreadable_record_is_reported_by_table_row_and_node(folder: Pa
         assert (await doctor_checks.units_finding(inspection)).state in ("ok", "warning"), "another check does not stop there"
 
 
-async def test_a_check_that_fails_is_a_finding_and_the_others_continue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_that_fails_is_a_finding_and_the_others_continue(
+    folder: Path, quick_kdf: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     harm(folder, "INSERT OR REPLACE INTO fact VALUES ('clock_accepted', CAST('[1' AS BLOB))")
     harm(folder, "UPDATE node SET identity = 'z' || substr(identity, 2)")
     monkeypatch.setenv("STARDUST_SECRET", SECRET)

@@ -108,7 +108,7 @@ def strangers(made: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module", params=[0o700, 0o755])
+@pytest.fixture(scope="module", params=[0o700, pytest.param(0o755, marks=pytest.mark.slow)])
 def refused(made: Path, request: pytest.FixtureRequest) -> tuple[Path, list[Told]]:
     """The output of each verb, then of `status` on a terminal and `doctor` for a program; all in one process, whose start takes most of it."""
     made.chmod(request.param)
@@ -161,7 +161,7 @@ def test_a_backup_goes_where_the_owner_of_the_folder_may_write(strangers: Path) 
     assert "File name too long" in json.loads(long.err)["error"]["message"]
 
 
-@pytest.mark.parametrize(("verb", "closed"), [("doctor", PYTHON), ("backup", PACKAGES)])
+@pytest.mark.parametrize(("verb", "closed"), [("doctor", PYTHON), pytest.param("backup", PACKAGES, marks=pytest.mark.slow)])
 def test_root_is_warned_of_a_python_that_the_folders_owner_cannot_read(strangers: Path, verb: str, closed: Path) -> None:
     """One under /root, say: a module that is wanted later is not there any more."""
     roots = strangers.parent / "roots"

@@ -41,7 +41,7 @@ class Hub(BaseHTTPRequestHandler):
         """No line for each request."""
 
 
-@pytest.mark.parametrize("pins", [[], ["ab" * 32], ["ab" * 32, "cd" * 32]])
+@pytest.mark.parametrize("pins", [[], pytest.param(["ab" * 32], marks=pytest.mark.slow), ["ab" * 32, "cd" * 32]])
 def test_an_invite_command_that_cannot_download_prints_help(pins: list[str]) -> None:
     made = services(free_port(), ", ".join(pins) or None)
     curl = invites_api.short(made, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.jobs.plans import Plan, PlanHead, PlanStep
@@ -47,7 +47,6 @@ plans = st.lists(
 
 
 @pytest.mark.holds("SAFETY-106")
-@settings(max_examples=400, deadline=None)
 @given(policies, updates, ages, plans, st.sampled_from(["apt", "dnf", "pacman"]))
 def test_nothing_is_installed_but_what_the_limits_allow_whatever_the_lists_and_plans_say(
     policy: PatchPolicy, listed: list[Update], days: dict[tuple[str, str, str], float], steps: list[PlanStep], manager: str
