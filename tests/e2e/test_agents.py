@@ -113,7 +113,7 @@ async def test_a_sequence_with_a_hole_is_not_acknowledged(shared_hub: HubProcess
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("kills", [6, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 async def test_acknowledged_packs_survive_kills(hub: HubProcess, kills: int) -> None:
     [node] = hub.enrol("survivor")
     start = time.time() - 5000

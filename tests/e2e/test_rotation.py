@@ -234,6 +234,18 @@ def test_a_rotation_by_root_keeps_the_owner_of_the_files(own_path: Path) -> None
     stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python)
     stardust(folder, "audit", "verify", env=env | {"STARDUST_SECRET": NEW_SECRET}, python=python)
     assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {65534}
+
+
+@pytest.mark.slow  # as above, with another verb
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(everybodys_python() is None, reason="this Python is root's alone")
+def test_a_recovery_by_root_makes_files_of_the_owner_of_the_folder(own_path: Path) -> None:
+    python = everybodys_python()
+    assert python is not None
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))])}
+    if any(not folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents)):
+        return  # the program itself cannot be read, which is refused
+    own_path.chmod(0o755)
     anew = own_path / "anew"  # as the service leaves it, and a person empties it
     anew.mkdir(mode=0o700)
     os.chown(anew, 65534, 65534)

@@ -89,7 +89,6 @@ def test_the_dashboard_fits_plain_terminals(shared_hub: HubProcess) -> None:
     shared_hub.enrol("top-plain")
     for kinds, env in (
         (PLAIN | SIXTEEN, {"TERM": "xterm"}),
-        (PLAIN | SIXTEEN, {"TERM": "screen"}),
         (PLAIN, {"TERM": "xterm-256color", "NO_COLOR": "1"}),
     ):
         status, written = on_a_terminal(shared_hub.folder, "●", None, **env)
