@@ -47,25 +47,25 @@ main()
 """
 _HAND_IN = """
 import json, socket, sys, time
-frame = sys.stdin.buffer.read()
-began = time.monotonic()
-client = socket.socket(socket.AF_UNIX)
-client.settimeout(40)
-said = b""
-try:
-    client.connect("/run/stardust/launcher.sock")
-    client.sendall(frame)
-    while not said.endswith(b"\\n"):
-        more = client.recv(4096)
-        if not more:
-            break
-        said += more
-except (ConnectionError, FileNotFoundError):  # a socket that is closed is no answer either
-    pass
-print(json.dumps({"said": said.decode(), "took_ms": (time.monotonic() - began) * 1000}))
+for line in sys.stdin:
+    began = time.monotonic()
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(40)
+    said = b""
+    try:
+        client.connect("/run/stardust/launcher.sock")
+        client.sendall(bytes.fromhex(line))
+        while not said.endswith(b"\\n"):
+            more = client.recv(4096)
+            if not more:
+                break
+            said += more
+    except (ConnectionError, FileNotFoundError):  # a socket that is closed is no answer either
+        pass
+    print(json.dumps({"said": said.decode(), "took_ms": (time.monotonic() - began) * 1000}))
 """
 HELD_SLEEP = b"""#!/bin/sh
-test -z "$SYSTEMD_PAGER" || while test -e /run/hold; do sleep.real 0.05; done  # jobs alone have it
+test -z "$SYSTEMD_PAGER" || while test -e /run/hold; do sleep.real 0.2; done  # jobs alone have it
 exec sleep.real "$@"
 """
 _TMPFILES = "systemd-tmpfiles --create /etc/tmpfiles.d/stardust.conf"
@@ -160,9 +160,15 @@ class AgentHost:
 
     def hand_in(self, frame: bytes, user: str = "stardust") -> dict[str, Any]:
         """Send a frame to the launcher's socket as this user. Returns: the answer's fields, if there is an answer, and `took_ms`."""
-        done = self.host.run("runuser", "-u", user, "--", "python3", "-c", _HAND_IN, stdin=frame)
-        facts = json.loads(done.stdout)
-        return {**json.loads(facts["said"] or "{}"), "took_ms": facts["took_ms"]}
+        [answer] = self.hand_in_all([frame], user)
+        return answer
+
+    def hand_in_all(self, frames: list[bytes], user: str = "stardust") -> list[dict[str, Any]]:
+        """The same for frames one after the other, each on a connection of its own."""
+        lines = "".join(f"{frame.hex()}\n" for frame in frames)
+        done = self.host.run("runuser", "-u", user, "--", "python3", "-I", "-S", "-c", _HAND_IN, stdin=lines)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        return [{**json.loads(facts["said"] or "{}"), "took_ms": facts["took_ms"]} for facts in told]
 
     def order(self, verb: str, args: dict[str, Any] | None = None) -> str:
         """Give an order to Spider."""

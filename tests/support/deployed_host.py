@@ -133,13 +133,14 @@ class DeployedHost(AgentHost):
         )
 
     def offer_gate(self) -> None:
-        """Offer the package lab-gate, which is configured after lab-slow. Its script prints up to 50 numbered lines a second until `open_gate`."""
+        """Offer the package lab-gate, which is configured after lab-slow. Its script prints up to ten numbered lines a second until `open_gate`,
+        and a long one before each: each `sleep` is a process, and the tests wait for bytes."""
         self.offer(
             "lab-gate",
             f"""#!/bin/sh
 set -e
 tick=0
-until [ -e {GATE} ] || [ $tick -ge {GATE_LIMIT_S * 50} ]; do tick=$((tick + 1)); echo "lab-gate: tick $tick"; sleep 0.02; done
+until [ -e {GATE} ] || [ $tick -ge {GATE_LIMIT_S * 10} ]; do tick=$((tick + 1)); echo {"." * 200}; echo "lab-gate: tick $tick"; sleep 0.1; done
 echo "lab-gate: passed after $tick"
 """,
             depends="lab-slow (>= 2.0)",

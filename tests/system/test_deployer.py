@@ -56,6 +56,7 @@ async def test_a_spider_that_does_not_connect_is_rolled_back(trial: Trial, user:
     await trial.check_as(before)
 
 
+@pytest.mark.slow  # test_deploy has a hub that the server cannot reach, and the test above the rollback
 async def test_an_unreachable_hub_is_reported(trial: Trial) -> None:
     before = await trial.look()
     async with contextlib.AsyncExitStack() as hub:
@@ -92,7 +93,7 @@ async def test_a_cancelled_installation_is_rolled_back(trial: Trial) -> None:
 @pytest.mark.holds("F-22")
 @pytest.mark.parametrize(
     "step",
-    [pytest.param(step, marks=() if step in ("upload", "start") else pytest.mark.slow) for step in ("probe", "upload", "install", "start")],
+    [pytest.param(step, marks=() if step == "start" else pytest.mark.slow) for step in ("probe", "upload", "install", "start")],
 )
 async def test_an_installation_cancelled_at_any_step_is_rolled_back(trial: Trial, step: str) -> None:
     before = await trial.look()
@@ -111,7 +112,7 @@ async def test_an_installation_cancelled_at_any_step_is_rolled_back(trial: Trial
     "alter",
     [
         pytest.param("printf X | dd of=spider.pyz bs=1 seek=5000 conv=notrunc status=none", id="a byte of the bundle"),
-        pytest.param("printf X >>policy.conf; sha256sum * | grep -v manifest >manifest", id="a file with its sum"),
+        pytest.param("printf X >>policy.conf; sha256sum * | grep -v manifest >manifest", id="a file with its sum", marks=pytest.mark.slow),
         pytest.param("printf '# ' | dd of=manifest bs=1 conv=notrunc status=none", id="the list of sums", marks=pytest.mark.slow),
         pytest.param("ln -sf /etc/shadow spider.conf", id="a link in the place of a file", marks=pytest.mark.slow),
     ],
@@ -133,6 +134,7 @@ async def test_altered_files_are_not_installed(trial: Trial, alter: str) -> None
     await trial.check_as(before)
 
 
+@pytest.mark.slow  # test_rollback cuts connections
 async def test_an_interrupted_installation_is_rolled_back_over_a_new_connection(trial: Trial) -> None:
     before = await trial.look()
 
@@ -147,6 +149,7 @@ async def test_an_interrupted_installation_is_rolled_back_over_a_new_connection(
     await trial.check_as(before)
 
 
+@pytest.mark.slow  # test_deploy kills the hub, and its retry clears what was left
 async def test_a_host_that_goes_down_is_reported_with_its_remains(trial: Trial) -> None:
     limits = Limits(connect_s=10, verify_s=1, undo_s=10, keepalive_s=2)
     trial.major = MajorTom(SystemClock(), any_address, limits)

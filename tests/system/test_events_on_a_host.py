@@ -39,6 +39,7 @@ def report(agent: AgentHost, user: str, words: str) -> int:
 
 
 @pytest.mark.holds("S-50")
+@pytest.mark.slow  # tests/unit/spider/test_event_reports.py has the callers by their users, and a restart
 def test_permitted_users_report_events_that_survive_a_kill_while_the_hub_is_away(agent: AgentHost) -> None:
     agent.policy(POLICY)
     agent.put(f"{VERSION_DIR}/spider.pyz", shipped_bundle())

@@ -15,20 +15,21 @@ from tests.support.hub import HubProcess
 from tests.support.spider_updates import end as update_to_end
 from tests.support.spider_updates import ship
 
-pytestmark = pytest.mark.system
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+]  # test_deploy, test_removal and test_updates have it on Debian, test_packages_rpm dnf and zypper
 
 FLAVOURS = ("debian-old", "debian-new", "rocky-like", "fedora-like", "dnf5-like", "suse-like", "arch-like")
-QUICK = ("rocky-like",)
 FOLDER = "/etc/systemd/system/stardust-spider.service.d"
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FLAVOURS])
+@pytest.fixture(scope="module", params=FLAVOURS)
 def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with labs.one(request.param) as host, Desk(HubProcess(tmp_path_factory.mktemp(request.param) / "hub"), host) as desk:
         yield desk
 
 
-@pytest.mark.slow  # on Debian, test_deploy shows it, and the test below connects and leaves a server of each kind, too
 def test_each_kind_of_server_is_unchanged_after_installation_and_removal(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("admin", sudo_password=SUDO))
@@ -39,7 +40,6 @@ def test_each_kind_of_server_is_unchanged_after_installation_and_removal(desk: D
 
 
 @pytest.mark.holds("SAFETY-69")
-@pytest.mark.slow
 def test_a_failed_start_leaves_each_kind_of_server_unchanged(desk: Desk) -> None:
     desk.spoil(f"mkdir -p {FOLDER} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' >{FOLDER}/x.conf")
     look = Look(desk)
@@ -64,7 +64,6 @@ def test_jobs_run_on_a_server_of_each_kind_and_it_is_removed_by_its_own_connecti
     assert desk.host.sh("systemctl list-units --all --no-legend --plain 'stardust*'; getent passwd") == before
 
 
-@pytest.mark.slow  # on Debian, test_updates and test_owners_policy show it
 def test_an_update_stays_and_a_broken_one_is_taken_back_on_a_server_of_each_kind(desk: Desk, tmp_path: Path) -> None:
     node = succeeded(desk.install("ops"))["node_id"]
     version = "0.1.1"

@@ -20,7 +20,11 @@ from tests.support.join_host import invited, until_online
 from tests.support.lab import Host
 from tests.support.nix import evaluated
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+]  # test_nix_watched joins so, tests/unit/majortom/test_nixos.py switches
 SETTINGS = """enable = true; inviteFile = "/home/me/invite"; policy = "managed"; actions = [ "switch" "test" ];
 configuration.path = "/home/me/nixcfg"; package = "/nix/store/stardust-spider";"""
 PACKAGES = ("nix", "git", "openssh", "util-linux", "coreutils", "gnugrep", "gnused", "bash", "systemd")

@@ -142,6 +142,11 @@ async def test_python_is_installed_only_if_agreed_and_removed_after_a_failure(ba
     assert await bare_trial.sh("dpkg-query -W") == packages
     assert fsdiff.difference(before, await bare_trial.look(packages=True)) == []
 
+
+@pytest.mark.slow  # the test above installs it, too
+async def test_python_that_was_installed_stays_after_a_removal(bare_trial: Trial) -> None:
+    before = await bare_trial.look(packages=True)
+    bare_trial.install_python = True
     await bare_trial.install(at_once)
     assert "3." in await bare_trial.sh("python3 --version")
     notes = Notes()

@@ -92,6 +92,7 @@ def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(agent: Ag
     assert agent.wait_ended(following)["state"] == "succeeded"
 
 
+@pytest.mark.slow  # test_packages_apt waits for a lock, and is stopped meanwhile
 @pytest.mark.holds("SAFETY-96", "F-19")
 def test_locks_of_other_programs_are_awaited_and_shown(agent: AgentHost) -> None:
     hold = (

@@ -48,7 +48,7 @@ def watched(secrets: list[str]) -> Iterator[list[str]]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.is_set():
+        while not over.wait(0.05):
             for path in Path("/proc").glob("[0-9]*"):
                 for name in ("cmdline", "environ"):
                     with contextlib.suppress(OSError):
@@ -218,6 +218,7 @@ def test_user_data_joins_where_tmp_runs_nothing_and_waits_for_approval(desk: Des
     desk.clean = False
 
 
+@pytest.mark.slow  # tests/e2e/test_lan.py joins by a pin, and tests/e2e/test_attacks_link.py refuses another certificate
 @pytest.mark.holds("SAFETY-44", "S-47")
 def test_a_hub_with_its_own_certificate_is_trusted_by_pin_only(desk: Desk, tmp_path: Path) -> None:
     """Through a TLS end with a self-signed certificate; another one at the same address is refused."""

@@ -70,7 +70,7 @@ WAYS = (
     Way("a /tmp that takes no more files", code="upload_failed", says="/tmp", spoil="mount -t tmpfs -o nr_inodes=4,mode=1777 tmpfs /tmp", mend="umount /tmp"),
     Way("an /opt that takes no more files", code="install_failed", says="/opt/stardust", spoil="mount -t tmpfs -o nr_inodes=2 tmpfs /opt", mend="umount /opt", slow=True),
     Way("a full /var/lib", code="no_space", says="/var/lib", spoil="mount -t tmpfs -o size=4m tmpfs /var/lib", mend="umount /var/lib", slow=True),
-    Way("/usr that is read-only", spoil="mount --bind /usr /usr; mount -o remount,bind,ro /usr", mend="umount -l /usr"),
+    Way("/usr that is read-only", spoil="mount --bind /usr /usr; mount -o remount,bind,ro /usr", mend="umount -l /usr", slow=True),
     Way("/opt that is read-only", code="read_only", says="/opt", spoil="mount -t tmpfs -o ro tmpfs /opt", mend="umount /opt", slow=True),
     Way("a python that is too old", code="python3_old", says="3.7.3", spoil="mkdir /root/py; mv /usr/bin/python3* /root/py/; printf '#!/bin/sh\\necho 3.7.3\\n' > /usr/bin/python3; chmod 755 /usr/bin/python3", mend="rm /usr/bin/python3; mv /root/py/* /usr/bin/; rmdir /root/py", slow=True),
 )  # fmt: skip

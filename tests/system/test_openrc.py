@@ -38,7 +38,7 @@ def spider_pid(desk: Desk) -> str:
 
 
 @pytest.mark.holds("SAFETY-60")
-def test_spider_runs_as_an_openrc_service_is_redeployed_and_removed_completely(desk: Desk) -> None:
+def test_spider_runs_as_an_openrc_service_and_is_removed_completely(desk: Desk) -> None:
     assert desk.host.sh("ps -p 1 -o comm=").strip() == "init"
     look = Look(desk)
     row = watched(desk, "admin", sudo_password=SUDO)
@@ -80,13 +80,6 @@ def test_spider_runs_as_an_openrc_service_is_redeployed_and_removed_completely(d
     wait_until(lambda: {"listening", "disks"} <= tables(), what="tables as rare as those of systemd come")
     assert not {"services", "timers"} & tables(), "what only systemd could tell is not told"
 
-    desk.host.sh("truncate -s 1000 /opt/stardust/current/spider.pyz; rc-service stardust-spider restart", check=False)
-    wait_until(lambda: desk.hub.node(row["node_id"])["state"] == "offline", what="the node is offline")
-    again = desk.end(desk.hub.local("POST", f"/api/v1/nodes/{row['node_id']}/redeploy").json["id"])
-    (node,) = desk.nodes()
-    assert (again["state"], node["id"], node["state"]) == ("succeeded", row["node_id"], "online"), told(again)
-    wait_until(lambda: (desk.nodes()[0]["policy"] or {}).get("mode") == "monitor", what="the node has told its policy again")
-
     removed = desk.remove(row["node_id"])
     assert removed["state"] == "succeeded", told(removed)
     assert desk.nodes() == []
@@ -97,7 +90,7 @@ def test_spider_runs_as_an_openrc_service_is_redeployed_and_removed_completely(d
 
 
 HELD_SLEEP = """#!/bin/sh
-case $(tr '\\0' ' ' </proc/$PPID/cmdline) in *lab-slow*) while test -e /run/lab-hold; do sleep.real 0.05; done ;; esac
+case $(tr '\\0' ' ' </proc/$PPID/cmdline) in *lab-slow*) while test -e /run/lab-hold; do sleep.real 0.2; done ;; esac
 exec sleep.real "$@"
 """
 

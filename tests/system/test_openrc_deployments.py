@@ -21,7 +21,7 @@ from tests.support.openrc import FLAVOUR as OPENRC
 from tests.support.openrc import beside_the_lists, ended, managed, openrc_desk, order
 from tests.support.spider_updates import end as update_to_end
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]  # test_rollback and test_redeploy have the same script under systemd
 
 FLAVOUR = OPENRC
 
@@ -52,7 +52,6 @@ def under_way(desk: Desk) -> str:
     return desk.host.sh("ps -e -o args= | grep '[p]yz rollback' || true; ls -d /etc/init.d/stardust-rollback /etc/runlevels/*/stardust-rollback /run/stardust-rollback.pid /var/lib/stardust/update 2>/dev/null || true")  # fmt: skip
 
 
-@pytest.mark.slow
 def test_a_new_version_is_verified_and_a_failing_one_is_rolled_back(desk: Desk, tmp_path: Path) -> None:
     look = Look(desk)
     node = managed(desk)
@@ -90,7 +89,6 @@ def test_a_new_version_is_verified_and_a_failing_one_is_rolled_back(desk: Desk, 
     serve(desk)
 
 
-@pytest.mark.slow
 def test_a_redeployed_node_keeps_its_launcher_and_job_records(desk: Desk) -> None:
     look = Look(desk)
     node = managed(desk)
@@ -144,7 +142,7 @@ async def cutting(desk: Desk) -> AsyncIterator[OpenRcCutting]:
 
 
 @pytest.mark.holds("S-57")
-@pytest.mark.parametrize(("step", "offset"), [("install", 700), *(pytest.param(*at, marks=pytest.mark.slow) for at in (("upload", 9000), ("start", 0), ("verify", 0)))])  # fmt: skip
+@pytest.mark.parametrize(("step", "offset"), [("install", 700), ("upload", 9000), ("start", 0), ("verify", 0)])
 async def test_a_permanently_cut_connection_leaves_nothing(cutting: OpenRcCutting, step: str, offset: int) -> None:
     before = await cutting.look()
     await cutting.cut(step, offset, user="admin")
@@ -152,7 +150,6 @@ async def test_a_permanently_cut_connection_leaves_nothing(cutting: OpenRcCuttin
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", ["upload", "install", "start", "verify"])
 async def test_a_deployment_cut_once_is_rolled_back_immediately(cutting: OpenRcCutting, step: str) -> None:
     before = await cutting.look()
@@ -160,7 +157,6 @@ async def test_a_deployment_cut_once_is_rolled_back_immediately(cutting: OpenRcC
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
-@pytest.mark.slow
 async def test_a_server_that_reboots_during_a_deployment_rolls_it_back(cutting: OpenRcCutting) -> None:
     def reboot() -> None:
         labs.lab("stop", cutting.host.name)
@@ -175,7 +171,6 @@ async def test_a_server_that_reboots_during_a_deployment_rolls_it_back(cutting: 
     assert [line for line in fsdiff.difference(before, await cutting.look()) if "/run/sshd.pid" not in line] == []
 
 
-@pytest.mark.slow
 async def test_a_step_restarts_a_killed_rollback_timer(cutting: OpenRcCutting) -> None:
     """OpenRC does not stop a service whose process is gone, and so does not start it again."""
     before = await cutting.look()
@@ -209,7 +204,6 @@ pgrep -af '^/bin/sh .*[s]tardust/rollback' || echo over
 """
 
 
-@pytest.mark.slow
 def test_the_rollback_timer_restarts_while_its_process_ends_slowly(desk: Desk) -> None:
     """On a busy server: no second process starts before the first has ended."""
     functions, main, _ = script("lifecycle.sh").partition("main() {")

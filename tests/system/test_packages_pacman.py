@@ -163,6 +163,7 @@ def test_a_stopped_upgrade_ends_after_the_current_package(arch: PackageHost) -> 
     assert arch.perform("upgrade").changes == {"lab-svc": ("1.0-1", "2.0-1")}
 
 
+@pytest.mark.slow  # test_packages_rpm has a failed script, tests/unit what pacman prints of one
 def test_a_failed_script_and_a_conflict_are_named_failures(arch: PackageHost) -> None:
     arch.host.sh("sed -i 's/^IgnorePkg.*/IgnorePkg = lab-*/; s/lab-\\*/lab-[cdhks]* lab-fail/' /etc/pacman.conf")
     wanted = arch.plan("upgrade")

@@ -98,7 +98,7 @@ def agent(rpm_host: tuple[labs.Host, str]) -> PackageHost:
     return agent
 
 
-@quick_on("suse-like")
+@quick_on()  # a plan that takes more is as right, and slower
 def test_a_plan_takes_two_concurrent_queries(agent: PackageHost) -> None:
     program = agent.flavour.manager
     agent.put(f"/usr/local/sbin/{program}", f'#!/bin/sh\necho "$@" >>/root/asked\nexec /usr/bin/{program} "$@"\n'.encode(), "0755")
@@ -115,6 +115,7 @@ def test_a_plan_takes_two_concurrent_queries(agent: PackageHost) -> None:
         assert "patch-info" in agent.host.sh("cat /root/asked")
 
 
+@quick_on("dnf5-like", "suse-like")  # dnf 4 upgrades what was planned in test_an_upgrade_that_changed_after_the_comparison_is_not_run
 def test_a_plan_is_exact_and_its_upgrade_does_the_same(agent: PackageHost) -> None:
     assert updates(agent) == (agent.flavour.manager, 7, 2)
     plan = agent.plan("upgrade")
@@ -227,7 +228,7 @@ def test_a_stop_during_the_download_is_immediate_and_changes_nothing(agent: Pack
 
 
 @pytest.mark.holds("S-52")
-@quick_on("fedora-like")
+@quick_on()  # test_packages_apt has it, tests/unit/spider/packages/test_driver.py the names that no list has
 def test_package_names_come_only_from_the_nodes_lists(agent: PackageHost) -> None:
     for verb, names in (("install", NO_NAMES), ("upgrade", NO_NAMES[::4]), ("remove", NO_NAMES[::4])):
         for name in names:
@@ -240,7 +241,7 @@ def test_package_names_come_only_from_the_nodes_lists(agent: PackageHost) -> Non
     assert agent.version("lab-hello") == "1.0"
 
 
-@quick_on("suse-like")
+@quick_on()  # test_packages_apt has all verbs, tests/unit/spider/packages/test_neutral.py the commands of each manager
 def test_other_package_verbs_work(agent: PackageHost) -> None:
     installed = agent.perform("install", "lab-extra")
     assert (installed.state, installed.changes) == ("succeeded", {"lab-extra": ("", "2.0-1.lab")}), installed

@@ -11,7 +11,11 @@ import pytest
 from tests.support import lab as labs
 from tests.support.packages import Done, PackageHost
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]  # tests/unit/spider/packages/test_neutral.py has every call with all options
 
 APT = """
 quiet "3"; quiet::NoStatistic "true"; pager "true"; APT::Audit "true";
@@ -120,11 +124,7 @@ MANAGERS = {
 }
 
 
-QUICK = frozenset({"debian"})
-"""Hosts of the quick run. The others run with --slow: their settings are of the same kinds, and unit tests hold their commands."""
-
-
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MANAGERS])
+@pytest.fixture(scope="module", params=MANAGERS)
 def manager_host(request: pytest.FixtureRequest) -> Iterator[tuple[labs.Host, Manager]]:
     """A host of each flavour, one after the other."""
     reason = labs.unavailable()
@@ -180,7 +180,6 @@ def test_settings_of_the_host_change_neither_plans_nor_upgrades(agent: PackageHo
     assert b"edited by the administrator" in agent.host.read("/etc/lab-conf.conf")
 
 
-@pytest.mark.slow  # the tests of each manager have these verbs, and unit tests their commands with all options
 def test_settings_of_the_host_break_no_other_verb(agent: PackageHost, manager_host: tuple[labs.Host, Manager]) -> None:
     manager = manager_host[1]
     agent.host.sh(manager.everything)

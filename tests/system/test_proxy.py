@@ -46,6 +46,7 @@ def test_a_server_is_deployed_to_through_the_proxy_and_removed(desk: Desk, proxy
     look.check_unchanged()
 
 
+@pytest.mark.slow  # the test above has the same Spider behind it, tests/unit/groundcontrol/deployments/test_invite_command.py the command
 def test_a_server_joins_and_leaves_through_the_proxy(desk: Desk, proxy: HttpProxy) -> None:
     look = Look(desk)
     made = invited(desk.hub, proxy=proxy.url)

@@ -84,6 +84,7 @@ def test_a_reboot_is_proved_by_the_next_boot_and_missing_services_are_reported(a
     assert agent.perform("check").state == "succeeded"
 
 
+@pytest.mark.slow  # tests/unit/spider/test_reboot.py asks for inhibitors
 def test_a_shutdown_inhibitor_refuses_a_reboot(agent: PackageHost) -> None:
     agent.host.sh("systemd-run -q --collect --unit=objector systemd-inhibit --what=shutdown --who=backup --why=runs --mode=block sleep 300")
     agent.wait("systemd-inhibit --list | grep -q backup")

@@ -68,7 +68,9 @@ BROKEN = {
 
 @pytest.mark.holds("SAFETY-67")
 @pytest.mark.parametrize("broken", [pytest.param(name, marks=() if name == "bundle" else pytest.mark.slow) for name in BROKEN])
-def test_a_node_with_a_broken_spider_is_redeployed_as_the_same_node_without_its_kept_credentials(desk: Desk, broken: str) -> None:
+def test_a_node_with_a_broken_spider_is_redeployed_as_the_same_node_without_its_kept_credentials_and_never_as_another(
+    desk: Desk, broken: str
+) -> None:
     look = Look(desk)
     began = time.time()
     node = installed(desk, tags=["web"])
@@ -101,11 +103,18 @@ def test_a_node_with_a_broken_spider_is_redeployed_as_the_same_node_without_its_
     assert desk.host.sh("ls -d /opt/stardust.before /etc/stardust.before* /var/lib/stardust/before 2>/dev/null || true") == ""
     assert "again" not in desk.host.sh("cat /var/lib/stardust/installed")
 
-    assert desk.remove(node, desk.body("root", host_key=None, name=None))["state"] == "succeeded"
+    given = desk.body("root", host_key=None, name=None)
+    (other,) = desk.hub.enrol("another")
+    desk.host.sh(f"sed -i 's/^id = .*/id = {other.node_id}/' /etc/stardust/spider.conf")
+    row = again(desk, node, given)
+    assert (row["state"], row["error"]["code"], row["node_id"]) == ("failed", "already_installed", node), told(row)
+    desk.host.sh(f"sed -i 's/^id = .*/id = {node}/' /etc/stardust/spider.conf")
+    assert desk.remove(node, given)["state"] == "succeeded"
     look.check_unchanged()
 
 
-def test_an_installation_of_another_hub_is_replaced_and_one_of_another_node_is_not(desk: Desk) -> None:
+@pytest.mark.slow  # above, that of another node of the hub is left alone
+def test_an_installation_of_another_hub_is_replaced(desk: Desk) -> None:
     look = Look(desk)
     node = installed(desk)
     desk.host.sh(f"sed -i 's/^fleet = .*/fleet = {new_random_id()}/; s/^id = .*/id = {new_random_id()}/' /etc/stardust/spider.conf")
@@ -118,12 +127,6 @@ def test_an_installation_of_another_hub_is_replaced_and_one_of_another_node_is_n
     assert desk.host.sh("ls /var/lib/stardust/started") == ""
     assert "former.keys" not in desk.host.sh("ls /etc/stardust")
     assert desk.hub.node(node)["state"] == "online"
-
-    (other,) = desk.hub.enrol("another")
-    desk.host.sh(f"sed -i 's/^id = .*/id = {other.node_id}/' /etc/stardust/spider.conf")
-    row = again(desk, node)
-    assert (row["state"], row["error"]["code"], row["node_id"]) == ("failed", "already_installed", node)
-    desk.host.sh(f"sed -i 's/^id = .*/id = {node}/' /etc/stardust/spider.conf")
     assert desk.remove(node)["state"] == "succeeded"
     look.check_unchanged()
 
@@ -138,8 +141,9 @@ while touch /var/lib/stardust/started/fill/$at 2>/dev/null; do at=$((at + 1)); d
 """No file more goes into a folder that a look at the server does not ask about: it is as if it had filled just after that look."""
 
 
+@pytest.mark.slow  # test_owners_policy has a redeployment that fails later and is taken back, test_deploy an upload that fails
 @pytest.mark.holds("F-23")
-@pytest.mark.parametrize("free", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("free", [0, 1])
 def test_a_redeploy_on_a_full_disk_leaves_everything_as_before(desk: Desk, free: int) -> None:
     node = installed(desk)
     desk.spoil(FULL + f"[ {free} = 0 ] || rm /var/lib/stardust/started/fill/0")

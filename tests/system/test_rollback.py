@@ -56,8 +56,9 @@ async def test_a_deployment_cut_once_is_rolled_back_immediately_and_the_retry_su
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
+@pytest.mark.slow  # test_deploy kills the hub, and the cut above leaves all to the server's own timer
 @pytest.mark.holds("SAFETY-68", "S-57", "F-22")
-@pytest.mark.parametrize("step", [pytest.param(step, marks=() if step == "install" else pytest.mark.slow) for step in STEPS])
+@pytest.mark.parametrize("step", STEPS)
 async def test_a_killed_deployer_leaves_nothing(cutting: Cutting, step: str) -> None:
     before = await cutting.look()
     await cutting.kill(step)

@@ -65,6 +65,7 @@ async def install(agent: AgentHost, hub: HubProcess) -> str:
     return node.node_id
 
 
+@pytest.mark.slow  # tests/e2e/test_long_outage.py and test_samples_survive.py kill Spiders, and count what arrives
 async def test_samples_and_log_lines_outlive_stops_kills_and_a_reboot_while_the_hub_is_away(agent: AgentHost, tmp_path: Path) -> None:
     sh = agent.host.sh
     with HubProcess(tmp_path / "hub", env={"STARDUST_KEEP_SECONDS_HOURS": "48"}) as hub:
