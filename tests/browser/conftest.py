@@ -49,6 +49,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def every(request: pytest.FixtureRequest) -> bool:
+    """Whether a test that looks at many screens, sizes or settings looks at all of them, not at some of each kind: with --slow."""
+    return bool(request.config.getoption("--slow"))
+
+
+@pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubProcess]:
     """A hub whose admin has chosen a password."""
     with HubProcess(tmp_path / "hub") as made:

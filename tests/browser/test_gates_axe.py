@@ -19,7 +19,6 @@ from tests.support.page.gate import DESKTOP, HUB_AWAY, LOOKS, Gate, Screen, at, 
 from tests.support.page.screens import (
     WAY_IN,
     account_on_a_phone,
-    alone,
     another_key,
     by_keys,
     expect_sign_in,
@@ -67,7 +66,7 @@ PARTS: dict[str, Part] = {
     "fleet": lambda world: of_the_fleet(world[1]),
     "node": lambda world: of_the_node(world[1]),
     "rest": lambda world: of_the_rest(world[2]),
-    "states": lambda world: alone(of_the_page(world[1], world[2])),
+    "states": lambda world: of_the_page(world[1], world[2]),
 }
 
 
@@ -79,12 +78,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> str:
     return marked_language(tmp_path_factory.mktemp("words"))
-
-
-@pytest.fixture
-def every(request: pytest.FixtureRequest) -> bool:
-    """Whether each screen is seen in all four looks."""
-    return bool(request.config.getoption("--slow"))
 
 
 def light_of(colour: str) -> float:
@@ -130,7 +123,7 @@ def test_a_full_fleet_passes_axe_in_the_language_of_the_page(
         found = sweep(seen, PARTS[part](world), every=every, reader=reader, in_any_order=True)
     found += reader.unsaid()
     assert not found, "\n".join(found)
-    assert reader.said > 1000  # the marks are there at all
+    assert reader.said > 500  # the marks are there at all
 
 
 @pytest.mark.holds("J-15")
@@ -148,6 +141,7 @@ def test_the_log_in_and_an_empty_hub_pass_axe(browser: Browser, tmp_path: Path, 
     assert reader.said > 100
 
 
+@pytest.mark.slow
 @pytest.mark.holds("J-15")
 def test_the_dialogs_of_a_deployment_pass_axe(browser: Browser, world: Staged, marked: str, *, every: bool) -> None:
     with SshServerThread() as end, gate(browser, world[0]) as seen:
@@ -165,6 +159,7 @@ def test_the_dialogs_of_a_deployment_pass_axe(browser: Browser, world: Staged, m
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.holds("J-15")
 def test_the_pages_of_a_viewer_with_a_second_factor_pass_axe(browser: Browser, world: Staged, marked: str, *, every: bool) -> None:
     hub, stage, _ = world
@@ -205,6 +200,7 @@ def test_a_text_without_a_mark_is_found(browser: Browser, tmp_path: Path, marked
     assert reader.unsaid() == ["log-in: text: 'Nobody said this'", "log-in: aria-label: 'at once'"]
 
 
+@pytest.mark.slow
 @pytest.mark.holds("J-15")
 def test_a_phones_menu_a_locked_log_in_and_a_lost_hub_pass_axe(browser: Browser, world: Staged, *, every: bool) -> None:
     hub, stage, _ = world
@@ -214,15 +210,16 @@ def test_a_phones_menu_a_locked_log_in_and_a_lost_hub_pass_axe(browser: Browser,
         account_on_a_phone(seen)
         found += [f"account on a phone: {one}" for one in seen.axe(contrast=every)]
         seen.look(LOOKS[0])
-        found += sweep(seen, [("fleet without a hub", lost(seen.page, "/"))], every=every)
+        found += sweep(seen, [("fleet without a hub", lost("/"))], every=every)
     with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
         log_in(seen.page, seen.hub)
-        found += sweep(seen, [("node without a hub", lost(seen.page, f"/n/{stage.ids['db-01']}"))], every=every)
+        found += sweep(seen, [("node without a hub", lost(f"/n/{stage.ids['db-01']}"))], every=every)
     with gate(browser, hub, expected=("429 (Too Many",)) as seen:
         found += sweep(seen, [("log-in", lambda here: expect_sign_in(here.page, here.hub)), ("locked", locked)], every=every)
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.holds("J-15")
 def test_a_joining_server_passes_axe(browser: Browser, tmp_path: Path, *, every: bool) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:
@@ -269,9 +266,9 @@ def test_the_pages_of_organisations_and_of_single_sign_on_pass_axe(browser: Brow
             asks: list[Screen] = [("a provider at the log-in", reads("/", "Company (did not answer just now)"))]
             found = sweep(seen, asks, every=every, reader=reader)
             log_in(seen.page, seen.hub)
-            found += sweep(seen, alone(of_the_organisations()), every=every, reader=reader, in_any_order=True)
+            found += sweep(seen, of_the_organisations(), every=every, reader=reader, in_any_order=True)
         with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
             log_in(seen.page, seen.hub)
-            found += sweep(seen, [("organisations without a hub", lost(seen.page, "/settings/organisations"))], every=every)
+            found += sweep(seen, [("organisations without a hub", lost("/settings/organisations"))], every=every)
     found += reader.unsaid()
     assert not found, "\n".join(found)

@@ -11,10 +11,10 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, password_step, switch_on
 from tests.support.page.fleets import NAMES, Fleet
 from tests.support.page.gate import Gate, Screen, at, gate, log_in
-from tests.support.page.screens import alone, answered, dialog_by, into_palette, sweep
+from tests.support.page.screens import answered, dialog_by, into_palette, sweep
 from tests.support.stage import wait_job
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 Go = Callable[[Gate], None]
 
@@ -53,7 +53,7 @@ def tags_not_changed(seen: Gate) -> None:
 
 
 @pytest.mark.holds("J-15")
-def test_confirmations_and_ended_jobs_pass_axe(browser: Browser, hub: HubProcess, request: pytest.FixtureRequest) -> None:
+def test_confirmations_and_ended_jobs_pass_axe(browser: Browser, hub: HubProcess, *, every: bool) -> None:
     enrolled = hub.enrol(*NAMES, "away")
     ids = {node.name: node.node_id for node in enrolled}
     with Fleet(hub, enrolled[:-1]), gate(browser, hub, expected=("500 (Internal", "503 (Service")) as seen:
@@ -113,7 +113,7 @@ def test_confirmations_and_ended_jobs_pass_axe(browser: Browser, hub: HubProcess
             ("a node that was forgotten", forgotten),
         ]
         seen.walks = True
-        found = sweep(seen, alone(screens), every=bool(request.config.getoption("--slow")))
+        found = sweep(seen, screens, every=every)
         seen.faults = [fault for fault in seen.faults if "404" not in fault]  # of the job that there is not
     assert not found, "\n".join(found)
 
@@ -134,8 +134,7 @@ def codes_to_keep(seen: Gate) -> None:
 
 
 @pytest.mark.holds("J-15")
-def test_dialogs_of_users_and_access_pass_axe(browser: Browser, hub: HubProcess, request: pytest.FixtureRequest) -> None:
-    every = bool(request.config.getoption("--slow"))
+def test_dialogs_of_users_and_access_pass_axe(browser: Browser, hub: HubProcess, *, every: bool) -> None:
     made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)

@@ -41,13 +41,13 @@ def provider(hub: HubProcess, tmp_path: Path) -> Iterator[CertifiedProvider]:
 
 
 def fits(page: Page, step: str) -> None:
-    """Nothing is wider than the screen, and axe finds nothing in either theme. The theme changes no width."""
+    """Nothing is wider than the screen, and axe finds nothing. It does not look at colours, so one theme and size is enough for it."""
     folder = os.environ.get("STARDUST_PICTURES")
     for theme, size in (("light", PHONE), ("light", LAPTOP), ("dark", DESKTOP)):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal
         page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
         until(page, lambda: page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
-        if size is not LAPTOP:
+        if size is PHONE:
             assert axe_on(page) == [], f"{step}, {theme}"
         if folder:
             page.screenshot(path=f"{folder}/{step}-{theme}-{size['width']}.png", full_page=True)

@@ -33,6 +33,31 @@ NODE_TABS = (
 )
 SETTINGS_TABS = ("account", "users", "tokens", "joining", "history", "policies", "audit", "hub", "sso", "appearance")
 Go = Callable[[Gate], None]
+KINDS = frozenset(
+    [
+        "selection",
+        "order for some",
+        "Control+k",
+        "add node, filled",
+        "menu of package actions",
+        "plan of an upgrade",
+        "removal",
+        "updates",
+        "patch policy with its preview",
+        "new user",
+        "a note with a way back",
+        "chart under the pointer",
+        "role and nodes of a user",
+        "form with faults",
+        "token, shown once",
+        "a refusal in a dialog",
+        "jobs that cannot be read",
+        "jobs that are waited for",
+        "new organisation",
+        "provider changed",
+    ]
+)
+"""Screens without a path of their own that are checked without --slow, too: one or two of each kind of thing that a page shows for a while."""
 
 
 def looks(name: str, *, every: bool) -> tuple[Look, ...]:
@@ -49,14 +74,17 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
         every: whether each screen is checked in all looks, its colours, too.
         reader: notes the texts of each screen.
         in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row, and the page walks from each to the
-            next.
+            next. Of those without a path, only KINDS are visited unless `every`.
     """
     found = []
     seen.load_axe()
     seen.walks = seen.walks or in_any_order
+    if in_any_order and not every:
+        screens = [(name, go) for name, go in screens if isinstance(go, At) or name in KINDS]
     for name, go in sorted(screens, key=lambda screen: _place(screen, every=every)) if in_any_order else screens:
         chosen = looks(name, every=every)
         _look(seen, chosen[0] if isinstance(go, At) else Look(chosen[0].scheme, DESKTOP))
+        seen.page.unroute_all()  # those of the screen before: the hub answers again
         try:
             go(seen)
         except (Error, AssertionError) as error:
@@ -491,19 +519,6 @@ def question(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Confirm your identity")
 
 
-def alone(screens: list[Screen]) -> list[Screen]:
-    """The same screens, each of which first removes the routes of the one before: the hub answers again."""
-
-    def after(go: Go) -> Go:
-        def begin(seen: Gate) -> None:
-            seen.page.unroute_all()
-            go(seen)
-
-        return begin
-
-    return [(name, after(go)) for name, go in screens]
-
-
 def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
     node, offline = f"/n/{stage.ids['db-01']}", f"/n/{stage.ids['backup-hel']}"
     return [
@@ -580,14 +595,12 @@ def locked(seen: Gate) -> None:
     expect(seen.page.get_by_role("alert")).to_contain_text(re.compile(r"\d+\s(s|min)"))
 
 
-def lost(page: Page, path: str) -> Go:
-    wire = Wire(page)
-
+def lost(path: str) -> Go:
     def go(seen: Gate) -> None:
-        wire.mend()
-        seen.open(path)
-        expect(page.get_by_text("Live · 1 s")).to_be_attached()
+        wire = Wire(seen.page)
+        seen.load(path)
+        expect(seen.page.get_by_text("Live · 1 s")).to_be_attached()
         wire.lose()
-        expect(page.get_by_text("No connection to Ground Control")).to_be_visible()
+        expect(seen.page.get_by_text("No connection to Ground Control")).to_be_visible()
 
     return go
