@@ -229,7 +229,7 @@ def charts() -> Results:
     with (
         tempfile.TemporaryDirectory() as folder,
         HubProcess(Path(folder) / "hub") as hub,
-        Stage(hub, only=("db-01",)) as stage,
+        Stage(hub, only=("db-01",), every_s=1.0) as stage,
         browser() as chromium,
     ):
         page = chromium.new_context(viewport={"width": 1440, "height": 4000}).new_page()
@@ -378,7 +378,7 @@ def lighthouse() -> Results:
     with (
         tempfile.TemporaryDirectory() as name,
         HubProcess(Path(name) / "hub") as hub,
-        Stage(hub) as stage,
+        Stage(hub, every_s=1.0) as stage,
         sync_playwright() as playwright,
     ):
         folder = Path(name)

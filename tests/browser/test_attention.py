@@ -150,6 +150,7 @@ def test_findings_of_the_hub_stay_while_nothing_is_measured(browser: Browser, hu
         expect(rows).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_the_fleet_shows_seventeen_rows_of_a_small_screen_while_something_is_wrong(browser: Browser, hub: HubProcess) -> None:
     hub.enrol(*(f"node-{number:02}" for number in range(30)), simulated=True)
     quick_rules(hub)

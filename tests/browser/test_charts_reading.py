@@ -86,6 +86,7 @@ def test_a_live_view_whose_history_could_not_be_read_says_so_and_retries(page: P
         expect(told).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_slowly_loading_window_shows_its_state_and_later_offers_a_retry(page: Page, hub: HubProcess) -> None:
     held: list[Route] = []
     holding = threading.Event()

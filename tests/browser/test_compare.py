@@ -88,6 +88,7 @@ def test_a_silent_compared_server_shows_since_when_and_its_own_gap(page: Page, h
             assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") == 0, width
 
 
+@pytest.mark.slow
 def test_a_compared_server_with_a_long_name_can_be_removed(page: Page, hub: HubProcess) -> None:
     nodes = hub.enrol("short", "a-server-whose-name-is-as-long-as-they-come")
     with Large(hub, list(nodes)):

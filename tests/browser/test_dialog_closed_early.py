@@ -77,6 +77,7 @@ def test_an_added_server_whose_dialog_was_closed_is_reported(page: Page, hub: Hu
     expect(opened(page).get_by_label("Host name or IP")).to_have_value("web-8.example")
 
 
+@pytest.mark.slow
 @pytest.mark.refusals("403 (Forbidden)", "503 (Service Unavailable)")
 def test_a_trusted_host_key_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     with SshServerThread() as end:
@@ -108,6 +109,7 @@ def test_a_trusted_host_key_whose_dialog_was_closed_is_reported(page: Page, hub:
         expect(dialog.get_by_text("The fingerprints match")).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.refusals("503 (Service Unavailable)")
 def test_added_servers_whose_dialog_was_closed_are_reported(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
@@ -139,6 +141,7 @@ def test_added_servers_whose_dialog_was_closed_are_reported(page: Page, hub: Hub
     expect(page.get_by_role("table", name="Servers").locator("[data-host]")).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_an_invite_whose_dialog_was_closed_is_reported(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     asked = Kept(page, "POST", "**/api/v1/invites")

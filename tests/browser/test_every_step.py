@@ -65,6 +65,7 @@ OBSTACLES = (
 """All but the host key, whose own tests are beside the other ways to add a server."""
 
 
+@pytest.mark.slow
 @pytest.mark.holds("J-8", "J-15")
 def test_every_failed_step_is_named_corrected_and_retried(browser: Browser, host: Host, tmp_path_factory: pytest.TempPathFactory) -> None:
     with HubProcess(tmp_path_factory.mktemp("steps") / "hub") as hub, gate(browser, hub) as seen:

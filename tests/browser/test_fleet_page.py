@@ -161,6 +161,7 @@ def test_groups_rows_and_tags_work_by_key_and_the_address_stores_the_view(page: 
     asked.get_by_role("button", name="Cancel").click()
 
 
+@pytest.mark.slow
 def test_the_filter_field_is_wide_enough_at_every_width(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     log_in(page, hub)
     field = page.get_by_role("searchbox", name="Filter nodes")

@@ -27,7 +27,7 @@ SEND = """async size => {
 }"""
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=[DOORS[0], *(pytest.param(door, marks=pytest.mark.slow) for door in DOORS[1:])])
 def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[HubProcess, Door]]:
     with behind(request.param, tmp_path) as both:
         yield both

@@ -84,6 +84,7 @@ def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_pa
         assert fetched.of(".js") > first, "what is fetched later is counted too"
 
 
+@pytest.mark.slow
 @pytest.mark.holds("J-18")
 def test_a_second_of_many_nodes_lays_the_page_out_once_for_each_drawing(browser: Browser, tmp_path: Path) -> None:
     with large_fleet(browser, tmp_path) as page:

@@ -62,7 +62,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 @pytest.fixture(scope="module")
 def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=NODES) as made:
+    with Stage(hub, only=NODES, every_s=1.0) as made:
         yield made
 
 

@@ -179,8 +179,9 @@ def test_scrolling_up_stops_following_in_this_tab_and_dropped_output_is_in_the_d
         assert hashlib.sha256(held).hexdigest() == builder.digest.hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.holds("J-10")
-@pytest.mark.parametrize("size", [ENOUGH, pytest.param(MUCH, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [ENOUGH, MUCH])
 def test_long_output_is_complete_after_a_reload_in_the_middle(page: Page, hub: HubProcess, size: int) -> None:
     last = size // LINE_BYTES - 1
     [node] = hub.enrol("builder")

@@ -55,6 +55,7 @@ def test_over_a_slow_link_a_loading_mark_is_shown_until_the_page_arrives(browser
         assert seen.refused() == []
 
 
+@pytest.mark.slow
 def test_another_tab_adopts_a_changed_theme_immediately(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page

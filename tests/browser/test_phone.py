@@ -14,7 +14,7 @@ from tests.support.page.gate import HUB_AWAY, LOOKS, Look, gate, log_in
 from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.page.phone import LIVING, beside, inside, on_phone
 from tests.support.page.waits import try_now, until
-from tests.support.stage import CALM_S, Stage
+from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -64,7 +64,7 @@ TALL = """(link) => {
 
 
 hub = hub_of_the_file()
-stage = stage_of_the_file(*LIVING, every_s=CALM_S)
+stage = stage_of_the_file(*LIVING)
 
 
 def under_pointer(page: Page, button: Locator) -> None:
@@ -94,6 +94,7 @@ def test_the_selection_bar_is_above_the_tabs_and_within_the_screen(browser: Brow
             expect(bar).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_figures_of_a_large_fleet_stay_within_their_cells(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
@@ -119,6 +120,7 @@ def test_the_states_are_large_enough_to_be_pressed(browser: Browser, hub: HubPro
         hub.local("DELETE", f"/api/v1/nodes/{late.node_id}?force=true")
 
 
+@pytest.mark.slow
 def test_a_toast_does_not_cover_the_selection_bar(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
@@ -143,6 +145,7 @@ def test_a_toast_does_not_cover_the_selection_bar(browser: Browser, hub: HubProc
             expect(page.get_by_text("Tag change undone on 1 node")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_toast_does_not_cover_the_offline_notice(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as own, gate(browser, own, expected=(*HUB_AWAY, "ERR_FAILED")) as seen:
         own.enrol("one")
@@ -239,6 +242,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
             stage.hold_cpu(before[-1], 5)
 
 
+@pytest.mark.slow
 def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)
@@ -270,6 +274,7 @@ def test_the_first_run_offers_ssh_and_a_command(browser: Browser, tmp_path: Path
         expect(page.get_by_role("dialog").get_by_role("radio", name="Over SSH")).to_have_attribute("aria-checked", "true")
 
 
+@pytest.mark.slow
 def test_a_dialog_scrolls_as_a_whole_on_a_very_low_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
@@ -331,6 +336,7 @@ def test_all_figures_are_dimmed_while_the_hub_is_lost(browser: Browser, hub: Hub
 WORN = """(part) => [getComputedStyle(part, "::after").backgroundColor, getComputedStyle(part).backgroundColor]"""
 
 
+@pytest.mark.slow
 def test_in_forced_colours_the_selected_items_are_distinguishable(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     hub.enrol("late")  # a second state
     with gate(browser, hub, forced_colors="active") as seen:

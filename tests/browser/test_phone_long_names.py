@@ -16,7 +16,7 @@ from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.page.phone import LIVING, OUTSIDE, beside, inside, on_phone
 from tests.support.page.waits import until
 from tests.support.ports import free_port
-from tests.support.stage import CALM_S, Stage, order
+from tests.support.stage import Stage, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -24,7 +24,7 @@ LONGEST_NAME = 64
 
 
 hub = hub_of_the_file()
-stage = stage_of_the_file(*LIVING, every_s=CALM_S)
+stage = stage_of_the_file(*LIVING)
 
 
 def test_a_long_name_leaves_room_for_the_action(browser: Browser, tmp_path: Path) -> None:
@@ -79,6 +79,7 @@ def test_the_card_of_a_busy_server_fits_the_smallest_screen(browser: Browser, tm
 LONGEST_TAG = "a-tag-of-sixty-four-characters-which-is-all-that-one-may-have".ljust(64, "0")
 
 
+@pytest.mark.slow
 def test_a_long_tag_is_truncated_and_does_not_widen_the_page(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     path = f"/api/v1/nodes/{stage.ids['db-01']}"
     before = hub.local("GET", path).json["tags"]
@@ -106,6 +107,7 @@ def test_a_long_tag_is_truncated_and_does_not_widen_the_page(browser: Browser, h
 UNBROKEN_TAG = "x" * 64
 
 
+@pytest.mark.slow
 def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     paths = [f"/api/v1/nodes/{stage.ids[name]}" for name in ("db-01", "db-02")]
     before = [hub.local("GET", path).json["tags"] for path in paths]
@@ -135,6 +137,7 @@ def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, 
 LONGEST_VIEW = "x" * 60
 
 
+@pytest.mark.slow
 def test_a_toast_with_a_long_name_stays_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         log_in(seen.page, seen.hub)

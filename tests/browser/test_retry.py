@@ -61,8 +61,7 @@ def test_a_restarted_hub_asks_once_for_the_log_in_of_all_servers(page: Page, hub
     batch = made.json["deployments"][0]["batch_id"]
     hub.slay()
     hub.launch()
-    sign_in(page, hub)
-    page.goto(f"{hub.url}/deployments/{batch}")
+    sign_in(page, hub, at=f"/deployments/{batch}")
     page.get_by_role("button", name="Retry all that failed").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("radio", name="Password", exact=True).click()
@@ -75,6 +74,7 @@ def test_a_restarted_hub_asks_once_for_the_log_in_of_all_servers(page: Page, hub
     expect(dialog).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_the_retry_form_shows_the_last_values(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()

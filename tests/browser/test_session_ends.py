@@ -139,6 +139,7 @@ def test_a_failed_sign_out_is_retried_until_it_succeeds(browser: Browser, hub: H
         assert page.evaluate(OPEN) == 401
 
 
+@pytest.mark.slow
 def test_a_silent_hub_does_not_delay_hiding_the_page_at_sign_out(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -179,7 +180,7 @@ def test_a_renewal_that_fails_for_a_while_does_not_end_the_connection_permanentl
         expect(live).to_be_visible()
 
 
-@pytest.mark.parametrize("wrong_s", [HOURS_6, -HOURS_6], ids=["ahead", "behind"])
+@pytest.mark.parametrize("wrong_s", [HOURS_6, pytest.param(-HOURS_6, marks=pytest.mark.slow)], ids=["ahead", "behind"])
 def test_a_session_is_renewed_in_time_with_any_browser_clock(browser: Browser, hub: HubProcess, wrong_s: int) -> None:
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page
@@ -241,8 +242,7 @@ def test_an_expiring_session_is_announced_and_can_be_continued_in_place(browser:
 def test_a_sign_out_forgets_the_address_and_an_expired_session_returns_to_it(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=(*HUB_AWAY, "401 (Unauthorized)")) as seen:
         page = seen.page
-        seen.sign_in()
-        page.goto(hub.url + "/?q=tag%3Aprivate")
+        seen.sign_in(at="/?q=tag%3Aprivate")
         sign_out(page)
         at_the_door(page)
         assert page.url == hub.url + "/"
@@ -304,9 +304,8 @@ def test_a_fleet_without_connected_nodes_is_not_shown_as_silent(browser: Browser
 def test_an_ended_session_closes_the_password_dialog(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
+        seen.sign_in(at="/settings/account")
         page.route("**/auth/password", lambda route: route.fulfill(status=403, json={"code": "auth.step_up_required"}))
-        seen.open("/settings/account")
         page.get_by_role("button", name="Change password…").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Current password", exact=True).fill(PASSWORD)
@@ -318,7 +317,7 @@ def test_an_ended_session_closes_the_password_dialog(browser: Browser, hub: HubP
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_an_ended_session_closes_open_dialogs_and_keeps_the_shortcuts(browser: Browser, hub: HubProcess) -> None:
+def test_an_ended_session_closes_open_dialogs_and_keeps_the_shortcuts(browser: Browser, hub: HubProcess, *, every: bool) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
         dialog = page.get_by_role("dialog")
@@ -333,7 +332,7 @@ def test_an_ended_session_closes_open_dialogs_and_keeps_the_shortcuts(browser: B
             page.keyboard.press("Control+k")
             expect(dialog).to_be_visible()
 
-        for act in ("Add node", "Remove node…"):
+        for act in ("Remove node…", "Add node") if every else ("Remove node…",):
             seen.open(f"/n/{stage.ids['web-01']}/settings")
             page.get_by_role("button", name=act).first.click()
             expect(dialog).to_be_visible()
@@ -391,8 +390,7 @@ def test_answers_that_arrive_after_sign_out_are_dropped(browser: Browser, hub: H
     """The next user may have nothing to do with the request."""
     with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
-        seen.sign_in()
-        seen.open("/jobs?of=deployments")
+        seen.sign_in(at="/jobs?of=deployments")
         with page.expect_response(lambda answer: "/deployments?" in answer.url):  # the form asks for the last server
             dialog = opened(page)
         order, names = Held(page, "POST", "**/api/v1/deployments"), Held(page, "GET", "**/api/v1/deployments?*")
@@ -412,7 +410,7 @@ def test_answers_that_arrive_after_sign_out_are_dropped(browser: Browser, hub: H
         assert page.get_by_role("button", name="Adding").count() == 0
 
 
-@pytest.mark.parametrize("silent", [False, True], ids=["503", "no answer"])
+@pytest.mark.parametrize("silent", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["503", "no answer"])
 def test_a_hub_that_cannot_renew_a_session_does_not_show_the_log_in(browser: Browser, hub: HubProcess, *, silent: bool) -> None:
     with gate(browser, hub, expected=("503 (Service Unavailable)",)) as seen:
         page = seen.page

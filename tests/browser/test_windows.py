@@ -14,7 +14,7 @@ from tests.support.page.accounts import sign_in
 from tests.support.page.gate import log_in
 from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import settle, until
-from tests.support.stage import CALM_S, Stage
+from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -33,7 +33,7 @@ hub = hub_of_the_file()
 @pytest.fixture(scope="module")
 def node_page(hub: HubProcess) -> Iterator[str]:
     """The path of a node's page."""
-    with Stage(hub, only=("web-01",), every_s=CALM_S) as stage:
+    with Stage(hub, only=("web-01",)) as stage:
         yield f"/n/{stage.ids['web-01']}"
 
 
@@ -75,10 +75,10 @@ def test_a_typed_window_keeps_its_start_although_its_end_is_in_the_future(page: 
     assert now.timestamp() <= end <= datetime.now().astimezone().timestamp() + 1, "as far as it is over"
 
 
-def test_disabled_single_keys_do_nothing(page: Page, hub: HubProcess, node_page: str) -> None:
+def test_disabled_single_keys_do_nothing(page: Page, hub: HubProcess, node_page: str, *, every: bool) -> None:
     log_in(page, hub)
     cpu = page.get_by_role("figure", name=re.compile("^CPU")).first
-    for on in (False, True):
+    for on in (False, True) if every else (False,):  # what they do is in test_keys.py and test_joining.py
         single_keys(hub, page, on=on)
         page.goto(hub.url + node_page)
         plot = cpu.locator(".u-over")

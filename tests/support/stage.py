@@ -275,7 +275,7 @@ class Stage(PlayedNodes):
         *,
         frozen: bool = False,
         only: Iterable[str] = (),
-        every_s: float = 1.0,
+        every_s: float = CALM_S,
         quiet_s: int = QUIET_S,
         spider: str = "",
     ) -> None:
@@ -549,5 +549,5 @@ def frozen_hub(folder: Path) -> HubProcess:
 
 def staged(folder: Path) -> Iterator[tuple[HubProcess, Stage, dict[str, str]]]:
     """For a fixture: a hub with a running clock, all nodes, and the jobs."""
-    with HubProcess(folder) as hub, Stage(hub, every_s=CALM_S) as stage:
+    with HubProcess(folder) as hub, Stage(hub) as stage:
         yield hub, stage, play_jobs(hub, stage)

@@ -22,12 +22,12 @@ def hub_of_the_file(**options: Any) -> Callable[[pytest.TempPathFactory], Iterat
     return made
 
 
-def stage_of_the_file(*names: str, every_s: float = 1.0) -> Callable[[HubProcess], Iterator[Stage]]:
+def stage_of_the_file(*names: str) -> Callable[[HubProcess], Iterator[Stage]]:
     """A fixture, to be bound to the name `stage`: these simulated nodes at the hub of the file, for all of its tests."""
 
     @pytest.fixture(name="stage", scope="module")
     def made(hub: HubProcess) -> Iterator[Stage]:
-        with Stage(hub, only=names, every_s=every_s) as stage:
+        with Stage(hub, only=names) as stage:
             yield stage
 
     return made
