@@ -334,6 +334,7 @@ def test_toasts_of_failed_deployments_do_not_displace_each_other(browser: Browse
         assert told == names
 
 
+@pytest.mark.slow
 def test_a_failed_read_of_a_deployment_closes_no_other_dialog(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=("503 (Service Unavailable)",)) as seen:
         page = seen.page

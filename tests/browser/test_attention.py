@@ -193,6 +193,7 @@ def test_a_lost_server_shows_its_cause_once_known(browser: Browser, hub: HubProc
         assert lost.bounding_box() == before
 
 
+@pytest.mark.slow
 def test_a_server_that_did_not_come_back_to_a_hub_that_was_restarted_says_so(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub, expected=HUB_AWAY) as seen:
         page = seen.page

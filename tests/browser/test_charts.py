@@ -230,6 +230,7 @@ def test_network_rates_are_shown_in_bits_if_preferred(page: Page, hub: HubProces
         expect(network).not_to_contain_text("bit/s")
 
 
+@pytest.mark.slow
 def test_an_unchanged_time_range_stays_the_same_in_a_repeated_hour(browser: Browser, hub: HubProcess) -> None:
     [node] = hub.enrol("repeated")
     with Large(hub, [node]), tab(browser, timezone_id="Europe/Berlin") as page:

@@ -63,6 +63,7 @@ def test_servers_are_compared_in_one_chart(page: Page, hub: HubProcess) -> None:
         expect(page.get_by_role("button", name="Back to 1h")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_silent_compared_server_shows_since_when_and_its_own_gap(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01", "db-01")) as stage:
         sign_in(page, hub, at=f"/compare?nodes={stage.ids['web-01']},{stage.ids['db-01']}&metric=cpu.total")

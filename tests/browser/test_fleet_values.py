@@ -125,6 +125,7 @@ def test_the_order_follows_the_first_values(page: Page, hub: HubProcess) -> None
         expect(names).to_have_text(["z-1", "a-1", "m-1"])
 
 
+@pytest.mark.slow
 def test_when_a_node_was_last_seen_is_read_in_its_row(page: Page, hub: HubProcess) -> None:
     page.clock.install()
     enrolled = hub.enrol("backup-hel")

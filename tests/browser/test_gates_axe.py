@@ -1,6 +1,7 @@
 """axe on every screen and state, in both themes and both widths: no violation of WCAG 2.2 AA.
 
-The same visit checks the translations: in a language that marks each message, all unmarked text comes from the hub.
+With --slow the same visit checks the translations: in a language that marks each message, all unmarked text comes from the hub. The usual run
+leaves that to the words of the sources (`scripts/capsule.py check`).
 """
 
 from __future__ import annotations
@@ -76,8 +77,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
 
 
 @pytest.fixture(scope="module")
-def marked(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return marked_language(tmp_path_factory.mktemp("words"))
+def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of the marked language with --slow, else none: it takes another build of the page."""
+    return marked_language(tmp_path_factory.mktemp("words")) if request.config.getoption("--slow") else ""
+
+
+def reader_of(seen: Gate, marked: str) -> Reader | None:
+    return Reader(seen, marked) if marked else None
+
+
+def unsaid(reader: Reader | None, *, least: int = 0) -> list[str]:
+    """The texts without a mark. Raises: AssertionError: fewer than `least` texts have one."""
+    if reader is None:
+        return []
+    assert reader.said > least
+    return reader.unsaid()
 
 
 def light_of(colour: str) -> float:
@@ -111,41 +125,38 @@ def test_every_ink_can_be_read_on_every_surface_of_both_themes() -> None:
 
 @pytest.mark.holds("J-15")
 @pytest.mark.parametrize("part", PARTS)
-def test_a_full_fleet_passes_axe_in_the_language_of_the_page(
-    browser: Browser, world: Staged, marked: str, part: str, *, every: bool
-) -> None:
+def test_a_full_fleet_passes_axe(browser: Browser, world: Staged, marked: str, part: str, *, every: bool) -> None:
     hub = world[0]
     if part == "states":
         assert hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).status == 201
     with gate(browser, hub, expected=("404 (Not Found)", "500 (Internal", "403 (Forbidden)")) as seen:
-        reader = Reader(seen, marked)
+        reader = reader_of(seen, marked)
         log_in(seen.page, seen.hub)
         found = sweep(seen, PARTS[part](world), every=every, reader=reader, in_any_order=True)
-    found += reader.unsaid()
+    found += unsaid(reader, least=1000)
     assert not found, "\n".join(found)
-    assert reader.said > 500  # the marks are there at all
 
 
 @pytest.mark.holds("J-15")
 def test_the_log_in_and_an_empty_hub_pass_axe(browser: Browser, tmp_path: Path, marked: str, *, every: bool) -> None:
     with HubProcess(tmp_path / "hub", default_admin=True) as hub, gate(browser, hub, expected=HUB_AWAY) as seen:
-        reader = Reader(seen, marked)
+        reader = reader_of(seen, marked)
         found = sweep(seen, WAY_IN, every=every, reader=reader)
         seen.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
         hub.slay()
         expect(seen.page.get_by_text("No connection to Ground Control")).to_be_visible()
-        reader.read("hub lost")
+        if reader is not None:
+            reader.read("hub lost")
         found += [f"hub lost: {violation}" for violation in seen.axe()]
-    found += reader.unsaid()
+    found += unsaid(reader, least=100)
     assert not found, "\n".join(found)
-    assert reader.said > 100
 
 
 @pytest.mark.slow
 @pytest.mark.holds("J-15")
 def test_the_dialogs_of_a_deployment_pass_axe(browser: Browser, world: Staged, marked: str, *, every: bool) -> None:
     with SshServerThread() as end, gate(browser, world[0]) as seen:
-        reader = Reader(seen, marked)
+        reader = reader_of(seen, marked)
         log_in(seen.page, seen.hub)
         screens: list[Screen] = [
             ("host key question", asked_for_its_key(end, "wrong")),
@@ -155,7 +166,7 @@ def test_the_dialogs_of_a_deployment_pass_axe(browser: Browser, world: Staged, m
             ("deployment steps", trusted),
         ]
         found = sweep(seen, screens, every=every, reader=reader)
-    found += reader.unsaid()
+    found += unsaid(reader)
     assert not found, "\n".join(found)
 
 
@@ -165,7 +176,7 @@ def test_the_pages_of_a_viewer_with_a_second_factor_pass_axe(browser: Browser, w
     hub, stage, _ = world
     made = hub.local("POST", "/api/v1/users", {"username": "alan", "role": "viewer"}).json
     with gate(browser, hub) as seen:
-        reader = Reader(seen, marked)
+        reader = reader_of(seen, marked)
         choose_password(seen.page, hub, "alan", made["password"])
         expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
         settings(seen.page)
@@ -181,13 +192,14 @@ def test_the_pages_of_a_viewer_with_a_second_factor_pass_axe(browser: Browser, w
         ]
         found = sweep(seen, no_leave, every=every, reader=reader)
     with gate(browser, hub) as seen:
-        again = Reader(seen, marked)
+        again = reader_of(seen, marked)
         asked: list[Screen] = [("second factor asked", second_factor_asked), ("recovery code asked", recovery_code_asked)]
         found += sweep(seen, asked, every=every, reader=again)
-    found += reader.unsaid() + again.unsaid()
+    found += unsaid(reader) + unsaid(again)
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 def test_a_text_without_a_mark_is_found(browser: Browser, tmp_path: Path, marked: str) -> None:
     with HubProcess(tmp_path / "hub", default_admin=True) as hub, gate(browser, hub) as seen:
         reader = Reader(seen, marked)
@@ -262,7 +274,7 @@ def test_the_pages_of_organisations_and_of_single_sign_on_pass_axe(browser: Brow
         ):
             assert hub.local("POST", f"/api/v1/{path}", body, {"Stardust-Organisation": slug}).status == status, path
         with gate(browser, hub, expected=("404 (Not Found)", "500 (Internal", "403 (Forbidden)")) as seen:
-            reader = Reader(seen, marked)
+            reader = reader_of(seen, marked)
             asks: list[Screen] = [("a provider at the log-in", reads("/", "Company (did not answer just now)"))]
             found = sweep(seen, asks, every=every, reader=reader)
             log_in(seen.page, seen.hub)
@@ -270,5 +282,5 @@ def test_the_pages_of_organisations_and_of_single_sign_on_pass_axe(browser: Brow
         with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
             log_in(seen.page, seen.hub)
             found += sweep(seen, [("organisations without a hub", lost("/settings/organisations"))], every=every)
-    found += reader.unsaid()
+    found += unsaid(reader)
     assert not found, "\n".join(found)

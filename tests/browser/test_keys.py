@@ -181,6 +181,7 @@ def test_the_palette_gives_the_orders_of_a_node_and_says_which_cannot_be_given(b
         expect(page.get_by_role("table", name="Nodes").locator("[data-node]")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_the_palette_offers_a_viewer_no_orders(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "viewer"}).json
     assert stage.ids

@@ -135,6 +135,7 @@ def test_loaded_jobs_stay_while_others_begin_and_end_and_are_restored_by_going_b
     expect(rows).to_have_count(2 * PAGE)
 
 
+@pytest.mark.slow
 def test_expanded_packages_stay_and_a_search_shows_only_its_own_answer(page: Page, hub: HubProcess) -> None:
     one, two = hub.enrol("web-1", "web-2")
     with Shelf(hub, one) as shelf, Shelf(hub, two) as second:

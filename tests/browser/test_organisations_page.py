@@ -6,7 +6,7 @@ Pictures of each step, in both themes and on a phone, go into the folder that ST
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 LAPTOP = {"width": 1280, "height": 800}
 BLUE = {"Stardust-Organisation": "blue-team"}
 KEYS = ("session_key", "launch_key")
+Fits = Callable[[Page, str], None]
 CANARIES = ("canary-server", "canary-tag", "canary-invite", "canary-channel", "canary-receiver", "canary-mail")
 """Words that the organisation brings into the hub."""
 ASK = """async () => {
@@ -40,17 +41,25 @@ def provider(hub: HubProcess, tmp_path: Path) -> Iterator[CertifiedProvider]:
         yield made
 
 
-def fits(page: Page, step: str) -> None:
-    """Nothing is wider than the screen, and axe finds nothing. It does not look at colours, so one theme and size is enough for it."""
+@pytest.fixture
+def fits(*, every: bool) -> Fits:
+    """A check of each step, with --slow or for pictures: nothing is wider than the screen, and axe finds nothing.
+
+    axe does not look at colours here, so one theme and size is enough for it.
+    """
     folder = os.environ.get("STARDUST_PICTURES")
-    for theme, size in (("light", PHONE), ("light", LAPTOP), ("dark", DESKTOP)):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal
-        page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
-        until(page, lambda: page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
-        if size is PHONE:
-            assert axe_on(page) == [], f"{step}, {theme}"
-        if folder:
-            page.screenshot(path=f"{folder}/{step}-{theme}-{size['width']}.png", full_page=True)
+
+    def look(page: Page, step: str) -> None:
+        for theme, size in (("light", PHONE), ("light", LAPTOP), ("dark", DESKTOP)):
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal
+            page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
+            until(page, lambda: page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
+            if size is PHONE:
+                assert axe_on(page) == [], f"{step}, {theme}"
+            if folder:
+                page.screenshot(path=f"{folder}/{step}-{theme}-{size['width']}.png", full_page=True)
+
+    return look if every or folder else lambda _page, _step: None
 
 
 def act(page: Page, of: str, item: str) -> None:
@@ -83,7 +92,7 @@ def row_of_groups(dialog: Locator, number: int, value: str, organisation: str, r
 @pytest.mark.holds("SAFETY-108", "SAFETY-109")
 @pytest.mark.refusals("401", "403", "404", "409")  # among them: the last admin of the hub stays
 def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
-    page: Page, hub: HubProcess, browser: Browser, provider: CertifiedProvider, tmp_path: Path
+    page: Page, hub: HubProcess, browser: Browser, provider: CertifiedProvider, tmp_path: Path, fits: Fits
 ) -> None:
     origin = hub.local("GET", "/api/v1/local/page").json["address"]
     sign_in(page, hub, at="/settings/account")

@@ -302,6 +302,7 @@ INKS = """(page) => [...new Set([page, ...page.querySelectorAll(
 ALARMING = ":is(.node-card b, .fleet .figure):is(.warn, .crit)"
 
 
+@pytest.mark.slow
 def test_all_figures_are_dimmed_while_the_hub_is_lost(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     busy = {"version": 0, "expr": "last(cpu.total)", "for_s": 0, "clear_s": 0, "warn": {"trigger": 1, "clear": 0.5}}
     assert hub.local("PATCH", "/api/v1/rules/cpu.saturated", busy).status == 200

@@ -58,6 +58,7 @@ def test_a_node_that_runs_another_spider_than_the_hub_ships_is_marked_with_its_v
         expect(agent).to_contain_text("Version 0.0.9. This hub ships another version, which an update installs.")
 
 
+@pytest.mark.slow
 def test_the_rekey_action_is_hidden_from_users_without_the_right(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("rekeyed")
     made = hub.local("POST", "/api/v1/users", {"username": "vera", "role": "operator"})
