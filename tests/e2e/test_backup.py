@@ -239,7 +239,7 @@ def stardust_sha256(path: Path) -> str:
 
 @pytest.mark.holds("SAFETY-92", "F-34")
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("backups", [4, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backups", [2, pytest.param(30, marks=pytest.mark.slow)])
 def test_backups_under_load_are_complete_and_block_nothing(hub: HubProcess, tmp_path: Path, backups: int) -> None:
     [node] = hub.enrol("busy")
     stop = threading.Event()

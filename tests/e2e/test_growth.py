@@ -20,11 +20,11 @@ from tests.support.hub import HubProcess
 from tests.support.hub_faults import fault_file
 from tests.support.hub_program import BLOCKS, COLLECT_AFTER, SWITCH_US
 
-NODES = 8
+NODES = 6
 ROUNDS = 12
 WARM_UP = 3
 SLACK = 48
-"""Half of the sessions of a stretch: what is left once for each of them is seen, what comes and goes is not."""
+"""Two thirds of the sessions of a stretch: what is left once for each of them is seen, what comes and goes is not."""
 SLACK_OF = {
     BLOCKS: 40 * SLACK,  # a session that stayed would be hundreds
     "weakref.ReferenceType": 8 * SLACK,  # sqlite3 forgets its cursors by the two hundred

@@ -387,6 +387,7 @@ def unfinished(desk: Desk) -> str:
     return desk.host.sh("grep -x complete /var/lib/stardust/installed || true", check=False)
 
 
+@pytest.mark.slow  # test_owners_policy redeploys with the hub's key
 def test_a_server_with_the_hubs_key_is_added_and_removed_without_another_secret(desk: Desk) -> None:
     line = desk.hub.local("POST", "/api/v1/hub-key", {"replace": True}).json["key"]["authorized_keys"]
     desk.spoil(f"echo '{line}' > ~root/.ssh/authorized_keys")

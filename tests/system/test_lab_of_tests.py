@@ -13,7 +13,7 @@ import pytest
 from tests.support import lab as labs
 from tests.support.eventually import wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]  # of the tests' own tools, which no change of the product reaches
 
 BOOTS = "import time\nfrom tests.support import lab\n[host] = lab.up(debian=1)\nprint(lab.claimed()[0], host.run('cat', '/etc/hostname').stdout.strip(), flush=True)\ntime.sleep(600)\n"
 

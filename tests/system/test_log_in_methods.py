@@ -58,7 +58,7 @@ WAYS = (
     Way("an ECDSA key", key="ecdsa", slow=True),
     Way("an RSA key", key="id_rsa", slow=True),
     Way("an RSA key in PEM, encrypted", key="pem", given=(("passphrase", "lab pem"),), slow=True),
-    Way("a shell that talks", user="admin", spoil="printf 'echo welcome; echo; date; printf \"no newline\"\\necho to stderr >&2\\n' > ~admin/.bashrc; printf 'Banner /etc/banner\\n' > /etc/ssh/sshd_config.d/banner.conf; seq 300 > /etc/banner; seq 300 > /etc/motd; systemctl reload ssh", mend="cp /etc/skel/.bashrc ~admin/.bashrc; rm -f /etc/ssh/sshd_config.d/banner.conf /etc/banner; : > /etc/motd; systemctl reload ssh"),
+    Way("a shell that talks", user="admin", spoil="printf 'echo welcome; echo; date; printf \"no newline\"\\necho to stderr >&2\\n' > ~admin/.bashrc; printf 'Banner /etc/banner\\n' > /etc/ssh/sshd_config.d/banner.conf; seq 300 > /etc/banner; seq 300 > /etc/motd; systemctl reload ssh", mend="cp /etc/skel/.bashrc ~admin/.bashrc; rm -f /etc/ssh/sshd_config.d/banner.conf /etc/banner; : > /etc/motd; systemctl reload ssh", slow=True),
     Way("no SFTP", user="ops", spoil="sed -i 's/^Subsystem/#Subsystem/' /etc/ssh/sshd_config && systemctl reload ssh", mend="sed -i 's/^#Subsystem/Subsystem/' /etc/ssh/sshd_config && systemctl reload ssh", slow=True),
     Way("dash as the log-in shell", user="admin", spoil=shell_of("admin", "/bin/dash"), mend=shell_of("admin", "/bin/bash"), slow=True),
     Way("a restricted shell", user="ops", spoil="ln -sf bash /bin/rbash; " + shell_of("ops", "/bin/rbash"), mend=shell_of("ops", "/bin/bash"), slow=True),

@@ -37,6 +37,7 @@ def spider_pid(desk: Desk) -> str:
     ).strip()
 
 
+@pytest.mark.slow  # below, it is installed, connected and removed, with the launcher
 @pytest.mark.holds("SAFETY-60")
 def test_spider_runs_as_an_openrc_service_and_is_removed_completely(desk: Desk) -> None:
     assert desk.host.sh("ps -p 1 -o comm=").strip() == "init"
@@ -67,11 +68,6 @@ def test_spider_runs_as_an_openrc_service_and_is_removed_completely(desk: Desk) 
         "etc/runlevels/default/stardust-spider": "777 root:root symbolic link",
         "var/log/stardust-spider.log": "640 stardust:root regular file",
     }
-    status = desk.host.sh("cat /proc/$(pgrep -o -x -u stardust python3)/status; cat /proc/$(pgrep -o -x -u stardust python3)/limits")
-    assert "NoNewPrivs:\t1\n" in status
-    assert "Umask:\t0077\n" in status
-    assert "CapEff:\t0000000000000000\n" in status
-    assert " 268435456 " in next(line for line in status.splitlines() if line.startswith("Max file size"))
     wait_until(lambda: "session_open" in desk.host.sh("cat /var/log/stardust-spider.log"), what="its log tells of the session")
 
     def tables() -> set[str]:
@@ -138,7 +134,7 @@ LOG, LOG_BYTES, OWN_LINES_BYTES = "/var/log/stardust-launcher.log", 16 << 20, 1 
 """The launcher's log, its limit, and more than what a runner itself writes to its output."""
 
 
-@pytest.mark.holds("S-41", "S-50")
+@pytest.mark.holds("SAFETY-60", "S-41", "S-50")
 def test_only_allowed_orders_run_a_job_outlives_spider_and_its_launcher_and_the_hub_removes_both(desk: Desk) -> None:
     look = Look(desk, packages=True)
     node = managed(desk, "admin", sudo_password=SUDO, keep_credentials=False)
@@ -147,6 +143,11 @@ def test_only_allowed_orders_run_a_job_outlives_spider_and_its_launcher_and_the_
         "755 root:root directory", "600 stardust:root socket", "600 root:root regular file",
     ]  # fmt: skip
     assert desk.host.sh("ls /etc/runlevels/default | grep stardust").split() == ["stardust-launcher", "stardust-spider"]
+    status = desk.host.sh("cat /proc/$(pgrep -o -x -u stardust python3)/status; cat /proc/$(pgrep -o -x -u stardust python3)/limits")
+    assert "NoNewPrivs:\t1\n" in status
+    assert "Umask:\t0077\n" in status
+    assert "CapEff:\t0000000000000000\n" in status
+    assert " 268435456 " in next(line for line in status.splitlines() if line.startswith("Max file size"))
 
     desk.host.sh("rm /usr/local/sbin/stardust-spider /opt/stardust/stardust-spider")  # as an older version has left it, which was updated
     desk.host.sh("apt-get -q -y install lab-slow=1.0 >/dev/null 2>&1 || true")
