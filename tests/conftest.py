@@ -22,8 +22,8 @@ LONG_BYTES = 8
 FOLDERS = ("unit", "fuzz", "contract", "e2e", "system", "browser")
 """Quick tests first: a mistake shows early. Browser tests last: their driver's event loop goes on until the process ends."""
 LONGEST = (
-    "test_checks", "test_packages_settings", "test_packages_apt", "test_deploy", "test_packages_rpm", "test_openrc", "test_openrc_deployments", "test_redeploy", "test_jobs_on_a_host",
-    "test_attacks_log_in", "test_attacks_credentials", "test_attacks_floods", "test_faults_crowd", "test_backup", "test_lift_off", "test_gates_axe", "test_every_step", "test_settings",
+    "test_checks", "test_packages_apt", "test_deploy", "test_packages_rpm", "test_owners_policy", "test_jobs_on_a_host", "test_launcher", "test_openrc", "test_packages_pacman",
+    "test_wheel", "test_run_script", "test_backup", "test_attacks_log_in", "test_faults_crowd", "test_attacks_floods", "test_lift_off", "test_gates_axe", "test_every_step", "test_settings",
 )  # fmt: skip
 """Files that take longest. They begin first in their folder, so that short ones are left for the end of a lane."""
 SLOW = "slow: run with --slow"

@@ -264,7 +264,7 @@ async def read_output(page: aiohttp.ClientWebSocketResponse) -> int:
 @pytest.mark.holds("SAFETY-85", "F-15")
 @pytest.mark.timeout(240)
 async def test_a_page_that_reads_nothing_is_disconnected_and_takes_little_memory(hub: HubProcess, tmp_path: Path) -> None:
-    await slow_pages(hub, tmp_path, 3, 12)
+    await slow_pages(hub, tmp_path, 1, 12)
 
 
 @pytest.mark.holds("F-15")
