@@ -163,6 +163,7 @@ def of_both_after(moment: float, cells: list[str]) -> bool:
     return seconds(cells[0]) >= moment and cells[1:3] == ["20.0%", "20.0%"]
 
 
+@pytest.mark.slow
 def test_compared_servers_share_the_rows_of_their_table_and_of_their_file(page: Page, hub: HubProcess) -> None:
     nodes = list(hub.enrol("web-1", "web-2"))
     with Phased(hub, nodes):

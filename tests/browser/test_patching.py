@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -12,22 +11,19 @@ from playwright.sync_api import Browser, expect
 from tests.support.hub import HubProcess
 from tests.support.left_rollout import OWNER, left_rollout
 from tests.support.page.gate import gate, log_in
-from tests.support.stage import Stage, staged
+from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess, Stage, dict[str, str]]]:
-    yield from staged(tmp_path_factory.mktemp("patching") / "hub")
+NODES = ("web-01", "web-02", "web-03", "db-01", "cache-01", "edge-hel")
 
 
-def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped(
-    browser: Browser, world: tuple[HubProcess, Stage, dict[str, str]]
-) -> None:
-    with gate(browser, world[0], expected=("409 (Conflict)",)) as seen:
+def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=NODES) as stage, gate(browser, hub, expected=("409 (Conflict)",)) as seen:
         page = seen.page
-        log_in(page, seen.hub)
+        log_in(page, hub)
+        seen.walks = True
         seen.open("/updates")
         page.get_by_role("tab", name="Patch policies").click()
         page.get_by_role("link", name="Add patch policy").first.click()
@@ -67,7 +63,7 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         page.get_by_role("button", name="Save").click()
         row = page.get_by_role("list", name="Patch policies").get_by_role("listitem").filter(has_text="Security by night")
         expect(row).to_contain_text("second Tue of each month at 02:30")
-        (saved_policy,) = world[0].local("GET", "/api/v1/patch-policies").json["patch_policies"]
+        (saved_policy,) = hub.local("GET", "/api/v1/patch-policies").json["patch_policies"]
         assert saved_policy["only"] == ["openssl*"]
         assert saved_policy["needs_event"] == {"type": "backup_completed", "within_s": 12 * 3600}
         assert saved_policy["before"] == [{"name": "drain", "timeout_s": 90, "must_succeed": True}]
@@ -83,13 +79,13 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         expect(page.get_by_role("alert")).to_have_text("There is no such time zone: it is a name such as Europe/Budapest.")
         page.get_by_role("textbox", name="Time zone").fill(saved_policy["zone"])
         theirs = {"version": saved_policy["version"], "start": "04:00", "max_failed": 2}
-        assert world[0].local("PATCH", f"/api/v1/patch-policies/{saved_policy['id']}", theirs).status == 200
+        assert hub.local("PATCH", f"/api/v1/patch-policies/{saved_policy['id']}", theirs).status == 200
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("alert")).to_contain_text("Accepted failures: 0 → 2")
         expect(page.get_by_role("alert")).to_contain_text("Start: 04:00 → 03:30")
         page.get_by_role("button", name="Save over it").click()
         expect(row).to_contain_text("at 03:30")
-        (stored,) = world[0].local("GET", "/api/v1/patch-policies").json["patch_policies"]
+        (stored,) = hub.local("GET", "/api/v1/patch-policies").json["patch_policies"]
         assert (stored["start"], stored["max_failed"]) == ("03:30", 2)
 
         seen.open("/?q=-patch%3Anone")
@@ -149,7 +145,7 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         seen.open("/rollouts/calendar")
         expect(dates.filter(has_text=re.compile("Cancelled|Stopping|Stopped"))).to_have_count(1)
 
-        left = left_rollout(world[0])
+        left = left_rollout(hub)
         seen.open(f"/rollout/{left}")
         page.get_by_role("button", name=f"Take over from {OWNER}").click()
         expect(page.get_by_text("taken over by admin: resume it")).to_be_visible()
@@ -176,13 +172,13 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         assert "Security updates" in cell.evaluate(label), "numbers have labels where the table has no header"
         page.set_viewport_size({"width": 1440, "height": 900})
 
-        node = world[1].ids["web-01"]
+        node = stage.ids["web-01"]
         seen.open(f"/n/{node}/events")
         page.get_by_role("radio", name="Changes").click()
         changes = page.get_by_role("region", name="Changes")
         expect(changes.get_by_role("table", name="Changes").or_(changes.get_by_text("No changes in the last day"))).to_be_visible()
         expect(changes.get_by_role("region", name="Reboots")).to_contain_text("No reboot was ordered here")
-        world[0].local("POST", f"/api/v1/nodes/{node}/jobs", {"action": "reboot"})
+        hub.local("POST", f"/api/v1/nodes/{node}/jobs", {"action": "reboot"})
         page.get_by_role("button", name="Read again").click()
         expect(changes.get_by_role("region", name="Reboots").get_by_role("listitem")).to_contain_text("ordered by")
         seen.open(f"/n/{node}/changes?at={int(time.time())}&metric=cpu.total")

@@ -35,6 +35,9 @@ SETTINGS_TABS = ("account", "users", "tokens", "joining", "history", "policies",
 Go = Callable[[Gate], None]
 KINDS = frozenset(
     [
+        "cards",
+        "comparison",
+        "groups",
         "selection",
         "order for some",
         "Control+k",
@@ -57,7 +60,7 @@ KINDS = frozenset(
         "provider changed",
     ]
 )
-"""Screens without a path of their own that are checked without --slow, too: one or two of each kind of thing that a page shows for a while."""
+"""Screens without a path of their own, or with a query in it, that are checked without --slow, too: one or two of each kind of state."""
 
 
 def looks(name: str, *, every: bool) -> tuple[Look, ...]:
@@ -74,13 +77,13 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
         every: whether each screen is checked in all looks, its colours, too.
         reader: notes the texts of each screen.
         in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row, and the page walks from each to the
-            next. Of those without a path, only KINDS are visited unless `every`.
+            next. Of those without a path or with a query, only KINDS are visited unless `every`.
     """
     found = []
     seen.load_axe()
     seen.walks = seen.walks or in_any_order
     if in_any_order and not every:
-        screens = [(name, go) for name, go in screens if isinstance(go, At) or name in KINDS]
+        screens = [(name, go) for name, go in screens if (isinstance(go, At) and "?" not in go.path) or name in KINDS]
     for name, go in sorted(screens, key=lambda screen: _place(screen, every=every)) if in_any_order else screens:
         chosen = looks(name, every=every)
         _look(seen, chosen[0] if isinstance(go, At) else Look(chosen[0].scheme, DESKTOP))
