@@ -101,7 +101,7 @@ def counter_packs(draw: st.DrawFn) -> list[Sent]:
 ACTS = st.sampled_from(["compact", "compact", "merge", "reopen"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     packs=st.lists(sent_packs(), max_size=14),
     counters=counter_packs(),

@@ -11,7 +11,7 @@ import pytest
 from groundcontrol.slices import ROUTES
 from tests.support.tenants import Pair, Transcript, act, calls_of, difference, pair
 
-FIRST_SEED, SEEDS, SLOW_SEEDS = 20261127, 8, 200
+FIRST_SEED, SEEDS, SLOW_SEEDS = 20261127, 4, 200
 SEEDS_OF_A_HUB: Final = 12
 """So many that no user is limited for what they change."""
 CALLS = 60

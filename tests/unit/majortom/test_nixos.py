@@ -271,11 +271,11 @@ def test_failed_units_are_named_and_a_failed_build_leaves_the_generation(machine
     [
         ("switch", "nixos-rebuild", "0", "activate 42 switch"),
         ("switch", "home-manager", "0", "activate 42 --driver-version 1"),
-        ("switch", "nixos-rebuild", "1", "activate 42 switch"),
-        ("switch", "nixos-rebuild", "2", "activate 42 switch"),
+        pytest.param("switch", "nixos-rebuild", "1", "activate 42 switch", marks=pytest.mark.slow),
+        pytest.param("switch", "nixos-rebuild", "2", "activate 42 switch", marks=pytest.mark.slow),
         ("switch", "nixos-rebuild", "4", "activate 42 switch"),
         ("rollback", "nixos-rebuild", "0", "activate 42 switch"),
-        ("rollback", "home-manager", "1", "activate 42 --driver-version 1"),
+        pytest.param("rollback", "home-manager", "1", "activate 42 --driver-version 1", marks=pytest.mark.slow),
     ],
 )
 def test_what_leaves_no_session_is_taken_back(machine: Machine, action: str, rebuild: str, status: str, activated: str) -> None:
@@ -286,7 +286,7 @@ def test_what_leaves_no_session_is_taken_back(machine: Machine, action: str, reb
     assert machine.generation(rebuild) == "42"
 
 
-@pytest.mark.parametrize("status", ["1", "2", "4"])
+@pytest.mark.parametrize("status", [*(pytest.param(status, marks=pytest.mark.slow) for status in "12"), "4"])
 def test_a_switch_with_failures_stays_where_the_session_comes_back(machine: Machine, status: str) -> None:
     ended, text = machine.run("switch", STATUS=status)
     assert (ended, "rolled back" in text) == (int(status), False), text
