@@ -219,6 +219,7 @@ def hear_nothing(keeper: socket.socket) -> None:
 # -- twice ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # test_hub starts a second hub on the folder, and on links to its files
 @pytest.mark.holds("F-40")
 async def test_a_second_hub_on_the_folder_is_refused_and_the_first_one_notices_nothing(tmp_path: Path) -> None:
     """The first is under load, and the lock of a killed one blocks nobody."""
