@@ -449,8 +449,8 @@ async def test_a_window_that_ends_early_notifies_alerts_that_still_fire(trial: A
 @pytest.mark.parametrize(
     ("zone", "start", "end"),
     [
-        ("Europe/Budapest", "2026-03-28 21:00", "2026-03-29 05:00"),
-        pytest.param("Europe/Budapest", "2026-10-24 20:00", "2026-10-25 06:00", marks=pytest.mark.slow),
+        pytest.param("Europe/Budapest", "2026-03-28 21:00", "2026-03-29 05:00", marks=pytest.mark.slow),
+        ("Europe/Budapest", "2026-10-24 20:00", "2026-10-25 06:00"),
         pytest.param("America/New_York", "2026-03-08 03:00", "2026-03-08 11:00", marks=pytest.mark.slow),
         pytest.param("America/New_York", "2026-11-01 02:00", "2026-11-01 12:00", marks=pytest.mark.slow),
         pytest.param("Australia/Lord_Howe", "2026-04-04 11:00", "2026-04-04 20:30", marks=pytest.mark.slow),
