@@ -204,6 +204,7 @@ class Recorder:
         days = {"seconds_s": 3 * 86_400, "minutes_s": 60 * 86_400, "hours_s": 900 * 86_400}
         self.call("PATCH", "settings", {"retention": days})
         self.call("POST", "invites", {"kind": "organisation", "name": "cloud", "tags": ["web"]})
+        self.watching()
         deployment = self.call("POST", "deployments", {"host": "127.0.0.1", "port": 1, "username": "root", "password": "x"}, admin)
         self.ids["deployment"] = deployment["id"]
         return {
@@ -214,6 +215,17 @@ class Recorder:
             "operator": "mara",
             "seed": seed.hex(),
         }
+
+    def watching(self) -> None:
+        """What people arrange about alerts."""
+        target = {"url": "http://192.0.2.7:9/secret-path", "secret": "whsec_" + "QUJD" * 8}
+        self.call("POST", "channels", {"kind": "webhook", "name": "ops", "target": target, "min_severity": "critical"})
+        busy = {"name": "Too busy", "expr": "avg(cpu.total, 5m)", "warn": {"trigger": 60, "clear": 55}, "for_s": 60}
+        self.call("POST", "rules", {**busy, "select": {"tags": ["web"]}})
+        weekly = {"days": ["tue"], "start": "02:00", "end": "04:00"}
+        self.call("POST", "maintenance", {"select": {"tags": ["db"]}, "weekly": weekly, "zone": "Europe/Budapest", "reason": "backup"})
+        backup = {"name": "Nightly backup", "event": "backup_completed", "by": "05:00", "zone": "Europe/Budapest"}
+        self.call("POST", "expectations", {**backup, "select": {"tags": ["db"]}})
 
     async def record(self) -> dict[str, Any]:
         mail = await self.keep_credentials()
@@ -259,7 +271,7 @@ class Recorder:
             f"{about}/history?{chosen}&from={hot}&to={hot + HOT_ROWS}&points=4000",
             "jobs", *(f"jobs/{done}{part}" for part in ("", "/plan", "/report")), "batches", f"batches/{batch}",
             "deployments", f"deployments/{self.ids['deployment']}", "events?limit=200", "audit?limit=200",
-            "users", "tokens?user=*", "invites", "settings",
+            "users", "tokens?user=*", "invites", "settings", "channels", "rules", "maintenance", "expectations",
         ]  # fmt: skip
         answers = {path: await asyncio.to_thread(self.call, "GET", path) for path in paths}
         settings = answers["settings"]

@@ -1,10 +1,12 @@
 """The databases as they were before the last migration, for a hub that is sent back to its earlier version.
 
-A migration first copies each file that it changes (`NAME.before-0042`). A file that the upgrade did not change has no copy, and stays.
+A migration first copies each file that it changes (`NAME.before-0042`). A file that the upgrade did not change has no copy. It stays, but its
+schema's number is set back: an earlier hub refuses a file with a newer one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import shutil
 import sqlite3
@@ -13,7 +15,7 @@ from typing import Final, NamedTuple
 
 from groundcontrol.adapters.sqlite.admin.atomic_replace import replace_databases
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
-from groundcontrol.adapters.sqlite.admin.migrate import is_whole, write_copy
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, is_whole, migrations, write_copy
 from groundcontrol.adapters.sqlite.engine.readonly import opened
 from groundcontrol.core.errors import ConfigError
 
@@ -44,19 +46,30 @@ def find_earlier(control: Path) -> Earlier:
 def go_back(control: Path, earlier: Earlier, work: Path) -> list[Path]:
     """Replace the databases with those from before the upgrade, as one step. Returns: the new paths of the present databases.
 
-    Args: work: an empty folder beside them.
+    Args:   work: an empty folder beside them.
+    Raises: ConfigError: a file has changed, and its copy is missing.
     """
-    for copy, present, new in (
-        (earlier.control, control, work / "control.db"),
-        (earlier.samples, samples_beside(control), samples_beside(work / "control.db")),
+    versions = [_version(copy) for copy in (earlier.control, earlier.samples) if copy is not None]
+    for kind, copy, present, new in (
+        (CONTROL, earlier.control, control, work / "control.db"),
+        (SAMPLES, earlier.samples, samples_beside(control), samples_beside(work / "control.db")),
     ):
         if copy is not None:
             shutil.copyfile(copy, new)
             new.chmod(0o600)
-        else:
-            with opened(present) as db:
-                write_copy(db, new)
+            continue
+        if any(step.sql for step in migrations(kind)[versions[0] : _version(present)]):
+            raise ConfigError(f"the upgrade changed {present}, and the copy from before is missing or damaged: restore a backup instead")
+        with opened(present) as db:
+            write_copy(db, new)
+        with contextlib.closing(sqlite3.connect(new)) as db:
+            db.execute(f"PRAGMA user_version = {versions[0]}")
     return replace_databases(work / "control.db", control)
+
+
+def _version(path: Path) -> int:
+    with opened(path) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _newest_copy(path: Path) -> Path | None:
