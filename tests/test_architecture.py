@@ -230,6 +230,31 @@ def test_only_these_files_act_for_the_organisation_of_the_instance(name: str) ->
         for path in Path("groundcontrol").rglob("*.py")
         if name in (source := path.read_text())
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Name) and node.id == name
+        if name in _names_in(node)
     }
     assert found == set(ACT_FOR_THE_INSTANCE[name])
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    """The names that a node uses: as they are, of a module, or imported under another name."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return {name}
+        case ast.ImportFrom(names=aliases):
+            return {one.name for one in aliases if one.asname is not None}
+        case _:
+            return set()
+
+
+@pytest.mark.holds("SAFETY-108")
+def test_no_organisation_is_named_by_its_number() -> None:
+    found = [
+        f"{path}:{node.lineno}"
+        for path in tracked("groundcontrol/*.py")
+        if "hub_scope(" in (source := path.read_text())
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith("hub_scope")
+        and any(isinstance(one, ast.Constant) for one in node.args)
+    ]
+    assert found == []

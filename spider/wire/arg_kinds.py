@@ -1,7 +1,7 @@
 """Kinds of arguments that verbs take: packages, units, containers. Hub, node and page check names by the same rows. Pure.
 
-A new kind needs one row here, a verb that takes it (`spider/wire/verbs.py`), its fields in `groundcontrol/jobs/views.py` and
-`groundcontrol/nodes/views.py`, and the program that does the work.
+A new kind needs one row here, a verb that takes it (`spider/wire/verbs.py`, with its row in `groundcontrol/core/verbs.py`), its fields in
+`groundcontrol/jobs/views.py` and `groundcontrol/nodes/views.py`, and the program that does the work.
 """
 
 import re
