@@ -38,21 +38,21 @@ LAG_S: Final = 60.0
 Number = TypeVar("Number", int, float)
 
 
-class _Disk(NamedTuple):
+class Disk(NamedTuple):
     """The size of a file system; its total is above 0."""
 
     free_bytes: int
     total_bytes: int
 
 
-def _disk_of(path: Path) -> _Disk | None:
+def _disk_of(path: Path) -> Disk | None:
     """The size of the file system of a folder; None: it cannot be read."""
     try:
         usage = shutil.disk_usage(path)
     except OSError as exc:
         event(log, "disk_unread", logging.WARNING, error=type(exc).__name__, errno=exc.errno)
         return None
-    return _Disk(usage.free, usage.total) if usage.total > 0 else None
+    return Disk(usage.free, usage.total) if usage.total > 0 else None
 
 
 def may_tell_of_the_hub(scope: Scope) -> bool:
@@ -77,6 +77,8 @@ class HubFactReader:
         lag_s: Callable[[], float],
         steady: SteadyClock,
         clock: Clock,
+        *,
+        disk_of: Callable[[Path], Disk | None] = _disk_of,
     ) -> None:
         """Args: lag_s: gives the longest lag of the event loop in the last minute."""
         self._logs = logs
@@ -85,6 +87,7 @@ class HubFactReader:
         self._lost_at: float | None = None
         """When a hub last found that a database has lost data, Unix seconds; 0: never; None: not known yet."""
         self._data_dir = data_dir
+        self._disk_of = disk_of
         self._channels = channels
         self._bus = bus
         self._lag_s = lag_s
@@ -156,8 +159,8 @@ class HubFactReader:
         """The value; None if it is 0 and the hub has not run for its whole window: what was before the start is not known."""
         return None if not value and self._clock.monotonic() - self._started < window_s else value
 
-    def _look(self) -> tuple[_Disk | None, float | None]:
-        return _disk_of(self._data_dir), last_backup_at(self._data_dir)
+    def _look(self) -> tuple[Disk | None, float | None]:
+        return self._disk_of(self._data_dir), last_backup_at(self._data_dir)
 
     def _drops(self) -> int:
         now = self._clock.monotonic()

@@ -16,7 +16,7 @@ from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.hub_facts import HubFactReader
+from groundcontrol.alerts.hub_facts import Disk, HubFactReader
 from groundcontrol.alerts.incident_reader import IncidentReader
 from groundcontrol.alerts.incidents import Book
 from groundcontrol.alerts.model import Alert
@@ -188,7 +188,7 @@ class AlertTrial:
         self.intents = Intents(reader, store.channels, store.deliveries, self.bell, clock)
         self.service = AlertService(
             book=book, store=store.alerts, rule_store=store.rules, log=store.log, notifier=self.intents, rules=self.rules, engine=self.engine, facts=facts,
-            hub_facts=HubFactReader(self.folder, store.channels, store.log, bus, lambda: 0.0, SteadyClock(clock), clock),
+            hub_facts=HubFactReader(self.folder, store.channels, store.log, bus, lambda: 0.0, SteadyClock(clock), clock, disk_of=lambda _: Disk(1 << 39, 1 << 40)),
             replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(DEFAULT_ORG, store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock,
         )  # fmt: skip
         self.outbox = Outbox(store.deliveries, lambda _org: self.intents, self.receivers, DueBell(), clock, lambda: 1.0)
