@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ _SECRETS: Final = {
     "password": "SSH password",
     "sudo_password": "sudo password",
 }
+_JUMP_SECRETS: Final = {"passphrase": "passphrase of the jump host's key", "password": "SSH password of the jump host"}
 
 
 def has_login(args: argparse.Namespace) -> bool:
@@ -38,9 +40,20 @@ def add_credentials(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--username", metavar="USER", help="the user who logs in")
     parser.add_argument("--key", metavar="FILE", help="the private key")
     parser.add_argument("--hub-key", action="store_true", help="log in with the hub's own SSH key (stardust ssh-key)")
-    for name, about in _SECRETS.items():
+    _add_secrets(parser, "", _SECRETS)
+
+
+def add_jump_credentials(parser: argparse._ActionsContainer) -> None:
+    """Add the flags for the credentials of a jump host."""
+    parser.add_argument("--jump-username", metavar="USER", help="the user who logs in at the jump host")
+    parser.add_argument("--jump-key", metavar="FILE", help="the private key for the jump host")
+    _add_secrets(parser, "jump-", _JUMP_SECRETS)
+
+
+def _add_secrets(parser: argparse._ActionsContainer, prefix: str, secrets: Mapping[str, str]) -> None:
+    for name, about in secrets.items():
         parser.add_argument(
-            f"--{name.replace('_', '-')}", action="store_true", help=f"ask for the {about}, or read it as a line of standard input"
+            f"--{prefix}{name.replace('_', '-')}", action="store_true", help=f"ask for the {about}, or read it as a line of standard input"
         )
 
 
@@ -53,6 +66,16 @@ def login_body(args: argparse.Namespace) -> dict[str, Any]:
     body |= {"use_hub_key": True} if args.hub_key else {}
     body |= {"private_key": _key(Path(args.key))} if args.key else {}
     return body | {name: _secret(about) for name, about in _SECRETS.items() if getattr(args, name)}
+
+
+def jump_body(args: argparse.Namespace) -> dict[str, Any]:
+    """The log-in of a jump host that those flags make, without its address; empty without them.
+
+    Raises: CliError: a key or a secret cannot be read.
+    """
+    body: dict[str, Any] = {} if args.jump_username is None else {"username": args.jump_username}
+    body |= {"private_key": _key(Path(args.jump_key))} if args.jump_key else {}
+    return body | {name: _secret(about) for name, about in _JUMP_SECRETS.items() if getattr(args, f"jump_{name}")}
 
 
 def _key(path: Path) -> str:

@@ -29,6 +29,7 @@ from groundcontrol.deployments.views import (
     HubKeyStateView,
     HubKeyView,
     JumpBody,
+    JumpLoginBody,
     ListedJumpBody,
     ManyDeploymentsBody,
     NotBegunView,
@@ -65,7 +66,7 @@ async def create_deployment(call: ApiRequest, body: DeploymentBody) -> Deploymen
     check_new_tags(call.scope, body.tags or ())
     fields = msgspec.structs.asdict(body)
     lines = _taken_lines(fields)
-    request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ()), "jump": jump_of(body.jump), "lines": lines})
+    request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ()), "jump": _jump_of(body.jump), "lines": lines})
     return deployment_view(await call.services[DeploymentService].install(call.scope, request, call.idempotency_key()))
 
 
@@ -113,6 +114,7 @@ async def retry_deployments(call: ApiRequest, body: RetryManyBody) -> RetriedVie
     wanted = [DeploymentId(one) for one in fields.pop("deployments")]
     if not 1 <= len(set(wanted)) == len(wanted) <= MAX_MANY:
         raise BadRequest(f"deployments must name 1 to {MAX_MANY} deployments, each once", field="deployments")
+    fields["jumps"] = tuple(_jump_request(one) for one in body.jumps or ())
     overrides = DeploymentOverrides(**fields)
     rows: list[Deployment] = []
     refused: list[tuple[DeploymentId, HubError]] = []
@@ -204,17 +206,19 @@ def _overrides(body: RetryBody | None) -> DeploymentOverrides | None:
         return None
     check_key_size(body.private_key)
     fields = msgspec.structs.asdict(body)
-    jump = None if body.jump is msgspec.UNSET else jump_of(body.jump)
+    jump = None if body.jump is msgspec.UNSET else _jump_of(body.jump)
     tags = None if body.tags is None else tuple(body.tags)
     lines = _taken_lines(fields)
     named = None if lines == PolicyLines() else lines
     return DeploymentOverrides(**{**fields, "tags": tags, "jump": jump, "lines": named, "direct": body.jump is None})
 
 
-def jump_of(body: JumpBody | None) -> JumpRequest | None:
+def _jump_of(body: JumpBody | None) -> JumpRequest | None:
+    return None if body is None else _jump_request(body)
+
+
+def _jump_request(body: JumpLoginBody) -> JumpRequest:
     """The requested jump host. Raises: TooLarge."""
-    if body is None:
-        return None
     check_key_size(body.private_key)
     return JumpRequest(**msgspec.structs.asdict(body))
 
@@ -263,7 +267,7 @@ async def preview_list(call: ApiRequest, body: ServerListBody) -> ServerListView
 async def create_deployments(call: ApiRequest, body: ManyDeploymentsBody) -> DeploymentsView:
     """Install Spider on many servers, each with its own deployment. If one is refused, none begins, and `facts.servers` lists the reasons."""
     check_key_size(body.private_key)
-    common = jump_of(body.jump)
+    common = _jump_of(body.jump)
     requests = [_request(body, one, common) for one in body.servers]
     for request in requests:
         check_new_tags(call.scope, request.tags)

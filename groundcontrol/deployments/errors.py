@@ -13,7 +13,7 @@ class CredentialsRequired(HubError):
 
 
 class JumpCredentialsRequired(HubError):
-    """The jump host had, or may have had, credentials of its own, which the hub does not store. Send them in `jump`; `facts` name its address there."""
+    """The jump host had, or may have had, credentials of its own, which the hub does not store. Send them in `jump` (many: `jumps`); `facts` name its address."""
 
     code = "deployment.jump_credentials_required"
     status = 409

@@ -276,6 +276,8 @@ class DeploymentOverrides:
     lines: PolicyLines | None = None
     policy_seen: str | None = None
     jump: JumpRequest | None = None
+    jumps: tuple[JumpRequest, ...] = ()
+    """Log-ins of jump hosts. One counts if it is for the jump host that the server has already; else `jump` names it."""
     use_hub_key: bool | None = None
     direct: bool = False
     """Use no jump host, even if there was one before."""

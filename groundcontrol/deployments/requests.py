@@ -202,10 +202,12 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
     elif given.private_key is not None or given.password is not None:
         changes["use_hub_key"] = False
     changes.pop("direct")
+    changes.pop("jumps")
+    jump = given.jump or next((one for one in given.jumps if _same_jump(request.jump, one)), None)
     if given.direct:
         changes["jump"] = None
-    elif given.jump is not None:
-        changes["jump"] = _merge_jump(request.jump, given.jump)
+    elif jump is not None:
+        changes["jump"] = _merge_jump(request.jump, jump)
     if not same_server(request, given, pinned):
         for name in ("host_key", *CREDENTIALS):
             changes.setdefault(name, None)

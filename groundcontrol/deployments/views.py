@@ -24,12 +24,17 @@ class _Credentials(Body):
     """An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`)."""
 
 
-class JumpBody(_Credentials, kw_only=True):
-    """The jump host of a server (`ssh -J`). Without a key or password it gets the credentials of the server."""
+class JumpLoginBody(_Credentials, kw_only=True):
+    """The log-in of a jump host (`ssh -J`)."""
 
     host: ShortText
     port: int = 22
     username: ShortText | None = None
+
+
+class JumpBody(JumpLoginBody, kw_only=True):
+    """The jump host of a server (`ssh -J`). Without a key or password it gets the credentials of the server."""
+
     host_key: ShortText | None = None
     """The expected fingerprint (`SHA256:…`)."""
 
@@ -116,12 +121,14 @@ class RetryManyBody(_Credentials, kw_only=True):
     username: ShortText | None = None
     sudo_password: SecretText | None = None
     use_hub_key: bool | None = None
+    jumps: Annotated[list[JumpLoginBody], msgspec.Meta(max_length=200)] | None = None
+    """Log-ins of jump hosts, each for those of the deployments that go through this host and port. None changes the way to a server."""
 
 
 class NotRetriedView(Answer):
     deployment: str
     code: str
-    """`credentials_required`: the hub has no log-in for it any more."""
+    """`credentials_required`: the hub has no log-in for it any more. `deployment.jump_credentials_required`: none for its jump host (`jumps`)."""
     message: str
 
 

@@ -55,9 +55,16 @@ def test_a_retry_at_another_port_asks_for_credentials_again(page: Page, hub: Hub
 
 
 @pytest.mark.holds("J-8")
-def test_a_restarted_hub_asks_once_for_the_log_in_of_all_servers(page: Page, hub: HubProcess) -> None:
+def test_a_restarted_hub_asks_once_for_the_log_ins_of_all_servers_and_their_jump_host(page: Page, hub: HubProcess) -> None:
     servers = [{"host": "127.0.0.1", "port": free_port(), "name": f"web-{number}"} for number in (1, 2)]
-    made = hub.local("POST", "/api/v1/deployments/many", {"servers": servers, "username": "root", "password": "wrong"})
+    gate = {"host": "127.0.0.1", "port": free_port(), "username": "ops"}
+    body = {
+        "servers": [{**servers[0], "jump": None}, servers[1]],
+        "username": "root",
+        "password": "wrong",
+        "jump": {**gate, "password": "its own"},
+    }
+    made = hub.local("POST", "/api/v1/deployments/many", body)
     batch = made.json["deployments"][0]["batch_id"]
     hub.slay()
     hub.launch()
@@ -68,9 +75,14 @@ def test_a_restarted_hub_asks_once_for_the_log_in_of_all_servers(page: Page, hub
     dialog.get_by_role("button", name="Retry 2 servers").click()
     expect(dialog.get_by_text("Enter the password.")).to_be_visible()
     dialog.get_by_label("SSH password", exact=True).fill("once")
+    dialog.get_by_role("button", name="Retry 2 servers").click()
+    jump = dialog.get_by_role("group", name="Jump host 127.0.0.1")
+    expect(jump.get_by_text("Enter its password.")).to_be_visible()
+    jump.get_by_label("Jump host password", exact=True).fill("of the jump host")
     with page.expect_response(lambda answer: answer.url.endswith("/deployments/retry")) as answer:
         dialog.get_by_role("button", name="Retry 2 servers").click()
     assert (answer.value.status, len(answer.value.json()["deployments"])) == (202, 2)
+    assert (answer.value.request.post_data_json or {})["jumps"] == [{**gate, "password": "of the jump host"}]
     expect(dialog).to_have_count(0)
 
 

@@ -1248,6 +1248,18 @@ export interface JumpBody {
   host_key?: string | null;
 }
 
+/** The log-in of a jump host (`ssh -J`). */
+export interface JumpLoginBody {
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
+  certificate?: string | null;
+  host: string;
+  port?: number;
+  username?: string | null;
+}
+
 /** The jump host of a deployment. */
 export interface JumpView {
   host: string;
@@ -1869,7 +1881,7 @@ export interface NotBegunView {
 
 export interface NotRetriedView {
   deployment: string;
-  /** `credentials_required`: the hub has no log-in for it any more. */
+  /** `credentials_required`: the hub has no log-in for it any more. `deployment.jump_credentials_required`: none for its jump host (`jumps`). */
   code: string;
   message: string;
 }
@@ -2830,6 +2842,8 @@ export interface RetryManyBody {
   username?: string | null;
   sudo_password?: string | null;
   use_hub_key?: boolean | null;
+  /** Log-ins of jump hosts, each for those of the deployments that go through this host and port. None changes the way to a server. */
+  jumps?: JumpLoginBody[] | null;
 }
 
 export interface RisenView {

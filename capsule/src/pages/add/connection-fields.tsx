@@ -3,6 +3,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { parseKeyHeader } from "../../core/deployments/private-key";
+import { addressText } from "../../core/deployments/server-list";
 import { t } from "../../core/text";
 import { Button, Glyph, Icon, SecretField, Segmented, TextField } from "../../ui";
 import { SelectField, Switch } from "../../ui/form";
@@ -377,7 +378,7 @@ export function JumpFields({
 export function JumpSignInAgain({ jump, wrong, onJump }: { jump: JumpForm; wrong: FormErrors; onJump: (jump: JumpForm) => void }) {
   return (
     <fieldset class="deploy-form inner">
-      <legend class="label">{t`Jump host ${jump.host}`}</legend>
+      <legend class="label">{t`Jump host ${addressText({ host: jump.host, port: Number(jump.port) })}`}</legend>
       <JumpSignIn jump={jump} wrong={wrong} ways={JUMP_WAYS.filter(([way]) => way !== "same")} onJump={onJump} />
     </fieldset>
   );

@@ -147,8 +147,7 @@ export const likeTheLast = (last: DeploymentView): Partial<ConnectionForm> => ({
 /** A private key with the newline at its end, which a pasted text may lack. */
 export const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
 
-function jumpBody(jump: JumpForm | null): JumpBody | null {
-  if (!jump) return null;
+export function jumpBody(jump: JumpForm): JumpBody {
   return {
     host: jump.host.trim(),
     port: Number(jump.port),
@@ -199,7 +198,7 @@ export function deploymentBody(entries: ConnectionForm): DeploymentBody {
     policy: entries.policy,
     ...policyLines(entries),
     ...(entries.proxy.trim() ? { proxy: entries.proxy.trim() } : {}),
-    jump: jumpBody(entries.jump),
+    jump: entries.jump && jumpBody(entries.jump),
   };
 }
 

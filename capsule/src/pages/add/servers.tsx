@@ -10,7 +10,7 @@ import {
   type PendingHostKey,
   type ServerGroup,
 } from "../../core/deployments/server-list";
-import { deploymentStatusText, isLoginRefusal, workedSeconds } from "../../core/deployments/deploy-steps";
+import { deploymentStatusText, workedSeconds } from "../../core/deployments/deploy-steps";
 import { dayStart, now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
 import { showDialog } from "../../state/dialogs";
@@ -26,7 +26,8 @@ import { StaleNotice } from "../../ui/stale-notice";
 import { usePolling } from "../bulk/use-polling";
 import { StopBulkDialog, BulkSummary } from "../bulk/bulk-summary";
 import { ActionError, useAction } from "../use-action";
-import { RetrySignIn, retryRefused } from "./retry-sign-in";
+import { deniedLogins, isDenied, refusedLogins, type LackingLogin } from "./lacking-logins";
+import { RetrySignIn, showRefused } from "./retry-sign-in";
 
 const EVERY_MS = 1500;
 const AT_ONCE = 4;
@@ -75,7 +76,7 @@ export function ServersPage({ id }: { id: string }) {
 function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; failure: ApiError | null; load: () => void }) {
   const [only, setOnly] = useState<ServerGroup | null>(null);
   const [asking, setAsking] = useState(false);
-  const [lacking, setLacking] = useState<readonly string[]>([]);
+  const [lacking, setLacking] = useState<readonly LackingLogin[]>([]);
   const act = useAction();
   const counts = countServers(rows);
   const total = rows.length;
@@ -91,11 +92,17 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
   const over = open ? null : Math.max(...rows.map((one) => one.ended_at ?? 0));
   const fitting = rows.filter((one) => only === null || serverGroupOf(one.state) === only);
   const again = async (): Promise<void> => {
-    const denied = failed.filter(({ error }) => error && isLoginRefusal(error.code));
-    const others = failed.filter((one) => !denied.includes(one));
+    const others = failed.filter((one) => !isDenied(one));
     const refused = others.length ? await tryAllAgain(others.map(({ id }) => id)) : [];
     load();
-    setLacking([...denied.map(({ id }) => id), ...retryRefused(refused)]);
+    showRefused(refused);
+    setLacking([
+      ...deniedLogins(failed),
+      ...refusedLogins(
+        others.map((row) => ({ row })),
+        refused,
+      ),
+    ]);
   };
   return (
     <div class="page job-page">
@@ -140,7 +147,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
       </div>
       {asking && <StopAll rows={rows} load={load} onClose={() => setAsking(false)} />}
-      {lacking.length > 0 && <RetrySignIn ids={lacking} load={load} onClose={() => setLacking([])} />}
+      {lacking.length > 0 && <RetrySignIn lacking={lacking} load={load} onLacking={setLacking} />}
     </div>
   );
 }

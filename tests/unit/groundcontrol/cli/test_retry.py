@@ -12,6 +12,9 @@ import pytest
 from groundcontrol.cli import retry
 from groundcontrol.cli.client import CliError
 
+GATE = {"host": "gate", "port": 2222, "username": "ops", "fingerprint": None}
+JUMPS: dict[str, dict[str, Any] | None] = {"web-1": GATE, "web-2": GATE, "web-3": GATE}
+
 
 def row(name: str, state: str = "failed") -> dict[str, Any]:
     return {
@@ -20,6 +23,7 @@ def row(name: str, state: str = "failed") -> dict[str, Any]:
         "batch_id": "b",
         "state": state,
         "kind": "install",
+        "jump": JUMPS.get(name),
         "error": {"message": "hub stopped"},
         "ended_at": 0.0,
     }
@@ -28,8 +32,9 @@ def row(name: str, state: str = "failed") -> dict[str, Any]:
 class Told:
     """A hub with three deployments of one batch, which refuses those in `lacking` unless a log-in is sent."""
 
-    def __init__(self, *lacking: str) -> None:
+    def __init__(self, *lacking: str, code: str = "credentials_required") -> None:
         self.lacking = lacking
+        self.code = code
         self.sent: list[Any] = []
 
     async def __aenter__(self) -> Self:
@@ -46,14 +51,15 @@ class Told:
         assert path == "/deployments/retry"
         self.sent.append(body)
         lacking = () if "password" in body else self.lacking
-        refused = [{"deployment": one, "code": "credentials_required", "message": "no credentials"} for one in lacking]
+        refused = [{"deployment": one, "code": self.code, "message": "no credentials"} for one in lacking]
         return {"deployments": [row(one, "running") for one in body["deployments"] if one not in lacking], "refused": refused}
 
 
-async def retried(monkeypatch: pytest.MonkeyPatch, hub: Told, *ids: str, password: bool = False) -> int:
+async def retried(monkeypatch: pytest.MonkeyPatch, hub: Told, *ids: str, password: bool = False, jump: bool = False) -> int:
     monkeypatch.setattr(retry, "Hub", lambda _args: hub)
-    monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("secret\nof the gate\n"))
     given = {"username": None, "key": None, "hub_key": False, "passphrase": False, "sudo_password": False, "password": password}
+    given |= {"jump_username": None, "jump_key": None, "jump_passphrase": False, "jump_password": jump}
     return await retry.run(argparse.Namespace(ids=list(ids), json=False, **given))
 
 
@@ -78,3 +84,16 @@ async def test_only_what_has_failed_is_retried(monkeypatch: pytest.MonkeyPatch, 
     assert await retried(monkeypatch, hub) == 0
     assert "web-3" not in capsys.readouterr().out
     assert hub.sent == []
+
+
+async def test_the_log_in_of_a_jump_host_goes_to_no_other_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    hub = Told("web-2", code="deployment.jump_credentials_required")
+    assert await retried(monkeypatch, hub, "web-2") == 1
+    assert "--jump-key or --jump-password" in capsys.readouterr().err
+    assert await retried(monkeypatch, hub, "b", password=True, jump=True) == 0
+    assert hub.sent[1]["jumps"] == [{"host": "gate", "port": 2222, "password": "of the gate"}]
+    for ways, had in (({"web-1": GATE, "web-2": {**GATE, "port": 22}}, "have 2"), ({}, "have none")):
+        monkeypatch.setattr(f"{__name__}.JUMPS", ways)
+        with pytest.raises(CliError, match=had):
+            await retried(monkeypatch, hub, "b", jump=True)
+    assert len(hub.sent) == 2

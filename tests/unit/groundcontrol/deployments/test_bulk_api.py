@@ -104,11 +104,14 @@ async def test_deployments_are_retried_together_with_one_log_in(hub: TestHub) ->
     assert [(one["deployment"], one["code"]) for one in answer.json["refused"]] == [(stranger, "not_found")]
     assert hub.deployer.asked == [("retry", DeploymentOverrides(password="canary", username="ops"))]
     assert b"canary" not in answer.body
+    await operator.post("deployments/retry", {"deployments": [made.id], "jumps": [{"host": "gate", "port": 2200, "password": "canary"}]})
+    assert hub.deployer.asked[-1] == ("retry", DeploymentOverrides(jumps=(JumpRequest(host="gate", port=2200, password="canary"),)))
     wrong: tuple[dict[str, Any], ...] = (
         {},
         {"deployments": []},
         {"deployments": [made.id, made.id]},
         {"deployments": [made.id], "host": "other.example"},
+        {"deployments": [made.id], "jumps": [{"host": "gate", "host_key": "SHA256:" + "a" * 43}]},
     )
     for body in wrong:
         assert (await operator.post("deployments/retry", body)).status == 400, body

@@ -110,8 +110,11 @@ async def test_a_jump_host_with_its_own_log_in_never_gets_that_of_the_server(
                 with pytest.raises(JumpCredentialsRequired, match=f" {had} a log-in of its own") as refused:
                     await service.retry(ADMIN, row.id, given)
                 assert refused.value.detail["jump"] == {"host": "127.0.0.1", "port": port, "username": "admin"}
-            assert at_jump == []
-            await service.retry(ADMIN, row.id, DeploymentOverrides(password="x", jump=replace(same, password="right")))
+            of_another = DeploymentOverrides(password="x", jumps=(JumpRequest(host="127.0.0.2", port=port, password="right"),))
+            _, ((_, left),) = await service.retry_many(ADMIN, [row.id], of_another)
+            assert (left.code, at_jump) == ("deployment.jump_credentials_required", [])
+            given = DeploymentOverrides(password="x", jumps=(*of_another.jumps, replace(same, password="right")))
+            assert len((await service.retry_many(ADMIN, [row.id], given))[0]) == 1
             row = await desk.end_of(row.id)
             assert (at_jump[:2], some(row.options.jump).own_login) == (["begin admin", "password admin"], True)
 
