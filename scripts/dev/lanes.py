@@ -1,8 +1,8 @@
 """Runs the tests of the whole tree in lanes, two at a time, and reports the time and the budget of each lane.
 
-A lane is one pytest. Its number of processes follows from how much its tests wait: browsers compute, hosts and hubs often wait. The two
-chains of lanes take about equally long, so both cores are busy until the end. The report names a lane over its budget. The lane does not
-fail, because the machine may be busy.
+A lane is one pytest. Its number of processes follows from how much its tests wait: browsers compute, hosts and hubs often wait. A lane that
+ends makes room for the next one. The shortest is the last, so both cores are busy until the end. The report names a lane over its budget.
+The lane does not fail, because the machine may be busy.
 
 A test with real processes may depend on what the machine does at that moment. After all lanes have ended, up to MOST_FLAKY failed tests of
 a lane run once more, alone. Those that pass are reported by name as flaky: a defect of the test or of the product.
@@ -35,6 +35,7 @@ FAILED_TESTS: Final = 1
 """The exit status of pytest when tests failed and nothing else went wrong."""
 MOST_FLAKY: Final = 3
 """More failed tests of one lane have a cause in common, so none of them runs again."""
+AT_A_TIME: Final = 2
 NO_TESTS: Final = 5
 """The exit status of pytest when its arguments choose no test of this lane."""
 
@@ -57,16 +58,16 @@ class Lane:
     process: subprocess.Popen[bytes] | None = None
 
 
-def lanes() -> tuple[list[Lane], list[Lane]]:
-    """The two chains of lanes. Each chain runs its lanes in this order."""
+def lanes() -> list[Lane]:
+    """All lanes, in the order in which they begin."""
     checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
-    return (
-        [
-            Lane("unit", 3, 2, (*checks, "tests/unit", "tests/fuzz", "tests/contract")),
-            Lane("e2e", 4, 4, ("tests/e2e",)),
-        ],
-        [Lane("hosts", 6, 4, ("tests/system",)), Lane("browser", 6, 3, ("tests/browser",))],
-    )
+    return [
+        Lane("unit", 3, 2, (*checks, "tests/unit")),
+        Lane("hosts", 6, 4, ("tests/system",)),
+        Lane("browser", 6, 3, ("tests/browser",)),
+        Lane("e2e", 4, 4, ("tests/e2e",)),
+        Lane("contract", 1, 2, ("tests/contract", "tests/fuzz")),
+    ]
 
 
 def run(lane: Lane, arguments: Sequence[str]) -> None:
@@ -101,11 +102,14 @@ def run(lane: Lane, arguments: Sequence[str]) -> None:
         lane.status = 0
 
 
-def run_chain(chain: Sequence[Lane], arguments: Sequence[str], stopping: threading.Event) -> None:
-    """Run these lanes one after another, unless the run is stopping."""
-    for lane in chain:
-        if not stopping.is_set():
-            run(lane, arguments)
+def run_waiting(waiting: deque[Lane], arguments: Sequence[str], stopping: threading.Event) -> None:
+    """Run one lane after another until none waits, or the run is stopping."""
+    while not stopping.is_set():
+        try:
+            lane = waiting.popleft()
+        except IndexError:
+            return
+        run(lane, arguments)
 
 
 def run_failed_again(lane: Lane, arguments: Sequence[str]) -> None:
@@ -178,32 +182,31 @@ def interrupt(_number: int, _frame: object) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Returns 0 when every lane passed, 5 when no test ran, 130 when the run was stopped, else 1."""
-    chains = lanes()
+    all_lanes = lanes()
+    waiting = deque(all_lanes)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, interrupt)
     started_at, busy_before_s = time.monotonic(), busy_s()
-    threads = [threading.Thread(target=run_chain, args=(chain, arguments, stopping), name=chain[0].name) for chain in chains]
+    threads = [threading.Thread(target=run_waiting, args=(waiting, arguments, stopping), name=f"lanes-{i}") for i in range(AT_A_TIME)]
     for thread in threads:
         thread.start()
     try:
         for thread in threads:
             thread.join()
-        for lane in (lane for chain in chains for lane in chain):
+        for lane in all_lanes:
             run_failed_again(lane, arguments)
     except KeyboardInterrupt:
         stopping.set()
-        for chain in chains:
-            for lane in chain:
-                end(lane)
+        for lane in all_lanes:
+            end(lane)
         for thread in threads:
             thread.join()
-    done = [lane for chain in chains for lane in chain]
-    report(done, time.monotonic() - started_at, busy_s() - busy_before_s)
+    report(all_lanes, time.monotonic() - started_at, busy_s() - busy_before_s)
     if stopping.is_set():
         return 130
-    if not all(lane.status == 0 for lane in done):
+    if not all(lane.status == 0 for lane in all_lanes):
         return 1
-    return 0 if any(lane.counts["passed"] for lane in done) else NO_TESTS
+    return 0 if any(lane.counts["passed"] for lane in all_lanes) else NO_TESTS
 
 
 if __name__ == "__main__":
