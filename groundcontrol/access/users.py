@@ -78,7 +78,7 @@ class UserAdmin:
         if not USERNAME.match(username):
             raise BadRequest("a user name has 1 to 64 of a-z, A-Z, 0-9 and . _ @ + -, and begins with a letter or digit", field="username")
         if role == "admin" and grants is not None:
-            raise BadRequest("an admin sees every node: leave out grants", field="grants")
+            raise BadRequest("an admin sees every node: leave out `grants`", field="grants")
         password = one_time_password()
         now = self._clock.now()
         user = User(
@@ -104,7 +104,7 @@ class UserAdmin:
         Raises: NotFound; BadRequest; Conflict: no admin would be left, or an admin would have grants.
         """
         if grants is not None and all_nodes:
-            raise BadRequest("give grants or all_nodes, not both", field="grants")
+            raise BadRequest("give `grants` or all_nodes, not both", field="grants")
         if role is None and disabled is None and grants is None and not all_nodes:
             raise BadRequest("nothing to change: give role, disabled, grants or all_nodes")
         before = await self._store[UserAdminStore].person(scope, username)

@@ -76,20 +76,36 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog.removeprefix('stardust ')}: {message}", self.format_usage())
 
 
+FLAGS: Final[Mapping[str, str]] = {
+    "canary": "--canaries", "watch_s": "--watch-minutes", "length_s": "--for", "until_at": "--for", "grants": "--node and --tag", "tags": "--tag",
+    "nodes": "--node", "packages": "--package", "name": "--title", "node_quota": "--quota", "first_admin": "--admin",
+    "client_secret": "--secret-file", "ca_pem": "--ca-file", "scopes": "--scope", "lines": "--limit", "days": "--day",
+}  # fmt: skip
+"""Field of the API -> the flag with another name that gives it, in each act that has this flag."""
+_FIELD: Final = re.compile(r"`([a-z_.]+)`|\b([a-z]+(?:_[a-z]+)+)\b")
+"""A field in the middle of an error of the hub."""
+
+
 def field_words(parser: argparse.ArgumentParser, act: str | None, text: str, field: object) -> str:
-    """An error of the hub, with the flag of the act, or plain words, in place of the path of a field in front of it.
+    """An error of the hub, with the flags of the act in place of fields. The path of a field in front gets plain words if no flag gives it.
 
     Args: field: the path that the hub names beside the text; None: the error is about no field.
     """
     if not isinstance(field, str):
         return text
+    shown = parser.acts.get(act or "", parser) if isinstance(parser, Parser) else parser
+    known = shown._option_string_actions  # noqa: SLF001  # argparse offers no other way
+    positional = {action.dest for action in shown._actions if not action.option_strings}  # noqa: SLF001
+
+    def flag_of(path: str) -> str | None:
+        name = path.rpartition(".")[2]
+        found = (f"--{name.replace('_', '-')}", "" if name in positional else FLAGS.get(name, ""))
+        return next((one for one in found if one.partition(" ")[0] in known), None)
+
     found = re.match(r"[a-z_.]+(?=: )", text)
     path = field if text.startswith(f"{field} ") else found[0] if found else ""
-    name = path.rpartition(".")[2]
-    flag = f"--{name.replace('_', '-')}"
-    shown = parser.acts.get(act or "", parser) if isinstance(parser, Parser) else parser
-    known = flag in shown._option_string_actions  # noqa: SLF001  # argparse offers no other way
-    return (flag if known else name.removesuffix("_s").replace("_", " ")) + text.removeprefix(path)
+    rest = _FIELD.sub(lambda named: flag_of(named[1] or named[2]) or named[0], text.removeprefix(path))
+    return (flag_of(path) or path.rpartition(".")[2].removesuffix("_s").replace("_", " ")) + rest
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:

@@ -195,7 +195,7 @@ async def offer_membership(call: ApiRequest, body: NewMemberBody) -> None:
         raise BadRequest("this is no user name", field="username")
     grants = grants_of(body.grants)
     if body.role == "admin" and grants is not None:
-        raise BadRequest("an admin sees every node: leave out grants", field="grants")
+        raise BadRequest("an admin sees every node: leave out `grants`", field="grants")
     issuer = ""
     if body.provider is not None:
         issuer = await call.services.auth.issuer_of(body.provider)

@@ -22,6 +22,7 @@ from groundcontrol.policies.calendar import (
     ZoneUnknown,
     check_times,
     current,
+    range_words,
     span_on,
     spans,
 )
@@ -317,7 +318,7 @@ def now_window_of(body: NowBody, window_id: WindowId, org: int, by: str, now: fl
     times = Times(When(at=now), "", body.length_s, "")
     check_times(times, shortest_s=MOMENT_S)
     if body.kind == "open" and not 0 < body.length_s <= MOST_OPEN_S:
-        raise BadRequest(f"length_s: {MOMENT_S} to {MOST_OPEN_S} seconds: what is opened by hand closes by itself", field="length_s")
+        raise BadRequest(f"length_s: {range_words(MOMENT_S, MOST_OPEN_S)}: what is opened by hand closes by itself", field="length_s")
     word = "freeze" if body.kind == "freeze" else "opened"
     name = f"{word} by {by[:40]} {datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return PatchWindow(window_id, org, name, body.kind, select.select, times, reason, by)

@@ -80,11 +80,16 @@ class ZoneUnknown(Exception):
     """The zone of a node is not known, or this machine does not have it."""
 
 
+def range_words(shortest_s: int, longest_s: int) -> str:
+    """The limits of a time: in seconds, as programs give it, and as people do."""
+    return f"{shortest_s} to {longest_s} seconds ({shortest_s / 60:g} min to {longest_s / 3600:g} h)"
+
+
 def check_times(times: Times, *, shortest_s: int, longest_s: int = LONGEST_S) -> None:
     """Raises: BadRequest: the text names the field."""
     if times.when.at:
         if times.length_s and not MOMENT_S <= times.length_s <= longest_s:
-            raise BadRequest(f"length_s: {MOMENT_S} to {longest_s} seconds, or 0 until somebody ends it", field="length_s")
+            raise BadRequest(f"length_s: {range_words(MOMENT_S, longest_s)}, or 0 until somebody ends it", field="length_s")
         return
     given = [bool(times.when.weekly), times.when.monthly is not None, times.when.every_weeks is not None, bool(times.when.once)]
     if sum(given) != 1:
@@ -100,7 +105,7 @@ def check_times(times: Times, *, shortest_s: int, longest_s: int = LONGEST_S) ->
             raise BadRequest("every_weeks.days: name at least one day", field="when")
     time_of(times.start, "start")
     if not shortest_s <= times.length_s <= longest_s:
-        raise BadRequest(f"length_s: {shortest_s} to {longest_s} seconds", field="length_s")
+        raise BadRequest(f"length_s: {range_words(shortest_s, longest_s)}", field="length_s")
     if times.zone != OF_NODE:
         zone_of(times.zone)
 

@@ -235,7 +235,7 @@ def check_policy(policy: PatchPolicy) -> None:
     if policy.approval != "none" and policy.notice_h == 0:
         raise BadRequest("notice_h: an approval needs a notice before: give at least 1 hour", field="notice_h")
     if not 300 <= policy.watch_s <= 3600:
-        raise BadRequest("watch_s: 300 to 3600 seconds", field="watch_s")
+        raise BadRequest("watch_s: 300 to 3600 seconds (5 to 60 minutes)", field="watch_s")
     if policy.times.length_s <= policy.watch_s:
         raise BadRequest("length_s: shorter than the watch of one node, so nothing could ever start: make it longer", field="length_s")
 

@@ -173,7 +173,7 @@ def _check_groups(provider: Provider) -> None:
         if not all(1 <= len(text) <= MOST_TEXT_CHARS and text.isprintable() for text in (row.claim, row.value, row.organisation)):
             raise BadRequest(f"groups: claim, value and organisation have 1 to {MOST_TEXT_CHARS} visible characters", field="groups")
         if row.role == "admin" and row.grants is not None:
-            raise BadRequest("groups: an admin sees every node: leave out grants", field="groups")
+            raise BadRequest("groups: an admin sees every node: leave out `grants`", field="groups")
 
 
 def check_url(text: str, field: str, *, loopback_allowed: bool) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from groundcontrol.cli.commands import VERBS, WITHOUT_HUB, find, parser_of
 from groundcontrol.cli.main import main
-from groundcontrol.cli.options import field_words, parse
+from groundcontrol.cli.options import FLAGS, field_words, parse
 from tests.support.some import some
 
 LIMIT_S = 60
@@ -33,16 +33,29 @@ OTHER_ENDS = ("serve", "register")
 
 
 def test_an_error_names_a_field_by_its_flag_or_in_words() -> None:
-    nodes, rollout = (parser_of(verb) for verb in VERBS if verb.name in ("nodes", "rollout"))
+    nodes, rollout, sso, user, window = (parser_of(some(find(name))) for name in ("nodes", "rollout", "sso", "user", "window"))
     for text, field, said in (
         ("max_failed: 0 to 1000", "max_failed", "--max-failed: 0 to 1000"),
         ("order.at_once: 1 to 100", "order", "--at-once: 1 to 100"),
+        ("order.canary: 0 to 10", "order", "--canaries: 0 to 10"),
+        ("watch_s: 300 to 3600 seconds (5 to 60 minutes)", "watch_s", "--watch-minutes: 300 to 3600 seconds (5 to 60 minutes)"),
         ("length_s: 900 to 86400 seconds", "length_s", "length: 900 to 86400 seconds"),
         ("name must have 1 to 100 characters", "name", "--name must have 1 to 100 characters"),
         ("db: it is away", None, "db: it is away"),
     ):
         assert field_words(rollout, "plan", text, field) == said
     assert field_words(nodes, "rename", "name must not be empty", "name") == "name must not be empty"
+    assert field_words(window, "open", "length_s: 60 to 86400 seconds", "length_s") == "--for: 60 to 86400 seconds"
+    assert field_words(sso, "add", "name: 1 to 32 of a-z, 0-9 and -", "name") == "name: 1 to 32 of a-z, 0-9 and -"
+    both = "give `grants` or all_nodes, not both"
+    assert field_words(user, "role", both, "grants") == "give --node and --tag or --all-nodes, not both"
+    assert field_words(user, "list", both, "grants") == both
+
+
+def test_each_flag_that_stands_for_a_field_is_one_of_a_command() -> None:
+    parsers = [one for verb in VERBS for one in (parser_of(verb), *getattr(parser_of(verb), "acts", {}).values())]
+    known = {flag for one in parsers for flag in one._option_string_actions}  # argparse offers no other way
+    assert {word for flags in FLAGS.values() for word in flags.split(" and ")} <= known
 
 
 class Command(NamedTuple):
