@@ -13,7 +13,7 @@ from groundcontrol.nodes.model import Node
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, shifted, spans
 from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose, kept_words, verb_of
 from groundcontrol.policies.model import OccurrenceState, PatchPolicy, needed_approvals, role_of, wants_reboot
-from groundcontrol.policies.reasons import REMEDIES, Hold
+from groundcontrol.policies.reasons import Hold, remedy_for
 from groundcontrol.policies.views import (
     HeldNodeView,
     NextView,
@@ -100,11 +100,11 @@ def missing_action(policy: PatchPolicy, node: Node) -> str:
 def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
     chosen = [node for node in fleet.nodes if policy.select.selects(node.id, node.tags)]
     choices = {node.id: choice_for(policy, node, fleet, now) for node in chosen}
-    held = [
-        HeldNodeView(node_id=node.id, reason=hold[0], words=hold[1], remedy=REMEDIES[hold[0]])
-        for node in chosen
-        if (hold := _held(policy, node, choices[node.id], fleet, now)) is not None
-    ]
+    holds = [(node, hold) for node in chosen if (hold := _held(policy, node, choices[node.id], fleet, now)) is not None]
+    alike: dict[Hold, list[str]] = defaultdict(list)
+    for node, hold in holds:
+        alike[hold].append(node.name)
+    held = [HeldNodeView(node_id=node.id, reason=hold[0], words=hold[1], remedy=remedy_for(hold[0], alike[hold])) for node, hold in holds]
     firm = {one.node_id for one in held if one.reason not in ("offline", "list_unknown")}
     targets = [node for node in chosen if node.id not in firm]
     of_targets = {node.id: choices[node.id] for node in targets}  # nothing is done on the others

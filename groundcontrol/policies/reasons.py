@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 HoldReason = Literal[
@@ -17,6 +18,8 @@ EndReason = Literal[
     "worse",
 ]  # fmt: skip
 """Why a node ended as it did. Besides these, it is the name of the gate that failed, or the hold that lasted to the end."""
+MOST_NAMED: Final = 5
+"""So many nodes are named in a command that helps."""
 Hold = tuple[HoldReason, str]
 """The code and a sentence."""
 
@@ -67,6 +70,7 @@ REMEDIES: Final[Mapping[str, str]] = {
 """HoldReason or EndReason -> what helps. Empty: nothing is wrong with the node, or its words say it."""
 
 
-def remedy_in(rollout: str, why: str) -> str:
-    """What helps against a reason in a roll-out, whose id stands in the commands."""
-    return REMEDIES.get(why, "").replace(" ID ", f" {rollout} ")
+def remedy_for(why: str, nodes: Sequence[str], rollout: str = "ID") -> str:
+    """What helps nodes that have the same reason. The commands have the id of the roll-out, and the names of the nodes if they are few."""
+    names = shlex.join(nodes) if len(nodes) <= MOST_NAMED else "NODE"
+    return REMEDIES.get(why, "").replace(" NODE ", f" {names} ").replace(" ID ", f" {rollout} ")

@@ -11,7 +11,7 @@ import msgspec
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import GateMode, Reboots
-from groundcontrol.policies.reasons import remedy_in
+from groundcontrol.policies.reasons import remedy_for
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict, phases_of
@@ -337,7 +337,7 @@ def seen_words(one: Rollout, words: str, seen: frozenset[NodeId] | None) -> str:
 
 def remedy_of(rollout: Rollout, one: Target) -> str:
     """What helps a node that is held, or that ended otherwise than well. A gate that failed says it in its words."""
-    return "" if one.state in ("pending", "running", "passed") else remedy_in(rollout.id, one.why)
+    return "" if one.state in ("pending", "running", "passed") else remedy_for(one.why, [one.name], rollout.id)
 
 
 def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str], seen: frozenset[NodeId] | None) -> TargetView:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.policies.reasons import remedy_in
+from groundcontrol.policies.reasons import remedy_for
 from groundcontrol.rollouts.model import Rollout, Target
 
 MOST_NAMED: Final = 3
@@ -39,7 +39,7 @@ def wait_of(rollout: Rollout, seen: frozenset[NodeId] | None) -> Wait | None:
     shown = groups[:MOST_NAMED]
     more = sum(len(group) for group in groups[MOST_NAMED:])
     parts = [f"{_names(group)}: {group[0].words}" for group in shown] + ([f"{more} more wait for other reasons"] if more else [])
-    remedies = dict.fromkeys(remedy for group in shown if (remedy := remedy_in(rollout.id, group[0].why)))
+    remedies = dict.fromkeys(remedy for group in shown if (remedy := remedy_for(group[0].why, [one.name for one in group], rollout.id)))
     return Wait("; ".join(parts), "; ".join(remedies))
 
 

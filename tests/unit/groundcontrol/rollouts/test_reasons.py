@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.model import Order
-from groundcontrol.policies.reasons import REMEDIES, EndReason, HoldReason, remedy_in
+from groundcontrol.policies.reasons import REMEDIES, EndReason, HoldReason, remedy_for
 from groundcontrol.rollouts.model import Gate, JobFacts, Target, Tell
 from groundcontrol.rollouts.step import cancelled, stopped
 from groundcontrol.rollouts.views import remedy_of
@@ -22,6 +22,12 @@ def test_every_reason_says_what_helps_or_that_nothing_must_be_done() -> None:
     assert {why for why, words in REMEDIES.items() if not words} == NOTHING_TO_DO
 
 
+def test_what_helps_names_the_server_and_the_roll_out_in_its_commands() -> None:
+    assert "`stardust nodes never 'web 1' web-2 --text ''`" in remedy_for("never_by_schedule", ["web 1", "web-2"])
+    assert "`stardust nodes never NODE --text ''`" in remedy_for("never_by_schedule", ["web"] * 6)
+    assert "`stardust rollout go-on r --gate history --reason …`" in remedy_for("history", ["web-1"], "r")
+
+
 @pytest.mark.parametrize("end", ["stop", "gate", "cancel", "close"])
 def test_an_end_replaces_what_had_held_a_node_unless_that_is_why_it_was_missed(end: str) -> None:
     for why in get_args(HoldReason):
@@ -29,7 +35,12 @@ def test_an_end_replaces_what_had_held_a_node_unless_that_is_why_it_was_missed(e
         trial.set("b", hold=(why, f"held: {why}"))
         trial.look()
         held = trial.of("b")
-        assert (held.state, held.why, held.words, remedy_of(trial.rollout, held)) == ("held", why, f"held: {why}", remedy_in("r", why))
+        assert (held.state, held.why, held.words, remedy_of(trial.rollout, held)) == (
+            "held",
+            why,
+            f"held: {why}",
+            remedy_for(why, ["b"], "r"),
+        )
         match end:
             case "stop":
                 trial.rollout = stopped(trial.rollout, trial.facts(), trial.now, "ada").rollout
@@ -48,7 +59,7 @@ def test_an_end_replaces_what_had_held_a_node_unless_that_is_why_it_was_missed(e
                 "expired",
                 "not_started",
                 why,
-                remedy_in("r", why),
+                remedy_for(why, ["b"], "r"),
             )
             continue
         assert (left.state, left.why, remedy_of(trial.rollout, left)) == ("not_started", "stopped", "")

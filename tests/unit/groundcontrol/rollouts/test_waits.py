@@ -6,7 +6,7 @@ import pytest
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.model import Order
-from groundcontrol.policies.reasons import REMEDIES, HoldReason, remedy_in
+from groundcontrol.policies.reasons import REMEDIES, HoldReason, remedy_for
 from groundcontrol.rollouts.views import rollout_view, target_view
 from tests.support.rollout_trial import Trial
 
@@ -28,7 +28,7 @@ def test_every_held_server_is_said_by_reason_with_what_helps(why: HoldReason, wo
         "running",
         True,
         f"a and 1 more: {words}",
-        remedy_in(trial.rollout.id, why),
+        remedy_for(why, ["a", "b"], trial.rollout.id),
     )
     trial.set("b", hold=None)
     trial.look()
