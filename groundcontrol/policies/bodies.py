@@ -84,7 +84,7 @@ def select_view(one: PolicySelect) -> PatchSelect:
 def visible_select(visible: VisibleNodes, select: PolicySelect) -> PatchSelect | None:
     """The part of a selection that the caller may see; None: nothing of it."""
     view = visible.view(select.select)
-    if view is None:
+    if view is None or not visible.any_of(select.selects):
         return None
     whole = select_view(select)
     without = visible.view(select.select._replace(all=False, tags=select.not_tags, nodes=select.not_nodes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from groundcontrol.core.errors import BadRequest, Forbidden
@@ -79,12 +79,18 @@ class VisibleNodes:
     def admits(self, node: NodeId) -> bool:
         return self._tags is None or node in self._tags
 
+    def any_of(self, selects: Callable[[NodeId, tuple[str, ...]], bool]) -> bool:
+        """Whether a selection that is more than a `Selector` has a node that the caller may see; true without limited rights."""
+        return self._tags is None or any(selects(node, tags) for node, tags in self._tags.items())
+
     def view(self, select: Selector) -> SelectView | None:
         """The part of a selection that the caller may see; None: it selects no node that the caller may see."""
         if self._tags is None:
             return SelectView(all=select.all, tags=list(select.tags), nodes=list(select.nodes))
         seen = {tag for tags in self._tags.values() for tag in tags}
         view = SelectView(
-            all=select.all, tags=[tag for tag in select.tags if tag in seen], nodes=[node for node in select.nodes if node in self._tags]
+            all=select.all and bool(self._tags),
+            tags=[tag for tag in select.tags if tag in seen],
+            nodes=[node for node in select.nodes if node in self._tags],
         )
         return view if view.all or view.tags or view.nodes else None

@@ -328,6 +328,7 @@ async def test_limited_rights_neither_change_nor_learn_of_what_is_beyond_them(hu
     limited = await hub.logged_in(user=user)
     hidden = (await admin.post("patch-policies", {**POLICY, "name": "payroll", "select": {"nodes": [secret.id]}})).json
     shared = (await admin.post("patch-policies", {**POLICY, "name": "both", "select": {"nodes": [own.id, secret.id]}})).json
+    await admin.post("patch-policies", {**POLICY, "name": "others", "select": {"all": True, "not": {"tags": ["mine"]}}})
 
     async def applied(*, dry_run: bool = True, **fields: object) -> Answer:
         return await limited.post(
@@ -365,3 +366,15 @@ async def test_limited_rights_neither_change_nor_learn_of_what_is_beyond_them(hu
     for client, seen in ((admin, ["nginx", "payroll-server"]), (limited, ["nginx"])):
         first = (await client.get(f"patch-policies/{shared['id']}/occurrences")).json["occurrences"][0]
         assert [one["package"] for one in first["packages"]] == seen
+
+
+async def test_limited_rights_on_no_server_show_no_policy_window_or_rule_for_all(hub: TestHub) -> None:
+    await hub.node("web-1")
+    admin, user = await hub.logged_in(), await hub.user("lim", "operator")
+    await admin.post("patch-policies", {**POLICY, "select": {"all": True}})
+    await admin.post("windows/now", {"kind": "freeze", "select": {"all": True}, "reason": "stocktaking"})
+    lists = ("patch-policies", "patch_policies"), ("windows", "windows"), ("rules", "rules")
+    assert all([(await admin.get(path)).json[key] for path, key in lists])
+    await hub.store.user_admin.edit_user(SYSTEM, user.id, role=None, disabled=None, grants=Grants(tags=("of-no-server",)))
+    limited = await hub.logged_in(user=user)
+    assert [(await limited.get(path)).json[key] for path, key in lists] == [[], [], []]
