@@ -55,6 +55,9 @@ ROLLBACK_S = 600
 """Seconds until a timer on this server undoes an unfinished installation."""
 TICK_S = 1.0
 POLL_S = 1.0
+UNITS_UNDER_OPENRC = (
+    "this server runs OpenRC: the units that the invite names mean nothing here, since only those of systemd can be restarted"
+)
 INVALID_INVITE = "this invite was used, is over, was revoked, or is not of this hub: make a new one"
 STOPPED = "stardust: stopped; the server is as it was before\n"
 _FILES = ("spider.pyz", "spider.conf", "policy.conf", "manifest")
@@ -260,6 +263,8 @@ class _JoinAttempt:
         done = await self._wait_done(float(answer.verify_s))
         await _to_its_end(self._finish())
         print_line("installed; it waits for approval in the hub" if done.waiting else "connected")
+        if any(line.startswith("openrc=") for line in lines) and b"\nunits = " in files["policy.conf"]:
+            print_line(UNITS_UNDER_OPENRC)
 
     async def _finish(self) -> None:
         """Complete the installation, and inform the hub. Raises: Failed."""

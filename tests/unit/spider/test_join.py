@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.deployments.model import NO_LINES
+from groundcontrol.deployments.policy_file import policy_conf
 from spider.config import Url, parse_url
 from spider.hub.websocket import SocketClosed
 from spider.selfcare import join as joining
@@ -132,6 +134,21 @@ async def test_a_stop_during_the_completion_comes_too_late(monkeypatch: pytest.M
     await task
     assert "undo" not in hub.actions()
     assert hub.ended == [("", "")]
+
+
+async def test_a_server_under_openrc_says_that_units_of_the_invite_mean_nothing_there(
+    monkeypatch: pytest.MonkeyPatch, invite: Invite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for probe, units, times in (
+        ("openrc=0.45.2", ("nginx.service",), 1),
+        ("openrc=0.45.2", None, 0),
+        ("systemd=yes", ("nginx.service",), 0),
+    ):
+        monkeypatch.setitem(FILES, "policy.conf", policy_conf("managed", lines=NO_LINES._replace(units=units)).encode())
+        monkeypatch.setitem(globals(), "PROBE", f"echo {probe}; echo ok\n".encode())
+        await begin(monkeypatch, Hub(invite, tmp_path / "log"), invite, tmp_path / "log")
+        said = capsys.readouterr().out
+        assert ("connected" in said, said.count(joining.UNITS_UNDER_OPENRC)) == (True, times)
 
 
 async def test_a_connection_lost_after_the_completion_is_no_failure(
