@@ -12,8 +12,11 @@ from groundcontrol.deployments.model import REMOVE_STEPS
 from spider.agent import FIRST_S
 from tests.support.deploy_client import SUDO, Desk, Look, failed, seconds, step_of, succeeded
 from tests.support.eventually import wait_until
+from tests.support.http_proxy import HttpProxy, http_proxy
 from tests.support.hub import HubProcess
 from tests.support.lab import ROOT
+from tests.support.ports import free_port
+from tests.support.sshd import sshd
 
 pytestmark = pytest.mark.system
 
@@ -27,12 +30,12 @@ KEPT = f"{COMMAND} is somebody else's and stays: the command here is /opt/stardu
 @pytest.mark.parametrize(
     ("user", "given"),
     [
-        pytest.param("root", {}, id="root", marks=pytest.mark.slow),  # the installed files are compared below
-        pytest.param("admin", {"sudo_password": SUDO, "key": "id_encrypted", "passphrase": "lab-passphrase"}, id="passphrase"),
-        pytest.param("admin", {"private_key": None, "password": SUDO}, id="password", marks=pytest.mark.slow),
-        pytest.param("ops", {"sudo_password": "never-asked-for"}, id="nopasswd", marks=pytest.mark.slow),
+        pytest.param("root", {}, id="root"),
+        pytest.param("admin", {"private_key": None, "password": SUDO}, id="password"),
+        pytest.param("ops", {"sudo_password": "never-asked-for"}, id="nopasswd"),
     ],
 )
+@pytest.mark.slow  # below, the installed files are compared, and an encrypted key and a password of sudo are left nowhere
 def test_an_installation_and_removal_leave_nothing_but_the_file_at_the_path_of_the_command(
     desk: Desk, user: str, given: dict[str, Any], record_property: Any
 ) -> None:
@@ -46,7 +49,14 @@ def test_an_installation_and_removal_leave_nothing_but_the_file_at_the_path_of_t
     (node,) = desk.nodes()
     assert (node["id"], node["state"], node["credentials_kept"]) == (row["node_id"], "online", True)
 
-    for secret in (SUDO, "never-asked-for", "lab-passphrase"):
+    check_no_secret_is_left(desk, SUDO, "never-asked-for")
+    succeeded(desk.remove(row["node_id"]))
+    assert desk.nodes() == []
+    look.check_unchanged()
+
+
+def check_no_secret_is_left(desk: Desk, *secrets: str) -> None:
+    for secret in secrets:
         assert desk.host.sh(f"journalctl -o cat --no-pager | grep -c -F '{secret}' || true").strip() == "0"
         assert (
             desk.host.sh(f"grep -r -l -F '{secret}' /var/log /etc/stardust /opt/stardust /var/lib/stardust /tmp 2>/dev/null || true") == ""
@@ -54,10 +64,6 @@ def test_an_installation_and_removal_leave_nothing_but_the_file_at_the_path_of_t
         assert secret not in desk.hub.output
     assert "PRIVATE KEY" not in desk.hub.output
     assert desk.host.sh("find /tmp /var/tmp -name 'stardust*'") == ""
-
-    succeeded(desk.remove(row["node_id"]))
-    assert desk.nodes() == []
-    look.check_unchanged()
 
 
 EXCHANGER = """
@@ -81,7 +87,7 @@ while True:
 
 @pytest.mark.holds("S-36")
 def test_swapped_files_in_the_upload_folder_do_not_make_root_write_through_them(desk: Desk) -> None:
-    row = succeeded(desk.install("admin", sudo_password=SUDO))
+    """The script of a removal, as a deployment runs it."""
     desk.spoil("echo precious >/etc/precious; chmod 0600 /etc/precious")
     desk.host.sh(f"cat >/usr/local/bin/exchanger <<'EOF'\n{EXCHANGER}\nEOF")
     desk.host.sh("systemd-run -q --collect --unit=exchanger --uid=plain python3 /usr/local/bin/exchanger")
@@ -89,7 +95,8 @@ def test_swapped_files_in_the_upload_folder_do_not_make_root_write_through_them(
     desk.host.sh(
         "d=/tmp/stardust-upload.ofakilled1; mkdir -m 0700 $d; printf %064d 7 >$d/session.key; ln $d/session.key /tmp/witness; chown -R ops:ops $d"
     )
-    succeeded(desk.remove(row["node_id"]))
+    done = desk.host.run("/bin/sh", "-s", "remove", stdin=(ROOT / "majortom/remote/lifecycle.sh").read_text())
+    assert done.stdout.splitlines()[-1] == "ok"
     assert desk.host.sh("cat /etc/precious") == "precious\n"
     assert desk.host.sh("find /tmp -name 'stardust-upload.*'") == ""
     assert "0007" not in desk.host.sh("cat /tmp/witness"), "the key of an upload that nobody finished was not overwritten"
@@ -193,15 +200,12 @@ FAILURES: list[tuple[str, str, str, dict[str, Any], str, str]] = [
 
 
 QUICK = {
-    "host_key_unexpected",
-    "password_rejected",
-    "sudo_password_wrong",
     "sudo_requires_tty",
     "python3_incomplete",
-    "already_installed",
     "upload_failed",
 }
-"""One or two of each step. tests/unit/majortom has the others, with an SSH server and what real programs print."""
+"""What only a real server does. tests/unit/majortom has the others, with an SSH server and what real programs print; a wrong password of sudo
+is retried below, and test_removal installs twice."""
 
 
 @pytest.mark.holds("S-57", "F-23")
@@ -223,21 +227,31 @@ def test_a_failed_deployment_gives_one_sentence_and_changes_nothing(
     look.check_unchanged()
 
 
+@pytest.mark.holds("SAFETY-60", "S-57")
 def test_a_retry_continues_with_the_corrected_field_and_reports_the_remains_of_the_previous_try(desk: Desk) -> None:
+    """Over one session at a time, with an encrypted key and a password of sudo; somebody's link at the path of the command stays."""
     folder = "/etc/systemd/system/stardust-spider.service.d"
+    desk.spoil(LINK, f"rm {COMMAND}")
     bare = Look(desk)
-    desk.host.sh(f"mkdir -p {folder} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' > {folder}/x.conf")
-    look = Look(desk)
-    row = desk.install("admin", sudo_password="wrong")
-    failed(row, "sudo_password_wrong", "become_root")
-    assert row["earlier"] is None
-    row = desk.retry(row["id"], sudo_password=SUDO)
-    failed(row, "start_failed", "start")
-    look.check_unchanged()
-    desk.host.sh(f"rm -r {folder}")
-    row = succeeded(desk.retry(row["id"]))
-    assert row["earlier"] == {"tries": 2, "step": "start", "left": "taken_back", "kept": ["host_key"]}
-    succeeded(desk.remove(row["node_id"]))
+    closed = 'ExecStartPre=/bin/sh -c "echo this house is closed >&2; exit 3"'
+    desk.host.sh(f"mkdir -p {folder}; printf '[Service]\\n{closed}\\n' > {folder}/x.conf")
+    with sshd(desk.host, "MaxSessions 1", "UsePAM yes") as port:
+        look = Look(desk)
+        row = desk.install("admin", "id_encrypted", passphrase="lab-passphrase", sudo_password="wrong", port=port)
+        failed(row, "sudo_password_wrong", "become_root")
+        assert row["earlier"] is None
+        row = desk.retry(row["id"], sudo_password=SUDO)
+        assert failed(row, "start_failed", "start") == "The agent did not start on the server (this house is closed)."
+        assert [line for line in look.changes() if f"/run/sshd-{port}.log" not in line] == []
+        desk.host.sh(f"rm -r {folder}")
+        row = succeeded(desk.retry(row["id"]))
+        assert row["earlier"] == {"tries": 2, "step": "start", "left": "taken_back", "kept": ["host_key"]}
+        (node,) = desk.nodes()
+        assert (node["id"], node["state"], node["credentials_kept"]) == (row["node_id"], "online", True)
+        assert KEPT in step_of(row, "install")["detail"]
+        assert desk.host.run("/opt/stardust/stardust-spider", "status").returncode == 0
+        check_no_secret_is_left(desk, SUDO, "lab-passphrase")
+        succeeded(desk.remove(row["node_id"]))
     bare.check_unchanged()
 
 
@@ -256,8 +270,21 @@ def test_spider_is_not_installed_where_it_cannot_reach_the_hub(shared_desk: Desk
             assert desk.nodes() == []
             look.check_unchanged()
         shared_desk.clean = desk.clean
+    failed(shared_desk.install("root", proxy=f"http://127.0.0.1:{free_port()}"), "hub_unreachable", "probe")
+    look.check_unchanged()
 
 
+@pytest.mark.parametrize(
+    "wrong", ["http://me:secret@proxy.example:3128", "socks5://proxy.example:1080", "proxy.example:3128", "http://proxy.example"]
+)
+def test_an_invalid_proxy_address_is_refused(shared_desk: Desk, wrong: str) -> None:
+    for path, body in (("deployments", shared_desk.body("root", proxy=wrong)), ("invites", {"proxy": wrong})):
+        reply = shared_desk.hub.local("POST", f"/api/v1/{path}", body)
+        assert (reply.status, reply.json["facts"]["field"]) == (400, "proxy"), reply.body
+        assert b"secret" not in reply.body
+
+
+@pytest.mark.slow  # tests/unit/majortom/test_connect.py has a server whose key has changed
 @pytest.mark.holds("SAFETY-61", "S-53")
 def test_a_server_with_a_changed_host_key_is_refused(desk: Desk) -> None:
     node = succeeded(desk.install("root"))["node_id"]
@@ -319,10 +346,19 @@ UPDATES = "runuser -u nobody -- apt-get -s -o Dir::Cache::pkgcache= -o Dir::Cach
 """How many updates apt itself counts, without new packages. As nobody it writes no cache."""
 
 
-def test_the_command_shows_the_status_the_hub_the_updates_and_an_unacknowledged_installation_stays_while_connected(desk: Desk) -> None:
-    """The installation stays also after the seconds in which Spider waits for its hub before it begins to measure."""
+def test_the_command_shows_the_status_the_hub_the_updates_and_an_unacknowledged_installation_stays_while_connected(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """Through a proxy, a real tinyproxy. The installation stays also after the seconds in which Spider waits for its hub before it measures."""
+    with http_proxy(tmp_path) as proxy:
+        check_status_and_an_unacknowledged_installation(desk, proxy)
+
+
+def check_status_and_an_unacknowledged_installation(desk: Desk, proxy: HttpProxy) -> None:
     look = Look(desk)
-    row = succeeded(desk.install("root", policy="readonly"))
+    row = succeeded(desk.install("root", policy="readonly", proxy=proxy.url))
+    assert f"proxy = {proxy.url}\n" in desk.host.sh("cat /etc/stardust/spider.conf")
+    assert proxy.connects() >= 2  # of the probe and of the session
     url = desk.host.sh("sed -n 's/^url = //p' /etc/stardust/spider.conf").strip()
     version = wait_until(lambda: desk.hub.node(row["node_id"])["agent_version"], what="the node has said what it is")
     assert desk.host.run("stardust-spider", "--version").stdout == f"spider {version}\n"
@@ -345,7 +381,7 @@ def test_the_command_shows_the_status_the_hub_the_updates_and_an_unacknowledged_
     look.check_unchanged()
 
 
-@pytest.mark.slow  # the first test has a link there
+@pytest.mark.slow  # a retry above finds a link there
 def test_a_folder_of_the_command_that_is_read_only_is_left_alone(desk: Desk) -> None:
     desk.spoil("mount --bind /usr /usr; mount -o remount,bind,ro /usr", "umount -l /usr")
     look = Look(desk)

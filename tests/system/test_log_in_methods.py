@@ -54,7 +54,7 @@ def shell_of(user: str, shell: str) -> str:
 
 WAYS = (
     Way("root over IPv6", given=(("host", "::1"),), spoil="printf 'ListenAddress ::1\\nPort 2222\\n' > /etc/ssh/sshd_config.d/six.conf; mkdir -p /run/sshd; /usr/sbin/sshd -o PidFile=/run/six.pid -o ListenAddress=[::1]:2022", mend="kill $(cat /run/six.pid); rm -f /etc/ssh/sshd_config.d/six.conf", slow=True),
-    Way("a certificate", given=(("certificate", "admin"),), user="admin"),
+    Way("a certificate", given=(("certificate", "admin"),), user="admin", slow=True),  # test_sshd_settings logs in with one
     Way("an ECDSA key", key="ecdsa", slow=True),
     Way("an RSA key", key="id_rsa", slow=True),
     Way("an RSA key in PEM, encrypted", key="pem", given=(("passphrase", "lab pem"),), slow=True),

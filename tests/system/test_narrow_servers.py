@@ -28,7 +28,8 @@ def desk(module_desk: Desk) -> Desk:
     return module_desk
 
 
-@pytest.mark.parametrize("user", [pytest.param("root", marks=pytest.mark.slow), "admin"])
+@pytest.mark.slow  # a retry of test_deploy has one session at a time
+@pytest.mark.parametrize("user", ["root", "admin"])
 def test_one_ssh_session_at_a_time_is_enough(desk: Desk, user: str) -> None:
     look = Look(desk)
     with sshd(desk.host, "MaxSessions 1", "UsePAM yes") as port:
@@ -67,6 +68,7 @@ def test_an_inaccessible_folder_is_reported(desk: Desk, spoil: str, needed: str)
     look.check_unchanged()
 
 
+@pytest.mark.slow  # a retry of test_deploy quotes a failed start, in one session
 def test_a_failed_start_is_quoted_from_the_journal_and_rolled_back_in_one_session(desk: Desk) -> None:
     desk.spoil(
         "mkdir -p /etc/systemd/system/stardust-spider.service.d;"

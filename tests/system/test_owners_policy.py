@@ -94,18 +94,15 @@ class Owned:
         assert self._read() == self._written
 
     @contextlib.contextmanager
-    def untouched(self, mode: str = "readonly", *, is_left_ready: bool = True) -> Iterator[None]:
-        """Check that a block leaves file and programs as they were, and the node connected.
-
-        Args: mode: of the file. is_left_ready: whether the next test may use the node.
-        """
+    def untouched(self, mode: str = "readonly") -> Iterator[None]:
+        """Check that a block leaves file and programs as they were, and the node connected. Args: mode: of the file."""
         self.is_ready = False
         self.check_untouched()
         yield
         until_online(self.desk.hub, self.node)
         self.check_untouched()
         wait_until(lambda: self.told_mode() == mode, what="the hub knows what the owner allows")
-        self.is_ready = is_left_ready
+        self.is_ready = True
 
     def told_mode(self) -> Any:
         return (self.desk.hub.node(self.node)["policy"] or {}).get("mode")
@@ -222,8 +219,6 @@ def test_a_written_difference_whose_installation_fails_is_taken_back_to_the_owne
     until_online(desk.hub, owned.node)
     assert desk.host.sh(f"cat {POLICY}") == OWNERS
     assert desk.host.sh("ls -d /opt/stardust.before /etc/stardust.before* /var/lib/stardust/before 2>/dev/null || true") == ""
-    assert owned.redeploy()["state"] == "succeeded"
-    assert desk.host.sh(f"cat {POLICY}") == OWNERS
     owned.write(OWNERS)
     owned.is_ready = True
 
@@ -245,6 +240,20 @@ def test_a_restore_of_the_hub_and_of_the_agents_folders_changes_no_byte_of_the_o
         owned.check_untouched()
 
 
+@pytest.mark.holds("SAFETY-101")
+def test_a_new_deployment_and_a_join_by_invite_change_no_byte_of_the_owners_policy(owned: Owned) -> None:
+    """The hub forgets the node: what the next installation clears away is not the owner's file."""
+    desk = owned.desk
+    with owned.untouched():
+        assert desk.hub.local("DELETE", f"/api/v1/nodes/{owned.node}?force=true").status == 202
+        row = desk.install("root", policy="managed")
+        assert row["state"] == "succeeded", told(row)
+        assert (row["policy_found"]["outcome"], row["policy_found"]["current"]) == ("kept", OWNERS)
+        owned.check_untouched()
+        assert desk.hub.local("DELETE", f"/api/v1/nodes/{row['node_id']}?force=true").status == 202
+        desk.host.run("/bin/sh", "-c", invited(desk.hub, policy="managed")["command"])
+
+
 @pytest.mark.holds("SAFETY-56", "SAFETY-101", "S-50")
 def test_who_proves_root_and_names_the_difference_writes_a_wider_policy_and_only_removal_deletes_it(owned: Owned) -> None:
     desk, typed = owned.desk, owned.typed()
@@ -260,17 +269,3 @@ def test_who_proves_root_and_names_the_difference_writes_a_wider_policy_and_only
     desk.until_over()
     desk.host.sh("mv /root/keys-before /root/.ssh/authorized_keys; rm /root/agent.tar")
     owned.look.check_unchanged()
-
-
-@pytest.mark.holds("SAFETY-101")
-def test_a_new_deployment_and_a_join_by_invite_change_no_byte_of_the_owners_policy(owned: Owned) -> None:
-    """The hub forgets the node: what the next installation clears away is not the owner's file."""
-    desk = owned.desk
-    with owned.untouched(is_left_ready=False):
-        assert desk.hub.local("DELETE", f"/api/v1/nodes/{owned.node}?force=true").status == 202
-        row = desk.install("root", policy="managed")
-        assert row["state"] == "succeeded", told(row)
-        assert (row["policy_found"]["outcome"], row["policy_found"]["current"]) == ("kept", OWNERS)
-        owned.check_untouched()
-        assert desk.hub.local("DELETE", f"/api/v1/nodes/{row['node_id']}?force=true").status == 202
-        desk.host.run("/bin/sh", "-c", invited(desk.hub, policy="managed")["command"])

