@@ -6,9 +6,10 @@ unprivileged Spider gets the same result.
 """
 
 import os
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Mapping, NamedTuple, Sequence
 
 from spider.files import read_file
+from spider.mountinfo import parse_mounts
 
 _RPM = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "amzn", "suse", "opensuse", "sles"})
 _SUSE = frozenset({"suse", "opensuse", "sles"})
@@ -128,20 +129,8 @@ def root_is_read_only(root: str) -> bool:
 
     False if process 1 is hidden from Spider (`hidepid`). Root's runner always sees process 1.
     """
-    return "ro" in (_root_options(read_file(f"{root}/proc/1/mountinfo", MAX_MOUNTS_CHARS)) or ())
-
-
-def _root_options(mountinfo: str) -> Optional[Tuple[str, ...]]:
-    """The options of the topmost mount at `/`.
-
-    Source: proc_pid_mountinfo(5): the fifth field is the mount point, and the sixth has the options of the mount.
-    """
-    found: Optional[Tuple[str, ...]] = None
-    for line in mountinfo.split("\n"):
-        fields = line.split(" ")
-        if len(fields) > 5 and fields[4] == "/":
-            found = tuple(fields[5].split(","))
-    return found
+    topmost = [one for one in parse_mounts(read_file(f"{root}/proc/1/mountinfo", MAX_MOUNTS_CHARS)) if one.point == "/"][-1:]
+    return any("ro" in one.options.split(",") for one in topmost)
 
 
 def _size(path: str) -> int:

@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 import time
-from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider.files import read_file, read_text
+from spider.mountinfo import Mount, parse_mounts, unescape
 from spider.root import systemctl_shim
 from spider.root.systemd_programs import systemd_program
 from spider.wire.sentences import name_list, sentence
@@ -123,19 +124,13 @@ def parse_ports(text: str, protocol: str, state: str) -> FrozenSet[str]:
     return frozenset(found)
 
 
-def parse_mounts(text: str) -> FrozenSet[str]:
-    """Mount points of real file systems that should be there after a boot, from /proc/PID/mountinfo.
+def lasting(mounts: Sequence[Mount]) -> FrozenSet[str]:
+    """Mount points of real file systems that should be there after a boot.
 
     Nothing below /run outlives a boot, and what an automounter (autofs) mounts comes back when it is used.
     """
-    found: Set[str] = set()
-    automounters: Set[str] = set()
-    for line in text.split("\n"):
-        left, dash, right = line.partition(" - ")
-        words, kinds = left.split(" "), right.split(" ")
-        if dash and len(words) > 4 and (kinds[0] == "autofs" or kinds[0] not in _PSEUDO):
-            point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal.group(1), 8)), words[4])
-            (automounters if kinds[0] == "autofs" else found).add(point)
+    automounters = {one.point for one in mounts if one.kind == "autofs"}
+    found = {one.point for one in mounts if one.kind not in _PSEUDO}
     return frozenset(point for point in found if not point.startswith("/run/") and not {point, os.path.dirname(point)} & automounters)
 
 
@@ -160,7 +155,9 @@ def read_reboot_state() -> RebootState:
         tuple(sorted(meant)),
         tuple(sorted(parse_units(_systemctl("list-units", "--state=failed")))),
         tuple(sorted(listening)),
-        tuple(sorted(parse_mounts(read_file("/proc/1/mountinfo") or read_file("/proc/self/mountinfo")))),  # the latter with hidepid
+        tuple(
+            sorted(lasting(parse_mounts(read_file("/proc/1/mountinfo") or read_file("/proc/self/mountinfo"))))
+        ),  # the latter with hidepid
         parse_routes(read_file("/proc/net/route"), read_file("/proc/net/ipv6_route")),
         tuple(sorted(by_hand)),
         (os.uname().release,),
@@ -190,7 +187,7 @@ def parse_routes(text: str, text6: str) -> Tuple[str, ...]:
 def parse_fstab(text: str) -> FrozenSet[str]:
     """Mount points that are named in fstab. Source: fstab(5)."""
     lines = (line.split() for line in text.split("\n") if not line.lstrip().startswith("#"))
-    return frozenset(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal.group(1), 8)), words[1]) for words in lines if len(words) > 1)
+    return frozenset(unescape(words[1]) for words in lines if len(words) > 1)
 
 
 def not_coming_back(state: RebootState, mountinfo: str, fstab: str) -> List[str]:
@@ -201,8 +198,9 @@ def not_coming_back(state: RebootState, mountinfo: str, fstab: str) -> List[str]
     found = []
     if state.by_hand:
         found.append(f"These services run now and do not start at boot: {name_list(state.by_hand, MOST_NAMED)}.")
-    usual = {point for line in mountinfo.split("\n") if line.partition(" - ")[2].split(" ")[0] in _IN_FSTAB for point in parse_mounts(line)}
-    lost = sorted((usual & parse_mounts(mountinfo)) - parse_fstab(fstab) - {"/"})
+    mounts = parse_mounts(mountinfo)
+    usual = {one.point for one in mounts if one.kind in _IN_FSTAB}
+    lost = sorted((usual & lasting(mounts)) - parse_fstab(fstab) - {"/"})
     if lost and len(lost) <= MOST_NAMED:
         found.append(f"These file systems are mounted now and are not in /etc/fstab: {name_list(lost, MOST_NAMED)}.")
     return found

@@ -4,7 +4,7 @@ import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.files import MAX_FILE_BYTES, listed, read_text
-from spider.sampling.collectors.mounts import unescape
+from spider.mountinfo import parse_mounts, unescape
 from spider.sampling.collectors.table_reader import Reading
 from spider.wire.report_messages import Cell
 from spider.wire.text import plain
@@ -129,23 +129,15 @@ def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
     return list(ordered.values())
 
 
-def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
-    """Parse mountinfo.
-
-    Returns: mount points by major:minor, and by the device's path. The path is needed for file systems with numbers of their own (btrfs).
-    Source:  proc_pid_mountinfo(5).
-    """
+def mount_points(text: str) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
+    """The mount points of a mountinfo, by major:minor, and by the device's path. The path is needed for file systems with numbers of their own
+    (btrfs)."""
     by_number: Dict[str, List[str]] = {}
     by_path: Dict[str, List[str]] = {}
-    for line in data.decode("utf-8", "backslashreplace").split("\n"):
-        before, dash, after = line.partition(" - ")
-        fields, rest = before.split(" "), after.split(" ")
-        if not dash or len(fields) < 6 or len(rest) < 2:
-            continue
-        point = unescape(fields[4])
-        for targets in (by_number.setdefault(fields[2], []), by_path.setdefault(unescape(rest[1]), [])):
-            if point not in targets:
-                targets.append(point)
+    for mount in parse_mounts(text):
+        for points in (by_number.setdefault(mount.device, []), by_path.setdefault(mount.source, [])):
+            if mount.point not in points:
+                points.append(mount.point)
     return by_number, by_path
 
 
@@ -167,7 +159,7 @@ class DiskTable:
         blocks = read_blocks(self._sys)
         if not blocks:
             return None
-        by_number, by_path = parse_mounts(self._mountinfo())
+        by_number, by_path = mount_points(self._mountinfo().decode("utf-8", "backslashreplace"))
         for path in parse_swaps(read_text(self._proc + "/swaps")):
             by_path.setdefault(path, []).append(SWAP)
         names = {block.kernel_name: block.name for block in blocks}

@@ -8,12 +8,12 @@ import os
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Tuple
 
 from spider.clock import Clock
+from spider.mountinfo import Mount
 from spider.sampling.collectors.base import MAX_LABELLED, Collector, label, per_second, per_second_fine
 from spider.sampling.collectors.clock import Clocks, HubTime
 from spider.sampling.collectors.cpu import CpuTicks, busy_percent, shares
 from spider.sampling.collectors.disk import mean_wait
 from spider.sampling.collectors.filesystems import MAX_MOUNTS, SpaceUsage, StatQueries
-from spider.sampling.collectors.mounts import Mount
 from spider.wire.metrics import series_name
 
 TICKS_PER_S = 100

@@ -7,9 +7,9 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from spider.files import MAX_FILE_BYTES
+from spider.mountinfo import Mount
 from spider.sampling.collectors.base import LARGEST, Collector, label
 from spider.sampling.collectors.mounts import (
-    Mount,
     choose,
     is_remote,
     most_important,

@@ -2,7 +2,9 @@
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Set, Tuple
+from typing import Dict, List, Set, Tuple
+
+from spider.mountinfo import Mount, parse_mounts
 
 MAX_MOUNT_POINTS = 1024
 """Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
@@ -53,55 +55,15 @@ _MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - only compared with;
 """Mount points at which even a file system in memory is reported, because programs fail when it is full."""
 
 
-class Mount(NamedTuple):
-    """One line of mountinfo."""
-
-    device: str
-    """major:minor of the file system: the same for all its bind mounts and subvolumes."""
-    root: str
-    """The path within the file system that is mounted."""
-    point: str
-    kind: str
-    readonly: bool = False
-    """Whether this mount or the whole file system is read-only (ext4 becomes read-only after an error)."""
-    readonly_whole: bool = False
-    """Whether the whole file system is read-only. The mount options of a sandbox do not affect it."""
-
-
-def unescape(text: str) -> str:
-    """Decode the kernel's octal escapes in a path. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
-    if "\\" not in text:
-        return text
-    head, *rest = text.split("\\")
-    parts = [head]
-    for part in rest:
-        digits = part[:3]
-        if len(digits) == 3 and all(digit in "01234567" for digit in digits) and int(digits, 8) < 128:
-            parts.append(chr(int(digits, 8)) + part[3:])
-        else:
-            parts.append("\\" + part)
-    return "".join(parts)
-
-
 def parse_mountinfo(data: bytes) -> List[Mount]:
-    """Parse /proc/PID/mountinfo.
+    """The mounts of a whole /proc/PID/mountinfo. Paths are as `os` expects them (surrogate escapes).
 
-    Returns: its mounts in the order of mounting; paths are as `os` expects them (surrogate escapes).
-    Raises:  ValueError: a line is too short or has no separator.
-    Source:  proc_pid_mountinfo(5); space, tab, newline and backslash are octal escapes.
+    Raises: ValueError: a line is damaged. A file system that is left out would seem to be gone.
     """
-    mounts: List[Mount] = []
-    for line in data.decode("utf-8", "surrogateescape").split("\n"):
-        if not line:
-            continue
-        before, dash, after = line.partition(" - ")
-        fields = before.split(" ")
-        if not dash or len(fields) < 6:
-            raise ValueError("a line of mountinfo is too short")
-        kind, _, rest = after.partition(" ")
-        of_all = rest.rsplit(" ", 1)[-1]  # the mount source holds no spaces, because they are escaped
-        whole = "ro" in of_all.split(",")
-        mounts.append(Mount(fields[2], unescape(fields[3]), unescape(fields[4]), kind, whole or "ro" in fields[5].split(","), whole))
+    text = data.decode("utf-8", "surrogateescape")
+    mounts = parse_mounts(text)
+    if len(mounts) != sum(1 for line in text.split("\n") if line):
+        raise ValueError("a line of mountinfo is too short")
     return mounts
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spider.jobs.files import Run, StopRecord
 from spider.jobs.status import REBOOT_MISSING, REBOOTED, JobSnapshot, classify, ending
+from spider.mountinfo import parse_mounts
 from spider.root import reboot
 from spider.root.reboot import (
     REBOOT_LIMIT_S,
@@ -17,9 +18,9 @@ from spider.root.reboot import (
     RebootState,
     compare,
     from_document,
+    lasting,
     parse_by_hand,
     parse_inhibitors,
-    parse_mounts,
     parse_ports,
     parse_units,
     read_reboot_state,
@@ -92,7 +93,7 @@ def test_what_nothing_brings_back_is_said_before_the_reboot() -> None:
 def test_running_units_ports_mounts_and_inhibitors_are_parsed() -> None:
     assert parse_units(UNITS) == {"cron.service", "lab-gone.service"}
     assert parse_ports(TCP, "tcp", "0A") == {"tcp 22"}
-    assert parse_mounts(MOUNTS) == {"/", "/srv/my data"}, "a stick below /run and what is mounted when it is used need not be back"
+    assert lasting(parse_mounts(MOUNTS)) == {"/", "/srv/my data"}, "a stick below /run and what is mounted when it is used need not be back"
     assert parse_inhibitors(INHIBITORS) == ["backup 0 root 4711 systemd-inhibit shutdown:sleep runs"]
 
 
@@ -132,7 +133,7 @@ def test_no_text_upsets_the_readers(junk: str) -> None:
     parse_units(junk)
     parse_by_hand("Id=a\n" + junk)
     parse_ports("head\n" + junk, "tcp", "0A")
-    parse_mounts(junk + " - " + junk)
+    lasting(parse_mounts(junk + " - " + junk))
     parse_inhibitors(junk + " block")
 
 

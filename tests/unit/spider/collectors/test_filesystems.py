@@ -11,9 +11,9 @@ from typing import NoReturn
 
 import pytest
 
+from spider.mountinfo import Mount
 from spider.sampling.collectors.filesystems import Filesystems, StatQueries, VisibleMount, measure
 from spider.sampling.collectors.mounts import (
-    Mount,
     choose,
     most_important,
     on_demand,
@@ -67,8 +67,7 @@ def test_a_mount_that_comes_and_goes_with_its_use_is_known() -> None:
 
 def test_escaped_paths_are_paths_again() -> None:
     found = mounts("loop-mounts", "1_mountinfo")
-    assert Mount("7:0", "/", "/mnt/data disk", "ext4") in found
-    assert Mount("7:0", "/part", "/mnt/bind", "ext4") in found
+    assert {("7:0", "/", "/mnt/data disk", "ext4"), ("7:0", "/part", "/mnt/bind", "ext4")} <= {one[:4] for one in found}
 
 
 def test_mounts_are_read_from_outside_the_sandbox() -> None:

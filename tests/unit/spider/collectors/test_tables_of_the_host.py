@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from spider.packages.interfaces import PackageCondition
 from spider.reports.table_reporter import table_of
-from spider.sampling.collectors.block_devices import DiskTable, parse_mounts, read_blocks
+from spider.sampling.collectors.block_devices import DiskTable, mount_points, read_blocks
 from spider.sampling.collectors.boots import BootRecord, Boots
 from spider.sampling.collectors.interfaces import Interfaces, parse_links, parse_prefixes
 from spider.sampling.collectors.linux import linux_tables
@@ -294,7 +294,7 @@ def test_stacked_block_devices_follow_their_parents_in_the_table(tmp_path: Path)
 
 
 def test_a_damaged_mountinfo_costs_only_its_lines() -> None:
-    assert parse_mounts(b"\n1 2\njunk - \n" + MOUNTS)[0]["259:2"] == ["/boot"]
+    assert mount_points("\n1 2\njunk - \n" + MOUNTS.decode())[0]["259:2"] == ["/boot"]
 
 
 def test_a_host_without_sys_has_no_disks(tmp_path: Path) -> None:
