@@ -281,6 +281,10 @@ class Hub:
             problem = json.loads(answer.body)
             if problem["code"] == "organisation.required":
                 problem["detail"] = f"name an organisation with --org NAME: {', '.join(problem['facts']['organisations'])}"
+            elif problem["code"] == "organisation.unknown" and self._organisation is not None:
+                problem["detail"] = (
+                    f"you belong to no organisation {self._organisation}: leave out --org to work in yours, or to see which you have"
+                )
             kind = RefusedByHub if answer.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.CONFLICT) else CliError
             raise kind(shown(str(problem["detail"])), shown(str(problem["code"])), problem.get("facts"))
         except (ValueError, KeyError, TypeError):

@@ -114,4 +114,4 @@ def check_report(policy: PatchPolicy, channels: Sequence[str]) -> None:
     """Raises: BadRequest: a channel of the report does not exist."""
     for one in policy.report:
         if one not in channels:
-            raise BadRequest(f"report: there is no channel {one[:40]!r}; GET channels gives the ids", field="report")
+            raise BadRequest(f"report: there is no channel {one[:40]!r}; the list of channels has the ids", field="report")

@@ -42,7 +42,7 @@ def check_named(named: Sequence[str], field: str) -> None:
         raise BadRequest(f"{field}.nodes: at most {MOST_NODES} servers by id; use a tag for more", field=field)
     for one in named:
         if not is_id(one):
-            raise BadRequest(f"{field}.nodes: {one[:40]!r} is not the id of a server; GET nodes gives the ids", field=field)
+            raise BadRequest(f"{field}.nodes: {one[:40]!r} is not the id of a server; the list of servers has the ids", field=field)
 
 
 async def check_select(nodes: NodeStore, scope: Scope, select: Selector) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from groundcontrol.cli.client import UNTRUSTED, CliError, Hub, check_url, is_meant, one_named
+from groundcontrol.cli.client import UNTRUSTED, CliError, Hub, RefusedByHub, check_url, is_meant, one_named
+from groundcontrol.cli.transport import Answer
 from spider.wire.ids import new_random_id
 from tests.support.certificates import Certificate
 
@@ -56,6 +58,13 @@ def test_a_token_is_sent_over_tls_or_to_this_machine(url: str) -> None:
 def test_a_token_is_not_sent_in_clear(url: str) -> None:
     with pytest.raises(CliError, match="--url"):
         check_url(url)
+
+
+def test_an_organisation_that_is_not_yours_is_explained_by_the_flag() -> None:
+    hub = Hub(argparse.Namespace(url="https://hub.example", tls_ca=None, tls_pin=None, org_slug="red"))
+    refusal = {"code": "organisation.unknown", "detail": "you belong to no organisation of this name: GET /api/v1/auth/me lists yours"}
+    with pytest.raises(RefusedByHub, match="no organisation red: leave out --org"):
+        hub._check(Answer(403, json.dumps(refusal).encode()))
 
 
 def test_an_id_matches_only_its_own_node() -> None:
