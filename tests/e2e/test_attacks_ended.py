@@ -46,7 +46,7 @@ def demote(world: World, _session: str, _token: str) -> None:
 
 
 @pytest.mark.holds("SAFETY-18", "S-09")
-@pytest.mark.parametrize("end", [log_out, disable, demote, revoke])
+@pytest.mark.parametrize("end", [log_out, revoke, *(pytest.param(end, marks=pytest.mark.slow) for end in (disable, demote))])
 async def test_requests_after_the_end_of_a_session_are_refused(world: World, end: Callable[[World, str, str], None]) -> None:
     """While requests arrive as fast as possible; one sent earlier may still be answered."""
     hub, told, over = world.hub, list[tuple[float, int]](), asyncio.Event()

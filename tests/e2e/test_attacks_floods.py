@@ -44,7 +44,7 @@ async def test_a_flood_of_bad_tokens_costs_no_hash_and_delays_no_others(shared_h
 
         async def flood() -> None:
             nonlocal refused
-            while refused < 1000:
+            while refused < 500:
                 answer = await ask(attacker, "GET", "/api/v1/nodes", Authorization=f"Bearer {dice.choice(forged)}")
                 assert answer.status == 401
                 refused += 1
@@ -96,7 +96,7 @@ async def test_idle_keep_alive_connections_do_not_block_a_log_in(tmp_path: Path)
     try:
         with hub:
             before = await asyncio.to_thread(figure, hub, "process_open_files")
-            for number in range(300):
+            for number in range(200):
                 reader, writer = await asyncio.open_connection("127.0.0.1", hub.port, local_addr=("127.7.0.9", 0))
                 writers.append(writer)
                 writer.write(plain if number % 2 else upgrade)

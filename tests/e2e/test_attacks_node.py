@@ -97,8 +97,14 @@ async def following(hub: HubProcess, *topics: str) -> Any:
             await asyncio.gather(reading, return_exceptions=True)
 
 
+each_text = pytest.mark.parametrize(
+    "text", [pytest.param(text, marks=pytest.mark.slow if at % 3 else (), id=str(at)) for at, text in enumerate(CORPUS)]
+)
+"""Every third text; all with --slow: where one is escaped, all are."""
+
+
 @pytest.mark.holds("SAFETY-29", "S-16")
-@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
+@each_text
 async def test_texts_of_a_node_and_its_jobs_arrive_as_plain_text(shared_hub: HubProcess, text: str) -> None:
     node = await new_node(shared_hub)
     lines = len(shared_hub.lines)
@@ -159,7 +165,7 @@ async def test_texts_of_a_node_and_its_jobs_arrive_as_plain_text(shared_hub: Hub
 
 
 @pytest.mark.holds("S-16")
-@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
+@each_text
 async def test_handshake_fields_and_series_names_arrive_as_plain_text(shared_hub: HubProcess, text: str) -> None:
     node = await new_node(shared_hub)
     async with agents(shared_hub, node, node, node) as [first, second, third]:

@@ -366,7 +366,7 @@ def backing_up(folder: Path, target: Path, said: bytes) -> Iterator[tuple[Forked
     ("said", "number", "status"),
     [
         (b"copying stardust-samples", signal.SIGINT, 130),
-        (b"packing", signal.SIGTERM, 143),
+        pytest.param(b"packing", signal.SIGTERM, 143, marks=pytest.mark.slow),
         pytest.param(b"reading it back", signal.SIGTERM, 143, marks=pytest.mark.slow),
     ],
 )

@@ -21,7 +21,7 @@ from tests.support.job_messages import order
 
 MEBIBYTE = 1 << 20
 SPIDER_LIMIT_BYTES = 100_000_000
-QUICK, FLOOD = 24 * MEBIBYTE, 600 * MEBIBYTE
+QUICK, FLOOD = 12 * MEBIBYTE, 600 * MEBIBYTE
 
 
 # -- a flooding job --------------------------------------------------------------------------------------------

@@ -290,8 +290,8 @@ async def jump(folder: Path, jumps: list[float], restarts: bool, whose: tuple[st
     "whose", [("hub",), *(pytest.param(whose, marks=pytest.mark.slow) for whose in (("node",), ("hub", "node")))], ids="-and-".join
 )
 async def test_a_clock_that_jumps_breaks_no_session_and_loses_no_sample(tmp_path: Path, whose: tuple[str, ...]) -> None:
-    """An hour, a day, to 1970 and ten years on; what a node dates in 1970, or alone years ahead, is counted and not stored."""
-    jumps = [HOUR_S, -HOUR_S, DAY_S, -DAY_S, -3 * DAY_S, 4000 - time.time(), 10 * 365 * DAY_S]
+    """An hour, three days back, to 1970 and ten years on; what a node dates in 1970, or alone years ahead, is counted and not stored."""
+    jumps = [HOUR_S, -3 * DAY_S, 4000 - time.time(), 10 * 365 * DAY_S]
     await jump(tmp_path, jumps, restarts=False, whose=whose)
 
 

@@ -26,7 +26,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
         (hub.folder / "agent").mkdir(exist_ok=True)
         (hub.folder / "agent/spider.conf").write_text(f"[hub]\nurl = {hub.ws_url}\n")
         (hub.folder / "policy.conf").write_text("[policy]\nversion = 1\nmode = managed\n")
-        words = [str(hub.folder), "8", "--churn", "60", "--offline", "0.1", "--hostile", "1", "--stamps", str(tmp_path / "stamps")]
+        words = [str(hub.folder), "5", "--churn", "60", "--offline", "0.2", "--hostile", "1", "--stamps", str(tmp_path / "stamps")]
         started = time.time()
         fleet = subprocess.Popen([sys.executable, "-m", "scripts.simfleet.main", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
 
@@ -34,8 +34,8 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             return [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["state"] == "online"]
 
         try:
-            wait_until(lambda: len(nodes()) >= 5, what="the servers did not come")
-            wait_until(lambda: sum("cpu.total" in node["latest"] for node in nodes()) >= 4, what="nothing was measured")
+            wait_until(lambda: len(nodes()) >= 3, what="the servers did not come")
+            wait_until(lambda: sum("cpu.total" in node["latest"] for node in nodes()) >= 3, what="nothing was measured")
             for node in nodes():
                 for sample in node["latest"].values():
                     assert round(sample["at"] * 1000) % 1000 == phase_ms_of(from_text(node["id"])), "each at its own moment of the second"
@@ -51,7 +51,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             assert f"is running already in this checkout (process {fleet.pid}); end it with" in second.stderr
             assert (hub.folder / "fleet.pid").read_text().strip() == str(fleet.pid), "scripts/stop still finds the first"
             assert stat.S_IMODE((hub.folder / "fleet.pid").stat().st_mode) == 0o600, "as everything there, or the doctor complains"
-            chosen = [node["id"] for node in nodes()][:4]
+            chosen = [node["id"] for node in nodes()][:2]
             token = hub.login().token
             batch = hub.request("POST", "/api/v1/jobs", {"nodes": chosen, "action": "upgrade"}, token=token)
             assert batch.status == 202, batch.body
@@ -73,7 +73,7 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
                 limit_s=150,
             )
             assert removed not in {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}
-            wait_until(lambda: len(nodes()) >= 4, what="the others did not stay")
+            wait_until(lambda: len(nodes()) >= 2, what="the others did not stay")
             assert [event for event in hub.events if event["level"] in ("error", "critical")] == []
         finally:
             fleet.terminate()
@@ -96,6 +96,7 @@ def test_an_invalid_option_of_the_fleet_is_one_sentence(words: list[str], said: 
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow  # an interpreter for one sentence
 def test_without_a_hub_the_fleet_reports_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.simfleet.main", str(tmp_path), "1"],

@@ -338,7 +338,7 @@ FRAMES_OF_A_NODE = 50
 
 @pytest.mark.holds("SAFETY-87", "S-25", "S-48", "F-20")
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("frames", [200, pytest.param(200_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("frames", [100, pytest.param(200_000, marks=pytest.mark.slow)])
 async def test_thousands_of_fuzzed_frames_end_only_their_own_sessions(hub: HubProcess, frames: int) -> None:
     names = [f"fuzz-{number}" for number in range(frames // FRAMES_OF_A_NODE)]
     nodes: list[Enrolled] = []

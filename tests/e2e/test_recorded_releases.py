@@ -153,6 +153,12 @@ def lost(recorded: Any, now: Any, where: str) -> Iterator[str]:
         yield f"{where}: {recorded!r} was recorded, now {now!r}"
 
 
+each_recording = pytest.mark.parametrize(
+    "archive", [*(pytest.param(path, marks=pytest.mark.slow) for path in RECORDINGS[:-1]), RECORDINGS[-1]], ids=lambda path: path.name
+)
+"""The newest; earlier ones with --slow."""
+
+
 def check_access(recording: Recording) -> None:
     """A session and a token go on; password and second factor log in."""
     hub, access = recording.hub, recording.known["access"]
@@ -172,9 +178,7 @@ def check_access(recording: Recording) -> None:
 
 
 @pytest.mark.holds("F-35")
-@pytest.mark.parametrize(
-    "archive", [*(pytest.param(path, marks=pytest.mark.slow) for path in RECORDINGS[:-1]), RECORDINGS[-1]], ids=lambda path: path.name
-)
+@each_recording
 def test_a_hub_and_its_nodes_of_an_earlier_version_lose_nothing(tmp_path: Path, archive: Path) -> None:
     recording = Recording(archive, tmp_path)
     known, recorded = recording.known, tmp_path / "spider.pyz"
@@ -202,7 +206,7 @@ def test_a_hub_and_its_nodes_of_an_earlier_version_lose_nothing(tmp_path: Path, 
     check_databases(hub.folder)
 
 
-@pytest.mark.parametrize("archive", RECORDINGS, ids=lambda archive: archive.name)
+@each_recording
 def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path: Path) -> None:
     """A hub that was sent back to its earlier version after its Spiders were updated. It refuses each message with a field more than it knows."""
     with tarfile.open(archive) as members:
@@ -229,7 +233,9 @@ def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as hub:
         assert hub.stdout is not None
         known = {int(kind): fields for kind, fields in json.loads(hub.stdout.readline())["fields"].items()}
-        with subprocess.Popen([PYTHON, "-I", "-S", "-B", bundle, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as spider:
+        argv = [PYTHON, "-I", "-S", "-B", str(bundle), *flags]
+        env = {"PATH": "/nowhere"}  # a package manager would be asked for seconds
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env) as spider:
             wanted: set[str] = {"Identity", "Layout", "Pack", "Table"}
             took: set[str] = set()
             try:
@@ -248,7 +254,7 @@ def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path
     assert too_long == {}, "a field that the recorded hub does not know needs a feature in spider.wire.frames.GROWN"
 
 
-@pytest.mark.parametrize("archive", RECORDINGS, ids=lambda archive: archive.name)
+@each_recording
 async def test_the_databases_come_back_as_they_were_before_the_upgrade(archive: Path, tmp_path: Path) -> None:
     recording = Recording(archive, tmp_path)
     control = recording.hub.folder / "stardust.db"

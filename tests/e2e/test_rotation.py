@@ -232,7 +232,6 @@ def test_a_rotation_by_root_keeps_the_owner_of_the_files(own_path: Path) -> None
         return  # the program itself cannot be read either, which is refused in the same way
     own_path.chmod(0o755)
     stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python)
-    stardust(folder, "audit", "verify", env=env | {"STARDUST_SECRET": NEW_SECRET}, python=python)
     assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {65534}
 
 

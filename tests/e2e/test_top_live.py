@@ -18,6 +18,8 @@ import termios
 import time
 from pathlib import Path
 
+import pytest
+
 from groundcontrol.cli.dashboard.feed import Feed
 from groundcontrol.cli.dashboard.state import Fleet
 from tests.support.agent import agents
@@ -85,27 +87,28 @@ def on_a_terminal(folder: Path, wanted: str, end: signal.Signals | None = None, 
     return os.waitstatus_to_exitcode(status), written
 
 
-def test_the_dashboard_fits_plain_terminals(shared_hub: HubProcess) -> None:
+@pytest.mark.parametrize(
+    ("kinds", "env"),
+    [(PLAIN | SIXTEEN, {"TERM": "xterm"}), pytest.param(PLAIN, {"TERM": "xterm-256color", "NO_COLOR": "1"}, marks=pytest.mark.slow)],
+    ids=["sixteen colours", "none"],
+)
+def test_the_dashboard_fits_plain_terminals(shared_hub: HubProcess, kinds: set[int], env: dict[str, str]) -> None:
     shared_hub.enrol("top-plain")
-    for kinds, env in (
-        (PLAIN | SIXTEEN, {"TERM": "xterm"}),
-        (PLAIN, {"TERM": "xterm-256color", "NO_COLOR": "1"}),
-    ):
-        status, written = on_a_terminal(shared_hub.folder, "●", None, **env)
-        assert status == 0, written[-2000:]
-        used = {int(number or 0) for codes in re.findall(r"\x1b\[([0-9;]*)m", written) for number in codes.split(";")}
-        assert used <= kinds, env
-        assert "\x1b[?1049l" in written, "the screen from before is back"
-        assert max(int(column) for column in re.findall(r"\x1b\[\d+;(\d+)H", written)) <= 80
+    status, written = on_a_terminal(shared_hub.folder, "●", None, **env)
+    assert status == 0, written[-2000:]
+    used = {int(number or 0) for codes in re.findall(r"\x1b\[([0-9;]*)m", written) for number in codes.split(";")}
+    assert used <= kinds, env
+    assert "\x1b[?1049l" in written, "the screen from before is back"
+    assert max(int(column) for column in re.findall(r"\x1b\[\d+;(\d+)H", written)) <= 80
 
 
-def test_a_dashboard_that_is_ended_brings_the_screen_back(shared_hub: HubProcess) -> None:
+@pytest.mark.parametrize("end", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=lambda end: end.name)
+def test_a_dashboard_that_is_ended_brings_the_screen_back(shared_hub: HubProcess, end: signal.Signals) -> None:
     shared_hub.enrol("top-ended")
-    for end in (signal.SIGTERM, signal.SIGHUP):
-        status, written = on_a_terminal(shared_hub.folder, "●", end, TERM="xterm")
-        assert status == 0, written[-2000:]
-        assert "\x1b[?1049l" in written
-        assert "\x1b[?1000l" in written, "and the mouse is the terminal's again"
+    status, written = on_a_terminal(shared_hub.folder, "●", end, TERM="xterm")
+    assert status == 0, written[-2000:]
+    assert "\x1b[?1049l" in written
+    assert "\x1b[?1000l" in written, "and the mouse is the terminal's again"
 
 
 def test_one_frame_is_printed_as_text_and_as_json(shared_hub: HubProcess) -> None:

@@ -42,7 +42,7 @@ def wheel(tree: Path, folder: Path) -> Path:
 def test_a_wheel_contains_an_installation_and_a_newer_one_replaces_it(tmp_path: Path, count: int) -> None:
     tree = tmp_path / "checkout"
     for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
-        if name and (ROOT / name).exists():
+        if name and not name.startswith("tests/") and (ROOT / name).exists():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name)
     for name in BUILT:
