@@ -171,12 +171,14 @@ def lab() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def lab_hosts(lab: None) -> list[labs.Host]:
+def lab_hosts(lab: None) -> Iterator[list[labs.Host]]:
     """Two Debian hosts, which all modules share. They are booted again if a module has stopped its lab."""
     reason = labs.unavailable()
     if reason:
         pytest.fail(f"this test needs lab hosts, and {reason}")
-    return labs.up(debian=2)
+    hosts = labs.up(debian=2)
+    yield hosts
+    labs.rest(hosts)
 
 
 @pytest.fixture

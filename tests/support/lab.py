@@ -165,11 +165,19 @@ class Host:
 
 
 def up(**flavours: int) -> list[Host]:
-    """Boot missing hosts, e.g. `up(debian=2)`; the lab's tree is built on first use."""
+    """Boot missing hosts, e.g. `up(debian=2)`, and let those go on that `rest` has stopped; the lab's tree is built on first use."""
     _guard()
+    for name in program().all_nodes():
+        program().freeze(name, False)
     words = [f"{name.replace('_', '-')}={count}" for name, count in flavours.items()]
     answer = json.loads(lab("up", *words, timeout_s=BUILD_LIMIT_S))
     return [Host(facts) for facts in (answer if isinstance(answer, list) else answer["nodes"])]
+
+
+def rest(hosts: list[Host]) -> None:
+    """Stop all processes of hosts that nobody uses until the next `up`: what a test has left there would take processor time from others."""
+    for host in hosts:
+        program().freeze(host.name, True)
 
 
 @contextlib.contextmanager

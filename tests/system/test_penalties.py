@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,12 +23,12 @@ LIMITS = Limits(connect_s=30, login_s=60)
 
 
 @pytest.fixture(scope="module")
-def jump_host(request: pytest.FixtureRequest) -> Host:
+def jump_host(request: pytest.FixtureRequest) -> Iterator[Host]:
     request.getfixturevalue("lab_hosts")
-    [host] = labs.up(debian_new=1)
-    version = host.run("/usr/sbin/sshd", "-V").stderr.removeprefix("OpenSSH_").split("p", maxsplit=1)[0]
-    assert tuple(map(int, version.split("."))) >= (9, 8)
-    return host
+    with labs.one("debian-new") as host:
+        version = host.run("/usr/sbin/sshd", "-V").stderr.removeprefix("OpenSSH_").split("p", maxsplit=1)[0]
+        assert tuple(map(int, version.split("."))) >= (9, 8)
+        yield host
 
 
 async def log_in(connector: Connector, target: Target) -> None:
