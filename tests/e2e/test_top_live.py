@@ -93,7 +93,7 @@ def on_a_terminal(folder: Path, wanted: str, end: signal.Signals | None = None, 
     ids=["sixteen colours", "none"],
 )
 def test_the_dashboard_fits_plain_terminals(shared_hub: HubProcess, kinds: set[int], env: dict[str, str]) -> None:
-    shared_hub.enrol("top-plain")
+    shared_hub.enrol(f"top-plain-{len(kinds)}")
     status, written = on_a_terminal(shared_hub.folder, "●", None, **env)
     assert status == 0, written[-2000:]
     used = {int(number or 0) for codes in re.findall(r"\x1b\[([0-9;]*)m", written) for number in codes.split(";")}
@@ -104,7 +104,7 @@ def test_the_dashboard_fits_plain_terminals(shared_hub: HubProcess, kinds: set[i
 
 @pytest.mark.parametrize("end", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=lambda end: end.name)
 def test_a_dashboard_that_is_ended_brings_the_screen_back(shared_hub: HubProcess, end: signal.Signals) -> None:
-    shared_hub.enrol("top-ended")
+    shared_hub.enrol(f"top-ended-{end:d}")
     status, written = on_a_terminal(shared_hub.folder, "●", end, TERM="xterm")
     assert status == 0, written[-2000:]
     assert "\x1b[?1049l" in written

@@ -28,6 +28,7 @@ def through(bastion: Host, **given: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+@pytest.mark.slow  # test_penalties logs in through a real one, tests/unit/majortom/test_jump.py asks for both keys, test_retries.py keeps the log-ins
 def test_both_host_keys_are_confirmed_and_stored_credentials_remove_the_node(pair: tuple[Desk, Host]) -> None:
     desk, bastion = pair
     look = Look(desk)
