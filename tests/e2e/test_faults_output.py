@@ -142,7 +142,7 @@ async def serve_alike(hub: HubProcess, count: int, mebibytes: int) -> None:
 
 @pytest.mark.holds("SAFETY-97", "F-17")
 async def test_nodes_with_maximum_output_are_served_equally(hub: HubProcess) -> None:
-    await serve_alike(hub, 5, 16)
+    await serve_alike(hub, 5, 8)
 
 
 @pytest.mark.holds("F-17")

@@ -244,7 +244,7 @@ async def test_a_node_without_disk_space_reports_its_losses_exactly(tmp_path: Pa
     """Its folder is on a disk that is full long before the hub is back."""
     dice = random.Random(12)
     with small_disk(tmp_path / "disk", "160k") as disk:
-        async with outage(tmp_path, 5, 60, 72, dice, disk.view / "node") as (hub, node):
+        async with outage(tmp_path, 5, 36, 72, dice, disk.view / "node") as (hub, node):
             await hold(hub, node)
             lost = sum(hole.rows for hole in told_holes(hub.folder))
             print(f"{len(node.journal.samples)} samples, {lost} told as lost, {len(node.journal.excused)} were in a memory that was killed")
