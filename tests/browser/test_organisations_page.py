@@ -89,6 +89,7 @@ def row_of_groups(dialog: Locator, number: int, value: str, organisation: str, r
     dialog.get_by_label("Role").nth(number).select_option(role)
 
 
+@pytest.mark.slow
 @pytest.mark.holds("SAFETY-108", "SAFETY-109")
 @pytest.mark.refusals("401", "403", "404", "409")  # among them: the last admin of the hub stays
 def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(

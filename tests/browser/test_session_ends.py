@@ -301,6 +301,7 @@ def test_a_fleet_without_connected_nodes_is_not_shown_as_silent(browser: Browser
         expect(page.get_by_text("Silent")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_an_ended_session_closes_the_password_dialog(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
