@@ -222,12 +222,13 @@ def rule_that_somebody_else_changed_keeps_what_was_typed_or_is_taken(page: Page,
     page.get_by_role("menuitem", name="Edit…").click()
     dialog = page.get_by_role("dialog", name="Edit CPU in use")
     [rule] = (one for one in hub.local("GET", "/api/v1/rules").json["rules"] if one["name"] == RULE["name"])
-    assert hub.local("PATCH", f"/api/v1/rules/{rule['id']}", {"version": rule["version"], "clear_s": 120}).status == 200
+    assert hub.local("PATCH", f"/api/v1/rules/{rule['id']}", {"version": rule["version"], "clear_s": 120, "for_s": 420}).status == 200
     ends_after = dialog.get_by_label("Ends after")
     ends_after.fill("3")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("This rule has changed meanwhile")
-    expect(dialog.get_by_role("status").filter(has_text="Somebody else")).to_contain_text(re.compile("Ends after: 2.min → 3.min"))
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody else has saved it meanwhile")
+    expect(dialog.get_by_role("alert")).to_contain_text(re.compile("Ends after: 2.min → 3.min"))
+    expect(dialog.get_by_label("After it lasted"), "their change is in its field").to_have_value("7")
     expect(ends_after, "what was typed is still there").to_have_value("3")
     dialog.get_by_role("button", name="Take theirs").click()
     expect(ends_after).to_have_value("2")

@@ -117,6 +117,21 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     expect(switch).to_be_visible()
     fits(page, "2-organisations")
 
+    # another admin of the hub changes it while the form is open
+    act(page, "Blue Team", "Name and quota…")
+    (blue,) = (one for one in hub.local("GET", "/api/v1/organisations").json["organisations"] if one["slug"] == "blue-team")
+    assert hub.local("PATCH", "/api/v1/organisations/blue-team", {"version": blue["version"], "node_quota": 6}).status == 200
+    dialog.get_by_label("Name", exact=True).fill("Blue Crew")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Most servers: 5 → 6")
+    expect(dialog.get_by_role("alert")).to_contain_text("Name: Blue Team → Blue Crew")
+    fits(page, "2-met")
+    dialog.get_by_role("button", name="Take theirs").click()
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("Blue Team")
+    dialog.get_by_role("button", name="Save").click()
+    expect(rows.nth(1)).to_contain_text("0 of at most 6 servers")
+
     # the admins of the hub, and what they did
     admins = page.get_by_role("region", name="Admins of the hub")
     expect(admins.get_by_role("listitem")).to_have_count(1)
@@ -144,6 +159,22 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     dialog.get_by_role("button", name="Add provider").click()
     groups = page.get_by_role("list", name="Groups").get_by_role("listitem")
     expect(groups.nth(0)).to_contain_text("Operator in blue-team · tag canary-tag")
+    page.get_by_role("button", name="Edit…").click()
+    (read,) = hub.local("GET", "/api/v1/auth/oidc/providers").json["providers"]
+    theirs = {"version": read["version"], "scopes": ["openid"], "title": "Company Ltd"}
+    assert hub.local("PATCH", "/api/v1/auth/oidc/providers/company", theirs).status == 200
+    dialog.get_by_label("Title", exact=True).fill("Company")
+    dialog.get_by_label("Scopes", exact=True).fill("openid profile email groups offline")
+    dialog.get_by_label("Client secret", exact=True).fill(SECRET)
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Title: Company → Company Ltd")
+    expect(dialog.get_by_role("alert")).to_contain_text("Scopes: openid → openid profile email groups offline")
+    expect(dialog.get_by_role("alert")).not_to_contain_text(SECRET)
+    fits(page, "3-met")
+    dialog.get_by_label("Title", exact=True).fill("Company")
+    dialog.get_by_label("Scopes", exact=True).fill("openid profile email groups")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
 
     # its channels never tell of the hub; those of the first organisation do if they are marked
     told = {"name": "ops", "kind": "webhook", "target": {"url": "https://ops.example/"}, "instance": False}

@@ -19,7 +19,7 @@ interface Props {
   kind?: "primary" | "destroy" | undefined;
   /** The title of the toast, if the hub refuses after the dialog was closed. */
   refused?: string;
-  /** Sends the request. If the hub refuses, the dialog stays open. */
+  /** Sends the request. If the hub refuses, or this answers false, the dialog stays open. */
   onSave: () => Promise<unknown>;
   /** Title and text of the toast after saving, which closes the dialog; without it `onSave` says and closes. */
   done?: [title: string, text?: string];
@@ -32,10 +32,11 @@ export function FormDialog({ title, submit, ready = true, kind, refused, onSave,
   const end = act.dialogProps(onClose);
   const save = async (): Promise<void> => {
     if (!ready) return;
-    const saved = await act.run(async () => {
-      await onSave();
+    let kept = false;
+    const sent = await act.run(async () => {
+      kept = (await onSave()) === false;
     });
-    if (!saved || !done) return;
+    if (!sent || kept || !done) return;
     toast("done", ...done);
     onClose();
   };

@@ -5,17 +5,15 @@ import { Banner, Button, Glyph } from "../ui";
 
 interface Props {
   met: Meeting<object>;
-  /** Whether nothing else says that it was not saved. */
-  alert?: boolean;
   onTake: () => void;
   /** A button that saves over it, where none is beside the fields. */
   children?: ComponentChildren;
 }
 
 /** Says what somebody else has saved meanwhile: what was typed is still in the fields, and nothing was saved. */
-export const MeetingNotice = ({ met, alert = false, onTake, children }: Props) => (
+export const MeetingNotice = ({ met, onTake, children }: Props) => (
   <Banner
-    alert={alert}
+    alert
     mark={<Glyph kind="warn" label="" />}
     action={
       <>

@@ -3,6 +3,7 @@
 import { wordsOf } from "./field-words";
 import { t } from "./i18n";
 import { age } from "./time";
+import { plural } from "./units";
 
 export interface ImportPlan {
   rows: readonly { name: string; act: "add" | "change" | "keep"; changes: readonly string[] }[];
@@ -32,7 +33,7 @@ type RuleLike = Readonly<Record<(typeof RULE_FIELDS)[number], unknown>>;
 export const rulesFile = (rules: readonly RuleLike[]): string =>
   `${JSON.stringify({ rules: rules.map((rule) => Object.fromEntries(RULE_FIELDS.map((name) => [name, rule[name]]))) }, null, 2)}\n`;
 
-/** The fields of rules and policies whose name is no word for them. */
+/** The fields of what is imported or has two editors whose name is no word for them. */
 const FIELD_WORDS: Readonly<Record<string, string>> = {
   expr: t`expression`,
   select: t`servers`,
@@ -45,6 +46,9 @@ const FIELD_WORDS: Readonly<Record<string, string>> = {
   enabled: t`switched on`,
   trigger: t`starts at`,
   all: t`all servers`,
+  ca_pem: t`certificate authority`,
+  node_quota: t`most servers`,
+  slug: t`short name`,
 };
 
 const fieldWords = (name: string): string => {
@@ -58,6 +62,7 @@ function valueWords(value: unknown, name = ""): string {
   if (typeof value === "boolean") return value ? t`yes` : t`no`;
   if (typeof value === "number") return name.endsWith("_s") && value > 0 ? age(value) : String(value);
   if (Array.isArray(value)) return value.map((one) => valueWords(one)).join("; ");
+  if (typeof value === "string" && value.includes("\n")) return plural(value.split("\n").length, "line");
   if (typeof value !== "object") return String(value);
   const found = value as Record<string, unknown>;
   if (typeof found.trigger === "number") return t`starts at ${found.trigger}, ends at ${valueWords(found.clear)}`;

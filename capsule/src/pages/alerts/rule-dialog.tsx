@@ -1,17 +1,18 @@
 /** The dialog that creates or changes a rule. Below the fields it says how often the rule would have fired in the last days. */
 
+import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { expressionParts } from "../../core/alerts/expression";
 import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "../../core/alerts/rule-draft";
 import { ruleSentence } from "../../core/alerts/rule-text";
 import { t } from "../../core/text";
-import { meet, type Meeting } from "../../core/text/meeting";
 import { addRule, editRule, loadMetrics, loadRules } from "../../state/alert-calls";
 import { ApiError, type MetricView, type RuleView } from "../../state/types";
 import { Segmented, TextField } from "../../ui";
 import { MeetingNotice } from "../meeting";
 import { NodesField } from "../nodes-field";
 import { FormDialog } from "../form-dialog";
+import { useMeeting } from "../use-meeting";
 import { ExpressionField } from "./expression-field";
 import { OverridesField } from "./overrides-field";
 import { RulePreview } from "./rule-preview";
@@ -29,7 +30,7 @@ function useMetrics(): readonly MetricView[] {
 }
 
 /** The unit of the draft's value: that of the stored rule if the expression is the same, otherwise that of the metric. */
-function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView | undefined): string {
+function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView | null): string {
   if (rule?.expr === draft.expr) return rule.unit;
   const parts = expressionParts(draft.expr);
   if (parts.kind !== "metric") return parts.kind === "event" ? "flag" : "";
@@ -40,39 +41,24 @@ function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView
 interface Props {
   rule?: RuleView;
   onClose: () => void;
-  /** Gets the rule as somebody else has saved it meanwhile, to show that instead. */
-  onLoaded?: (rule: RuleView) => void;
 }
 
-export function RuleDialog({ rule: read, onClose, onLoaded }: Props) {
+export function RuleDialog({ rule: read, onClose }: Props) {
   const metrics = useMetrics();
-  const [rule, setRule] = useState(read);
-  const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : NEW_DRAFT));
-  const [met, setMet] = useState<Meeting<RuleDraft> | null>(null);
-  const change = (part: Partial<RuleDraft>): void => setDraft({ ...draft, ...part });
+  const edited = useMeeting<RuleView, RuleDraft>({
+    read,
+    empty: () => NEW_DRAFT,
+    draftOf,
+    reload: async ({ id }) => (await loadRules()).find((one) => one.id === id),
+  });
+  const { view: rule, draft, change, met } = edited;
   const unit = unitOf(draft, metrics, rule);
   const body = bodyOf(draft);
   const faults = draftFaults(draft);
   const valid = body !== null && !faults.length;
   const ready = valid && body.name !== "";
-  const save = async (): Promise<void> => {
-    if (!body) return;
-    try {
-      await (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body));
-    } catch (error) {
-      if (rule && error instanceof ApiError && error.code === "conflict") await meetOther(rule);
-      throw error;
-    }
-  };
-  /** Puts what was typed upon what somebody else has saved meanwhile. */
-  const meetOther = async (before: RuleView): Promise<void> => {
-    const theirs = (await loadRules()).find(({ id }) => id === before.id);
-    if (!theirs || theirs.version === before.version) return;
-    const found = meet(draftOf(before), draft, draftOf(theirs));
-    setRule(theirs);
-    setDraft(found.draft);
-    setMet(found);
-  };
+  const save = async (): Promise<boolean> =>
+    body !== null && edited.save((stored) => (stored ? editRule(stored.id, { version: stored.version, ...body }) : addRule(body)));
   return (
     <FormDialog
       title={rule ? t`Edit ${rule.name}` : t`New rule`}
@@ -83,29 +69,31 @@ export function RuleDialog({ rule: read, onClose, onLoaded }: Props) {
       done={[rule ? t`${draft.name} was changed` : t`${draft.name} was added`]}
       onClose={onClose}
     >
-      {met && rule && onLoaded && <MeetingNotice met={met} onTake={() => onLoaded(rule)} />}
+      {met && <MeetingNotice met={met} onTake={edited.takeTheirs} />}
       <TextField
         label={t`Name`}
         value={draft.name}
         onText={(name) => change({ name })}
         input={{ maxLength: 100, required: true, autofocus: !rule }}
       />
-      <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
-      <div>
-        <p class="label">{t`Alert when the value is`}</p>
-        <Segmented
-          label={t`Alert when the value is`}
-          value={draft.when}
-          onPick={(when) => change({ when })}
-          options={[
-            { key: "above", label: t`above` },
-            { key: "below", label: t`below` },
-          ]}
-        />
-      </div>
-      <ThresholdFields draft={draft} unit={unit} onChange={change} />
-      <NodesField label={t`Applies to`} value={draft.select} onChange={(select) => change({ select })} every={t`Every server`} />
-      <OverridesField draft={draft} unit={unit} onChange={change} />
+      <Fragment key={edited.turn}>
+        <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
+        <div>
+          <p class="label">{t`Alert when the value is`}</p>
+          <Segmented
+            label={t`Alert when the value is`}
+            value={draft.when}
+            onPick={(when) => change({ when })}
+            options={[
+              { key: "above", label: t`above` },
+              { key: "below", label: t`below` },
+            ]}
+          />
+        </div>
+        <ThresholdFields draft={draft} unit={unit} onChange={change} />
+        <NodesField label={t`Applies to`} value={draft.select} onChange={(select) => change({ select })} every={t`Every server`} />
+        <OverridesField draft={draft} unit={unit} onChange={change} />
+      </Fragment>
       {body && <p class="t2 anywhere rule-sentence">{ruleSentence({ ...body, unit })}</p>}
       {faults.length > 0 && <p class="wrong">{faults[0]}</p>}
       {valid && <RulePreview rule={body} />}

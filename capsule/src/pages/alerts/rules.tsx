@@ -94,14 +94,7 @@ export function RulesTab() {
         />
       )}
       {openDialog?.kind === "new" && <RuleDialog onClose={close} />}
-      {openDialog?.kind === "edit" && (
-        <RuleDialog
-          key={`${openDialog.rule.id} ${openDialog.rule.version}`}
-          rule={openDialog.rule}
-          onClose={close}
-          onLoaded={(rule) => setOpenDialog({ kind: "edit", rule })}
-        />
-      )}
+      {openDialog?.kind === "edit" && <RuleDialog rule={openDialog.rule} onClose={close} />}
       {(openDialog?.kind === "reset" || openDialog?.kind === "delete") && <RemoveDialog rule={openDialog.rule} onClose={close} />}
     </div>
   );

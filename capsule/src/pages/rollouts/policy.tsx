@@ -5,7 +5,6 @@ import { useEffect, useState } from "preact/hooks";
 import { hasFieldError, lengthError, onlyError, patternsError, rangeError, rangeOf } from "../../core/rollouts/policy-fields";
 import { WHATS } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text";
-import { meet, type Meeting } from "../../core/text/meeting";
 import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
@@ -18,6 +17,7 @@ import { MeetingNotice } from "../meeting";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
+import { useMeeting } from "../use-meeting";
 import { PatchingTabs } from "./patching-tabs";
 import { Around } from "./policy-around";
 import { Order } from "./policy-order";
@@ -63,10 +63,14 @@ export function PolicyPage({ id }: { id: string }): VNode {
 }
 
 function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
-  const [policy, setPolicy] = useState(read);
-  const [met, setMet] = useState<Meeting<Draft> | null>(null);
-  const [draft, setDraft] = useState<Draft>(() => (policy ? draftOf(policy) : firstDraft()));
-  const change = (part: Partial<Draft>): void => setDraft({ ...draft, ...part });
+  const edited = useMeeting<PatchPolicyView, Draft>({
+    read,
+    empty: firstDraft,
+    draftOf,
+    reload: ({ id }) => loadPolicy(id),
+    parts: ["order", "min_age_days"],
+  });
+  const { view: policy, draft, change, met } = edited;
   const act = useAction(t`Not saved`);
   const { all = false, tags = [], nodes = [] } = draft.select;
   const complete = draft.name.trim() !== "" && (all || tags.length + nodes.length > 0);
@@ -76,29 +80,11 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
   const save = async (): Promise<void> => {
     const body = { ...draft, name: draft.name.trim() };
     await act.run(async () => {
-      try {
-        await (policy ? editPolicy(policy.id, { ...body, version: policy.version }) : addPolicy(body));
-      } catch (error) {
-        if (policy && error instanceof ApiError && error.code === "conflict" && (await meetOther(policy, body))) return;
-        throw error;
-      }
+      if (!(await edited.save((stored) => (stored ? editPolicy(stored.id, { ...body, version: stored.version }) : addPolicy(body)))))
+        return;
       toast("done", t`${body.name} is saved`);
       go("/rollouts/policies");
     });
-  };
-  /** Whether somebody else has saved the policy meanwhile: what was typed here is put upon that, and nothing is saved yet. */
-  const meetOther = async (before: PatchPolicyView, mine: Draft): Promise<boolean> => {
-    const theirs = await loadPolicy(before.id);
-    if (theirs.version === before.version) return false;
-    const found = meet(draftOf(before), mine, draftOf(theirs), ["order", "min_age_days"]);
-    setPolicy(theirs);
-    setDraft(found.draft);
-    setMet(found);
-    return true;
-  };
-  const takeTheirs = (): void => {
-    if (policy) setDraft(draftOf(policy));
-    setMet(null);
   };
   return (
     <div class="policy-editor">
@@ -118,7 +104,7 @@ function Editor({ policy: read }: { policy: PatchPolicyView | null }): VNode {
         </div>
         <ActionError text={act.refusal} />
         {met && (
-          <MeetingNotice alert met={met} onTake={takeTheirs}>
+          <MeetingNotice met={met} onTake={edited.takeTheirs}>
             <Button kind="primary" slim type="submit" busy={act.busy} disabled={!ready}>{t`Save over it`}</Button>
           </MeetingNotice>
         )}

@@ -20,7 +20,9 @@ import { Check, ConfirmName, SelectField } from "../../ui/form";
 import { SectionHead } from "../../ui/section-head";
 import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";
+import { MeetingNotice } from "../meeting";
 import { ActionError, useAction } from "../use-action";
+import { useMeeting } from "../use-meeting";
 import { HubAdmins, HubAudit } from "./hub-admins";
 import { SecretOnce } from "./secret-once";
 
@@ -162,6 +164,13 @@ export function OrganisationsPage() {
   );
 }
 
+/** The fields as typed. */
+interface Draft {
+  name: string;
+  slug: string;
+  node_quota: string;
+}
+
 const quotaOf = (text: string): number | null => (text.trim() ? Number(text) : null);
 const isQuota = (text: string): boolean => /^\d{0,7}$/.test(text.trim());
 
@@ -175,9 +184,13 @@ function Edit({
   onClose: () => void;
   onSaved: (name: string, first: FirstAdminView | null) => void;
 }) {
-  const [name, setName] = useState(one?.name ?? "");
-  const [slug, setSlug] = useState(one?.slug ?? "");
-  const [quota, setQuota] = useState(one?.node_quota == null ? "" : `${one.node_quota}`);
+  const edited = useMeeting<One, Draft>({
+    read: one,
+    empty: () => ({ name: "", slug: "", node_quota: "" }),
+    draftOf: ({ name, slug, node_quota: quota }) => ({ name, slug, node_quota: quota === null ? "" : `${quota}` }),
+    reload: async ({ slug }) => (await loadOrganisations()).find((each) => each.slug === slug),
+  });
+  const { name, slug, node_quota: quota } = edited.draft;
   const [admin, setAdmin] = useState(user.peek()?.username ?? "");
   const short =
     slug ||
@@ -189,12 +202,14 @@ function Edit({
   const ready = name.trim() !== "" && /^[a-z][a-z0-9-]{0,38}[a-z0-9]$/.test(short) && isQuota(quota);
   const save = async (): Promise<void> => {
     const body = { slug: short, name: name.trim(), node_quota: quotaOf(quota) };
-    if (one) {
-      onSaved((await patchOrganisation(one.slug, { version: one.version, ...body })).name, null);
-    } else {
-      const made = await addOrganisation({ ...body, first_admin: admin.trim() || null });
-      onSaved(made.organisation.name, made.first_admin);
-    }
+    await edited.save(async (stored) => {
+      if (stored) {
+        onSaved((await patchOrganisation(stored.slug, { version: stored.version, ...body })).name, null);
+      } else {
+        const made = await addOrganisation({ ...body, first_admin: admin.trim() || null });
+        onSaved(made.organisation.name, made.first_admin);
+      }
+    });
   };
   return (
     <FormDialog
@@ -206,12 +221,18 @@ function Edit({
       onSave={save}
       onClose={onClose}
     >
-      <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 60, required: true, autofocus: true }} />
+      {edited.met && <MeetingNotice met={edited.met} onTake={edited.takeTheirs} />}
+      <TextField
+        label={t`Name`}
+        value={name}
+        onText={(text) => edited.change({ name: text })}
+        input={{ maxLength: 60, required: true, autofocus: true }}
+      />
       <TextField
         label={t`Short name`}
         hint={one ? t`Programs that name it must be changed, too.` : t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
         value={short}
-        onText={setSlug}
+        onText={(text) => edited.change({ slug: text })}
         code
         input={{ maxLength: 40 }}
       />
@@ -230,7 +251,7 @@ function Edit({
         hint={t`Empty: no limit.`}
         value={quota}
         wrong={isQuota(quota) ? "" : t`A whole number.`}
-        onText={setQuota}
+        onText={(text) => edited.change({ node_quota: text })}
         input={{ inputmode: "numeric" }}
       />
     </FormDialog>

@@ -14,8 +14,10 @@ import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { SectionHead } from "../../ui/section-head";
 import { FormDialog } from "../form-dialog";
 import { ListView, useList } from "../list-view";
+import { MeetingNotice } from "../meeting";
 import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
+import { useMeeting } from "../use-meeting";
 import { Typed } from "./user-dialogs";
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete"; one: ProviderView };
@@ -247,33 +249,71 @@ const newRow = (): GroupRowBody => ({
   grants: null,
 });
 
+/** The fields as typed, without the client secret. */
+interface Draft {
+  name: string;
+  title: string;
+  issuer: string;
+  client_id: string;
+  scopes: string;
+  ca_pem: string;
+  enabled: boolean;
+  create_accounts: boolean;
+  groups: readonly GroupRowBody[];
+}
+
+const NEW_DRAFT: Draft = {
+  name: "",
+  title: "",
+  issuer: "",
+  client_id: "",
+  scopes: ["openid", "profile"].join(" "),
+  ca_pem: "",
+  enabled: true,
+  create_accounts: false,
+  groups: [],
+};
+
+const draftOf = ({ name, title, issuer, client_id, scopes, ca_pem, enabled, create_accounts, groups }: ProviderView): Draft => ({
+  name,
+  title,
+  issuer,
+  client_id,
+  scopes: scopes.join(" "),
+  ca_pem,
+  enabled,
+  create_accounts,
+  groups,
+});
+
 function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => void; onSaved: () => void }) {
-  const [name, setName] = useState(one?.name ?? "");
-  const [title, setTitle] = useState(one?.title ?? "");
-  const [issuer, setIssuer] = useState(one?.issuer ?? "");
-  const [clientId, setClientId] = useState(one?.client_id ?? "");
+  const edited = useMeeting<ProviderView, Draft>({
+    read: one,
+    empty: () => NEW_DRAFT,
+    draftOf,
+    reload: async ({ name }) => (await loadProviders()).find((each) => each.name === name),
+  });
+  const { draft, change, met } = edited;
+  /** Not of the draft: the notice about two editors writes its fields out. */
   const [secret, setSecret] = useState("");
-  const [scopes, setScopes] = useState((one?.scopes ?? ["openid", "profile"]).join(" "));
-  const [ca, setCa] = useState(one?.ca_pem ?? "");
-  const [enabled, setEnabled] = useState(one?.enabled ?? true);
-  const [creates, setCreates] = useState(one?.create_accounts ?? false);
-  const [rows, setRows] = useState<readonly GroupRowBody[]>(one?.groups ?? []);
-  const change = (at: number, part: Partial<GroupRowBody>): void => setRows(rows.map((row, no) => (no === at ? { ...row, ...part } : row)));
+  const { groups: rows } = draft;
+  const setRows = (groups: readonly GroupRowBody[]): void => change({ groups });
+  const changeRow = (at: number, part: Partial<GroupRowBody>): void =>
+    setRows(rows.map((row, no) => (no === at ? { ...row, ...part } : row)));
   const save = async (): Promise<void> => {
     const body = {
-      name: name.trim(),
-      title: title.trim(),
-      issuer: issuer.trim(),
-      client_id: clientId.trim(),
-      enabled,
-      scopes: scopes.split(/\s+/).filter(Boolean),
-      ca_pem: ca.trim(),
-      create_accounts: creates,
+      ...draft,
+      name: draft.name.trim(),
+      title: draft.title.trim(),
+      issuer: draft.issuer.trim(),
+      client_id: draft.client_id.trim(),
+      scopes: draft.scopes.split(/\s+/).filter(Boolean),
+      ca_pem: draft.ca_pem.trim(),
       groups: rows.map((row) => (row.role === "admin" ? { ...row, grants: null } : row)),
       ...(secret ? { client_secret: secret } : {}),
     };
-    await (one ? saveProvider(one.name, { version: one.version, ...body }) : addProvider(body));
-    onSaved();
+    if (await edited.save((stored) => (stored ? saveProvider(stored.name, { version: stored.version, ...body }) : addProvider(body))))
+      onSaved();
   };
   return (
     <FormDialog
@@ -283,30 +323,31 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
       onSave={save}
       onClose={onClose}
     >
+      {met && <MeetingNotice met={met} onTake={edited.takeTheirs} />}
       <TextField
         label={t`Name`}
         hint={t`In addresses, such as “company”.`}
-        value={name}
-        onText={setName}
+        value={draft.name}
+        onText={(name) => change({ name })}
         code
         input={{ required: true, maxLength: 32, autofocus: true }}
       />
       <TextField
         label={t`Title`}
         hint={t`On the button: “Sign in with …”.`}
-        value={title}
-        onText={setTitle}
+        value={draft.title}
+        onText={(title) => change({ title })}
         input={{ required: true, maxLength: 60 }}
       />
       <TextField
         label={t`Issuer`}
         hint={t`Exactly as the provider writes it, with or without a slash at its end.`}
-        value={issuer}
-        onText={setIssuer}
+        value={draft.issuer}
+        onText={(issuer) => change({ issuer })}
         code
         input={{ required: true, type: "url" }}
       />
-      <TextField label={t`Client id`} value={clientId} onText={setClientId} code input={{ required: true }} />
+      <TextField label={t`Client id`} value={draft.client_id} onText={(id) => change({ client_id: id })} code input={{ required: true }} />
       <SecretField
         label={t`Client secret`}
         hint={one?.has_secret ? t`One is sealed. Leave this empty to keep it.` : t`Empty: a public client.`}
@@ -314,32 +355,39 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
         onText={setSecret}
         input={{ autocomplete: "new-password" }}
       />
-      <TextField label={t`Scopes`} value={scopes} onText={setScopes} code />
+      <TextField label={t`Scopes`} value={draft.scopes} onText={(scopes) => change({ scopes })} code />
       <div class="field">
         <label for="sso-ca">{t`Certificate authority`}</label>
-        <textarea id="sso-ca" class="input" rows={3} spellcheck={false} value={ca} onInput={(event) => setCa(event.currentTarget.value)} />
+        <textarea
+          id="sso-ca"
+          class="input"
+          rows={3}
+          spellcheck={false}
+          value={draft.ca_pem}
+          onInput={(event) => change({ ca_pem: event.currentTarget.value })}
+        />
         <p class="hint">{t`Certificates in PEM form. Empty: those that this machine trusts. The check is never left out.`}</p>
       </div>
       <fieldset class="stack">
         <legend class="label">{t`Groups that give rights`}</legend>
         {rows.map((row, at) => (
           <div class="row wrap" key={at}>
-            <TextField label={t`Claim`} value={row.claim} onText={(claim) => change(at, { claim })} input={{ required: true }} />
-            <TextField label={t`Value`} value={row.value} onText={(value) => change(at, { value })} input={{ required: true }} />
+            <TextField label={t`Claim`} value={row.claim} onText={(claim) => changeRow(at, { claim })} input={{ required: true }} />
+            <TextField label={t`Value`} value={row.value} onText={(value) => changeRow(at, { value })} input={{ required: true }} />
             {manyOrganisations.value && (
               <TextField
                 label={t`Organisation`}
                 value={row.organisation}
-                onText={(organisation) => change(at, { organisation })}
+                onText={(organisation) => changeRow(at, { organisation })}
                 input={{ required: true }}
               />
             )}
-            <SelectField label={t`Role`} value={row.role} onPick={(role) => change(at, { role: role as Role })} options={ROLES} />
+            <SelectField label={t`Role`} value={row.role} onPick={(role) => changeRow(at, { role: role as Role })} options={ROLES} />
             {row.role !== "admin" && (
               <SelectField
                 label={t`Nodes`}
                 value={row.grants ? "some" : "all"}
-                onPick={(kind) => change(at, { grants: kind === "all" ? null : { nodes: [], tags: [] } })}
+                onPick={(kind) => changeRow(at, { grants: kind === "all" ? null : { nodes: [], tags: [] } })}
                 options={[
                   ["all", t`Every node`],
                   ["some", t`Only with tags`],
@@ -350,7 +398,7 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
               <TagsField
                 label={t`Tags`}
                 tags={row.grants.tags ?? []}
-                onTags={(tags) => change(at, { grants: { nodes: row.grants?.nodes ?? [], tags } })}
+                onTags={(tags) => changeRow(at, { grants: { nodes: row.grants?.nodes ?? [], tags } })}
               />
             )}
             <Button
@@ -370,10 +418,10 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
         </div>
         <p class="hint">{t`Read at each sign-in. With rows, a sign-in without the claim is refused.`}</p>
       </fieldset>
-      <Check checked={creates} onCheck={setCreates}>
+      <Check checked={draft.create_accounts} onCheck={(on) => change({ create_accounts: on })}>
         {t`Create an account for an unknown user whom a row gives rights`}
       </Check>
-      <Check checked={enabled} onCheck={setEnabled}>
+      <Check checked={draft.enabled} onCheck={(enabled) => change({ enabled })}>
         {t`Show its button`}
       </Check>
     </FormDialog>
