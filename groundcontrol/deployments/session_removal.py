@@ -102,7 +102,7 @@ class SessionRemoval(DeploymentRun):
         tools, row = self._tools, self.progress.row
         assert row.node_id is not None
         if await tools.store[NodeStore].find_node(row.node_id) is None:
-            if not _done(row, "verify"):
+            if not _done(self.progress.row, "verify"):  # the farewell may have come, and the node gone, since `row` was read
                 await self.progress.detail("uninstall", "the node was deleted meanwhile: the state of its server is not known")
                 return "cancelled"
             failpoints.hit("leave.wipe.pre")
