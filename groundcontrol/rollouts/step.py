@@ -400,6 +400,8 @@ class _Draft(TargetLife):
         return bool(self.r.action) or not self._node(target).nothing or self._reboot_due(target)
 
     def _admit(self) -> None:
+        if self.r.state == "paused":  # after the last wave, in this very move: a node that was held until now does not begin
+            return
         busy = len([one for one in self._in("running") if one.step != "watch"])
         late = min((one.wave for one in self._in("running") if one.why == "late_result"), default=self.r.wave)
         for one in self._in("pending", "held"):

@@ -13,7 +13,7 @@ from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.waves import WorkTime, work_s
 from groundcontrol.rollouts.model import MOST_PHASES, Gate, Phase, phases_of, with_phases
 from groundcontrol.rollouts.reboots import return_limit_s
-from groundcontrol.rollouts.step import stopped
+from groundcontrol.rollouts.step import resumed, stopped
 from tests.support.inprocess_hub import TestHub
 from tests.support.rollout_trial import Trial, a_policy
 
@@ -50,6 +50,21 @@ def test_with_nodes_left_one_worse_node_still_asks_a_person() -> None:
     trial.set("b", gates=(WORSE,))
     trial.watched(1300)
     assert trial.rollout.state == "paused"
+
+
+def test_a_held_canary_does_not_begin_in_the_move_that_pauses_after_the_canaries() -> None:
+    trial = Trial("a", "b", "c", order=Order(canary=2))
+    trial.set("b", hold=OFFLINE)
+    trial.look(1)
+    a, b, c = trial.rollout.targets
+    ended, held = a._replace(state="passed", step="", changed=True), b._replace(state="held", retry_at=trial.now)
+    trial.rollout = trial.rollout._replace(pause_after=0, targets=(ended, held, c))
+    trial.set("b", hold=None)
+    trial.look(1)
+    assert (trial.rollout.state, trial.of("b").state) == ("paused", "held")
+    trial.rollout = resumed(trial.rollout)
+    trial.look(1)
+    assert trial.of("b").state == "running"
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["held", "not started"])
