@@ -99,14 +99,14 @@ class Desk:
         """Store a policy as a node reports it."""
         await self.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy(mode, verbs), "no", 1.0)
 
-    async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool]) -> Deployment:
+    async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool], scope: Scope = ADMIN) -> Deployment:
         """Wait until the deployment's row fulfils `reached`, reading it again at each change on the bus. Raises: TimeoutError: after 30 s."""
         topic = Topic("changed", f"deployment:{deployment}")
         async with asyncio.timeout(60), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
-            row = await self.store.deployments.deployment(ADMIN, deployment)
+            row = await self.store.deployments.deployment(scope, deployment)
             while not reached(row):
                 await anext(events)
-                row = await self.store.deployments.deployment(ADMIN, deployment)
+                row = await self.store.deployments.deployment(scope, deployment)
         return row
 
     async def events(self, *kinds: str) -> Sequence[Event]:
@@ -118,8 +118,8 @@ class Desk:
                     return events
                 await anext(changes)
 
-    async def end_of(self, deployment: DeploymentId) -> Deployment:
-        return await self.until(deployment, lambda row: row.ended_at is not None)
+    async def end_of(self, deployment: DeploymentId, scope: Scope = ADMIN) -> Deployment:
+        return await self.until(deployment, lambda row: row.ended_at is not None, scope)
 
     @contextlib.asynccontextmanager
     async def running(self, service: DeploymentService | None = None) -> AsyncIterator[DeploymentService]:

@@ -12,6 +12,7 @@ import pytest
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, IdempotencyMismatch, NotFound, StoreBusy, Unavailable
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import hub_scope
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.errors import CredentialsRequired, HostKeyMismatch, TargetNotAllowed
 from groundcontrol.deployments.model import (
@@ -404,6 +405,16 @@ async def test_deployments_of_a_killed_hub_fail_at_its_next_start(desk: Desk) ->
     assert [step.state for step in row.steps].count("failed") == 1
     with pytest.raises(NotFound):
         await desk.store.nodes.node(ADMIN, node.id)
+
+
+async def test_a_deployment_of_a_second_organisation_ends_there_after_a_killed_hub(desk: Desk) -> None:
+    second = hub_scope(2)
+    row = await desk.store.deployments.create_deployment(second, new_row(None)._replace(org=2))
+    async with desk.running():
+        row = await desk.end_of(row.id, second)
+    assert (row.state, some(row.error).code) == ("failed", "hub_stopped")
+    with pytest.raises(NotFound):
+        await desk.store.deployments.deployment(ADMIN, row.id)
 
 
 @pytest.mark.parametrize(
