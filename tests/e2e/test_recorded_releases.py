@@ -265,10 +265,18 @@ async def test_the_databases_come_back_as_they_were_before_the_upgrade(archive: 
     database = await open_database(recording.hub.folder, clock=SystemClock(), control=control)
     await database.close()
     assert [rows_of_schema(path) for path in (control, samples_beside(control))] != before
+    with contextlib.closing(sqlite3.connect(samples_beside(control))) as samples, samples:
+        samples.execute("UPDATE fence SET epoch = epoch + 9 WHERE node != 0")  # sessions that began after the upgrade
     done = await asyncio.to_thread(stardust, recording.hub.folder, "restore", "--before-upgrade", env=env)
     assert "Install the earlier version before the hub starts" in done.stdout
     assert [rows_of_schema(path) for path in (control, samples_beside(control))] == before
     assert len(list(recording.hub.folder.glob("*.before-restore-*"))) >= 2, "what came since is kept"
+    with contextlib.closing(sqlite3.connect(control)) as db:
+        db.execute("ATTACH ? AS samples", (str(samples_beside(control)),))
+        sessions = db.execute("SELECT s.epoch, f.epoch FROM node_session s JOIN fence f ON f.node = s.node")
+        epochs = sessions.fetchall()
+    assert epochs
+    assert all(session > fence for session, fence in epochs), "the next session of each node is let in"
     wrong = await asyncio.to_thread(stardust, recording.hub.folder, "restore", env=env, status=2)
     assert "give --before-upgrade" in wrong.stderr
 

@@ -1,7 +1,8 @@
 """The databases as they were before the last migration, for a hub that is sent back to its earlier version.
 
 A migration first copies each file that it changes (`NAME.before-0042`). A file that the upgrade did not change has no copy. It stays, but its
-schema's number is set back: an earlier hub refuses a file with a newer one.
+schema's number is set back: an earlier hub refuses a file with a newer one. The nodes have had sessions since, with numbers (epochs) that the
+samples remember, so each node's next session gets a later one.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import contextlib
 import glob
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from groundcontrol.adapters.sqlite.admin.atomic_replace import replace_databases
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, is_whole, migrations, write_copy
+from groundcontrol.adapters.sqlite.admin.post_restore import LATER_SESSIONS, later_epochs
 from groundcontrol.adapters.sqlite.engine.readonly import opened
 from groundcontrol.core.errors import ConfigError
 
@@ -64,6 +67,8 @@ def go_back(control: Path, earlier: Earlier, work: Path) -> list[Path]:
             write_copy(db, new)
         with contextlib.closing(sqlite3.connect(new)) as db:
             db.execute(f"PRAGMA user_version = {versions[0]}")
+    with contextlib.closing(sqlite3.connect(work / "control.db")) as db, db:
+        db.execute(LATER_SESSIONS, later_epochs(time.time()))
     return replace_databases(work / "control.db", control)
 
 

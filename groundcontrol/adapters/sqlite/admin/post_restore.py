@@ -27,18 +27,21 @@ _ENDS: Final = (
 
 LATER_EPOCHS: Final = 1 << 32
 """A random number up to this is added to each node's session epoch, so that two restores of the same backup give different epochs."""
+LATER_SESSIONS: Final = "UPDATE node_session SET epoch = max(epoch, ?) + ?"
+"""Each node's next session gets a number (epoch) that no session after the backup can have had. Its values are `later_epochs`."""
+
+
+def later_epochs(now: float) -> tuple[int, int]:
+    return unused_epoch(now), 1 + secrets.randbelow(LATER_EPOCHS)
 
 
 async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> RestoreReport:
-    """Close open jobs, skip waiting messages and end log-in sessions. `made_at`: the time of the backup, Unix seconds.
-
-    Each node's next session gets a number (epoch) that no session after the backup can have had.
-    """
+    """Close open jobs, skip waiting messages and end log-in sessions. `made_at`: the time of the backup, Unix seconds."""
 
     def command(tx: Tx) -> RestoreReport:
         jobs = 0
-        ahead = 1 + secrets.randbelow(LATER_EPOCHS)
-        tx.execute("UPDATE node_session SET epoch = max(epoch, ?) + ?, hub = NULL", unused_epoch(tx.now), ahead)
+        tx.execute(LATER_SESSIONS, *later_epochs(tx.now))
+        tx.execute("UPDATE node_session SET hub = NULL")
         for state, open_states, why in _ENDS:
             error = record_to_json(JobError("job.restored", why))
             jobs += tx.execute(
