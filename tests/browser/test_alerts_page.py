@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.gate import PHONE, Gate, gate
+from tests.support.page.phone import not_wider
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -151,7 +152,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             expect(page.get_by_role("list", name="Timeline").get_by_text("Fired: CPU in use · web-01")).to_be_visible()
             check(seen)
             page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
-            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            not_wider(page)
             check(seen)
 
             [incident] = hub.local("GET", "/api/v1/incidents?state=open").json["incidents"]

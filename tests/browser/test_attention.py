@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Route, expect
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password
 from tests.support.page.gate import HUB_AWAY, gate
+from tests.support.page.phone import inside, not_wider
 from tests.support.page.rules import quick_rules
 from tests.support.page.waits import until
 from tests.support.stage import Stage
@@ -57,12 +58,10 @@ def test_issues_are_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, 
         expect(journal.get_by_role("log")).to_contain_text("Challenge failed for domain www.example.org")
         assert seen.axe() == []
         page.set_viewport_size({"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        not_wider(page)
         journal.get_by_role("button", name="Close").last.click()
         for name in ("Restart…", "Last 200 lines", "Alert"):
-            box = (failed.get_by_role("button", name=name).or_(failed.get_by_role("link", name=name))).bounding_box()
-            assert box is not None
-            assert 0 <= box["x"] <= 390 - box["width"], (name, box)
+            inside(page, failed.get_by_role("button", name=name).or_(failed.get_by_role("link", name=name)))
         expect(page.get_by_role("tab", name="Services")).to_contain_text("1")
         reboot.get_by_role("button", name="Reboot…").click()
         expect(page.get_by_role("dialog")).to_contain_text("The server reboots now.")
@@ -76,12 +75,12 @@ def test_issues_are_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, 
         seen.open("/alerts")
         alert = page.get_by_role("row", name="Service failed: certbot.service")
         expect(alert.get_by_role("link", name="Services")).to_have_attribute("href", f"/n/{stage.ids['mail-01']}/services")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        not_wider(page)
         seen.open(f"/n/{stage.ids['mail-01']}")
 
         page.get_by_role("tab", name="Services").click()
         expect(page.get_by_role("region", name="Units, table")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        not_wider(page)
         page.set_viewport_size({"width": 1440, "height": 900})
         container = page.get_by_role("region", name="Containers, table").get_by_role("row").nth(1)
         for part in ("metrics", "running", "docker", "prom/prometheus:v3"):

@@ -22,6 +22,7 @@ from tests.support.page.accounts import sign_in
 from tests.support.page.fleets import COLUMNS, DIGEST
 from tests.support.page.gate import gate, log_in
 from tests.support.page.hubs import hub_of_the_file
+from tests.support.page.phone import not_wider
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 
@@ -182,7 +183,7 @@ def test_the_filter_field_is_wide_enough_at_every_width(page: Page, hub: HubProc
                 "(all) => Math.max(...all.map((one) => one.getBoundingClientRect().right))"
             )
             assert ends <= tools["x"] + tools["width"] + 1, (view, width)
-            assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), (view, width)
+            not_wider(page)
 
 
 def test_the_sort_order_does_not_change_under_the_pointer(page: Page, hub: HubProcess, nodes: Fleet) -> None:

@@ -18,7 +18,7 @@ from tests.support.eventually import wait_until
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import choose_password, keep, settings, sign_in
 from tests.support.page.gate import DESKTOP, PATIENCE_MS, PHONE, axe_on
-from tests.support.page.waits import until
+from tests.support.page.phone import not_wider
 from tests.support.traces import files_with, number_of, owned_tables, sample_tables
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -53,7 +53,7 @@ def fits(*, every: bool) -> Fits:
         for theme, size in (("light", PHONE), ("light", LAPTOP), ("dark", DESKTOP)):
             page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a literal
             page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
-            until(page, lambda: page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
+            not_wider(page)
             if size is PHONE:
                 assert axe_on(page) == [], f"{step}, {theme}"
             if folder:

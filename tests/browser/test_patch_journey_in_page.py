@@ -19,6 +19,7 @@ from tests.support.eventually import wait_until
 from tests.support.gate_trials import PACKAGE, PATIENCE_S, POLL_S, Trial
 from tests.support.hub import HubProcess
 from tests.support.page.gate import DESKTOP, PHONE, Gate, Look, gate, log_in
+from tests.support.page.phone import not_wider
 from tests.support.webhook_inbox import messages
 
 pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -33,8 +34,7 @@ def pictures(seen: Gate, step: str) -> None:
     folder = os.environ.get("STARDUST_PICTURES")
     for look in (Look(scheme, size) for scheme in ("dark", "light") for size in (DESKTOP, LAPTOP, PHONE)):
         seen.look(look)
-        wide = seen.page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= look.size["width"], f"{step}: {wide} px wide at {look.size['width']}"
+        not_wider(seen.page)
         if folder:
             seen.page.screenshot(path=f"{folder}/{step}-{look.scheme}-{look.size['width']}.png", full_page=True)
     seen.look(Look("dark", DESKTOP))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.hub import HubProcess
 from tests.support.page.gate import HUB_AWAY, LOOKS, Look, gate, log_in
 from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
-from tests.support.page.phone import LIVING, beside, inside, on_phone
+from tests.support.page.phone import LIVING, inside, not_wider, on_phone
 from tests.support.page.waits import try_now, until
 from tests.support.stage import Stage
 
@@ -82,9 +81,8 @@ def test_the_selection_bar_is_above_the_tabs_and_within_the_screen(browser: Brow
             bar = page.get_by_role("region", name="Selection")
             expect(bar.get_by_text("3 nodes selected")).to_be_visible()
             for name in ("Upgrade…", "Run…", "Tag…", "Remove…", "Clear"):
-                button = bar.get_by_role("button", name=name, exact=True)
-                assert inside(page, button), (name, button.bounding_box())
-            until(page, partial(beside, page), lambda points: points <= 0)
+                inside(page, bar.get_by_role("button", name=name, exact=True))
+            not_wider(page)
             below = page.get_by_role("navigation", name="Main, phone").bounding_box()
             box = bar.bounding_box()
             assert box is not None
@@ -140,7 +138,7 @@ def test_a_toast_does_not_cover_the_selection_bar(browser: Browser, hub: HubProc
             assert above is not None
             assert below is not None
             assert above["y"] + above["height"] <= below["y"], (above, below)
-            assert beside(page) <= 0
+            not_wider(page)
             note.get_by_role("button", name="Undo").click()
             expect(page.get_by_text("Tag change undone on 1 node")).to_be_visible()
 
@@ -179,7 +177,7 @@ def test_the_selected_tab_is_visible_and_the_bottom_bar_names_the_page(browser: 
                 tab = labels.nth(place)
                 tab.click()
                 expect(tab).to_have_attribute("aria-selected", "true")
-                until(page, partial(inside, page, tab))
+                inside(page, tab)
         below = page.get_by_role("navigation", name="Main, phone")
         names = [re.sub(r"\W*\d*$", "", text.strip().splitlines()[0]) for text in below.get_by_role("link").all_inner_texts()]
         assert names == ["Fleet", "Alerts", "Updates", "Jobs", "Events"], "in the order of the side bar"
@@ -198,7 +196,7 @@ def test_the_process_table_of_a_phone_begins_with_the_name(browser: Browser, hub
         heads = table.get_by_role("columnheader")
         expect(heads.first).to_have_text("Name")
         for name in ("Name", "CPU", "Memory"):
-            assert inside(page, table.get_by_role("columnheader", name=name)), name
+            inside(page, table.get_by_role("columnheader", name=name))
         seen.look(LOOKS[0])
         expect(heads.first).to_have_text("PID")
 
@@ -212,7 +210,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
         expect(names).to_have_count(len(LIVING))
         expect(order).to_have_value("-state")
         for part in (order, groups, page.get_by_role("main").get_by_role("button", name="Add node")):
-            assert inside(page, part), part
+            inside(page, part)
         order.select_option(label="Name")
         expect(names).to_have_text(sorted(LIVING))
         order.select_option(label="Reverse order")
@@ -227,7 +225,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
         groups.select_option(label="No groups")
         order.select_option(label="CPU")
         expect(names).to_have_count(len(LIVING))
-        until(page, partial(beside, page), lambda points: points <= 0)
+        not_wider(page)
 
         names.first.dispatch_event("touchstart")
         before = names.all_inner_texts()
@@ -291,9 +289,9 @@ def test_a_dialog_scrolls_as_a_whole_on_a_very_low_screen(browser: Browser, hub:
         until(page, lambda: dialog.evaluate(inner), lambda hidden: hidden > 0)
         for part in (dialog.get_by_label("Host name or IP"), connect, dialog.get_by_role("button", name="Close")):
             part.scroll_into_view_if_needed()
-            assert inside(page, part), part.bounding_box()
+            inside(page, part)
             expect(part).to_be_in_viewport(ratio=1)
-        assert beside(page) <= 0
+        not_wider(page)
 
 
 INKS = """(page) => [...new Set([page, ...page.querySelectorAll(
