@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from playwright.sync_api import APIResponse, Page, Route, WebSocketRoute
 
 from tests.support.page.waits import settle, until
@@ -35,16 +37,21 @@ class Kept:
 class Held:
     """The first response to a request: made by the hub immediately, and held back from the page until released."""
 
-    def __init__(self, page: Page, method: str, pattern: str) -> None:
-        self._page, self._method, self._pattern = page, method, pattern
+    def __init__(self, page: Page, method: str, pattern: str, only: Callable[[APIResponse], object] = lambda _answer: True) -> None:
+        """Args: only: tells the response from those of other requests with this method and pattern. They are not held back."""
+        self._page, self._method, self._only = page, method, only
         self._kept: list[tuple[Route, APIResponse]] = []
         page.route(pattern, self._meet)
 
     def _meet(self, route: Route) -> None:
         if self._kept or route.request.method != self._method:
             route.fallback()
+            return
+        answer = route.fetch()
+        if self._kept or not self._only(answer):
+            route.fulfill(response=answer)
         else:
-            self._kept.append((route, route.fetch()))
+            self._kept.append((route, answer))
 
     def wait(self) -> APIResponse:
         """Wait for the hub's answer, and return it."""
@@ -54,7 +61,7 @@ class Held:
     def let_go(self) -> None:
         """Give the answer to the page, and wait until the page has drawn it."""
         [(route, answer)] = self._kept
-        with self._page.expect_response(self._pattern) as late:
+        with self._page.expect_response(lambda answer: answer.request == route.request) as late:
             route.fulfill(response=answer)
         late.value.finished()
         settle(self._page)
