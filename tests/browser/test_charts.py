@@ -18,7 +18,7 @@ from tests.support.page.accounts import sign_in
 from tests.support.page.gate import log_in, tab
 from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.large_node import CARDS, CORES, HOLE, WINDOW_S, Large
-from tests.support.page.plots import drag, told_at_the_end, window_of
+from tests.support.page.plots import drag, plot_box, told_at_the_end, window_of
 from tests.support.page.rules import add_rule
 from tests.support.page.waits import until
 from tests.support.stage import Stage
@@ -308,15 +308,16 @@ def test_a_pointer_beside_the_plot_shows_no_values_and_every_chart_has_the_thres
         assert large.speaks_again.wait(60)
         page.goto(f"{hub.url}/n/{node.node_id}")
         cpu = page.get_by_role("figure", name="CPU chart")
-        plot = cpu.locator(".u-over")
-        expect(plot).to_be_visible()
-        box = plot.bounding_box()
-        assert box is not None
-        for x, y in ((-20, box["height"] / 2), (box["width"] / 2, box["height"] + 10)):
-            page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
-            expect(cpu.locator(".plot-tip")).to_be_visible()
-            page.mouse.move(box["x"] + x, box["y"] + y, steps=3)
-            expect(cpu.locator(".plot-tip")).to_have_count(0)
+
+        def values_at(across: float, down: float, right: float = 0, below: float = 0) -> int:
+            """Point there, in shares of the plot and in pixels from it, wherever it is by now: the page above it may grow at any time."""
+            box = plot_box(page, cpu)
+            page.mouse.move(box["x"] + box["width"] * across + right, box["y"] + box["height"] * down + below, steps=3)
+            return cpu.locator(".plot-tip").count()
+
+        for beside in (partial(values_at, 0, 0.5, right=-20), partial(values_at, 0.5, 1, below=10)):
+            until(page, partial(values_at, 1, 0.5, right=-8))
+            until(page, beside, operator.not_)
 
         add_rule(hub, "busy", "last(cpu.total)", 1)
         for address in (
