@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
+from tests.support.page.answers import saves_preferences
 from tests.support.page.gate import log_in, tab
 from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.large_node import CARDS, CORES, HOLE, WINDOW_S, Large
@@ -208,7 +209,7 @@ def test_network_rates_are_shown_in_bits_if_preferred(page: Page, hub: HubProces
         row = page.locator("[data-node]").filter(has_text="web-1")
         expect(row.locator("[data-series='network.received']")).to_have_text(re.compile(r"B$"))
         page.goto(f"{hub.url}/settings/appearance")
-        with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
+        with page.expect_response(saves_preferences):
             page.get_by_role("switch", name="Network speed in bits per second").click()
         page.goto(hub.url)
         for way in ("received", "sent"):

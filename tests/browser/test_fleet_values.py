@@ -18,6 +18,7 @@ from spider.wire.sample_messages import STREAM_LIVE, Pack, Row
 from tests.support.agent import IDENTITY, TestAgent, layout_of, pack_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import sign_in
+from tests.support.page.answers import saves_preferences
 from tests.support.page.gate import log_in
 from tests.support.page.rules import quick_rules
 from tests.support.page.waits import stop_clock
@@ -163,7 +164,7 @@ def test_columns_are_added_sorted_filtered_and_saved_as_csv(page: Page, hub: Hub
         page.get_by_role("button", name="Columns…").click()
         dialog = page.get_by_role("dialog", name="Columns")
         for label in ("Kernel", "Reboot", "Note", "Memory"):  # the last is there from the start, and is taken off
-            with page.expect_response(lambda response: response.url.endswith("/auth/preferences")):
+            with page.expect_response(saves_preferences):
                 dialog.get_by_label(label).click()
         with page.expect_download() as saved:
             dialog.get_by_role("button", name="Save 2 nodes as CSV").click()

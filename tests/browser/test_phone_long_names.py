@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.hub import HubProcess
+from tests.support.page.answers import saves_preferences
 from tests.support.page.gate import gate, log_in
 from tests.support.page.hubs import hub_of_the_file, stage_of_the_file
 from tests.support.page.phone import LIVING, OUTSIDE, inside, not_wider, on_phone
@@ -69,7 +70,7 @@ def test_the_card_of_a_busy_server_fits_the_smallest_screen(browser: Browser, tm
             out = card.evaluate(OUTSIDE)
             assert not out, (unit, out)
             seen.open("/settings/appearance")
-            with page.expect_response(lambda response: response.url.endswith("/auth/preferences") and response.request.method == "PATCH"):
+            with page.expect_response(saves_preferences):
                 page.get_by_role("switch", name="Network speed in bits per second").click()
         seen.open("/jobs")
         expect(page.get_by_role("table", name="Jobs").get_by_role("row").last.locator("time")).to_be_visible()

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
+from tests.support.page.answers import saves_preferences
 from tests.support.page.gate import log_in
 from tests.support.page.hubs import hub_of_the_file
 from tests.support.page.waits import settle, until
@@ -41,7 +42,7 @@ def single_keys(hub: HubProcess, page: Page, *, on: bool) -> None:
     """Switch them on the page itself."""
     page.goto(f"{hub.url}/settings/appearance")
     switch = page.get_by_role("switch", name="Single-key shortcuts")
-    with page.expect_response("**/auth/preferences"):
+    with page.expect_response(saves_preferences):
         switch.click()
     expect(switch).to_be_checked(checked=on)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import APIResponse, Page, Route, WebSocketRoute
+from playwright.sync_api import APIResponse, Page, Response, Route, WebSocketRoute
 
 from tests.support.page.waits import settle, until
 
@@ -65,6 +65,11 @@ class Held:
             route.fulfill(response=answer)
         late.value.finished()
         settle(self._page)
+
+
+def saves_preferences(answer: Response) -> bool:
+    """Whether it answers a change of the preferences. The page also reads them, some time after it was loaded."""
+    return answer.url.endswith("/auth/preferences") and answer.request.method == "PATCH"
 
 
 OLDER = """
