@@ -115,6 +115,7 @@ async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[],
     await eventually(lambda: hub.node(agent.node.node_id)["state"] == "offline")
     left = (await asyncio.to_thread(hub.local, "GET", f"{path}/tables")).json["tables"]
     assert [table["rows"] for table in left if table["subject"] == "users"] == [[["root", "tty2", 0.0]]]
+    await hub.event("agent_gone")
     assert [line["code"] for line in hub.events if line["event"] == "agent_gone"] == [1000]
 
 
