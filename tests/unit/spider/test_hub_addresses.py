@@ -23,7 +23,7 @@ from spider.jobs.tracker import Jobs
 from spider.selfcare import uninstall
 from spider.wire.frames import CLOSE_HOST, HUB_ADDRESS, HubAddress
 from tests.support.background import in_background
-from tests.support.clock import RunningClock
+from tests.support.clock import SkippingClock
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import FLEET_KEY, ScriptedHub
 
@@ -117,9 +117,9 @@ class Moving:
         return self.old.config(**{"url": self.url, "kept": kept, "tls_pin": self.pin, "state_dir": str(self.folder), **changes})
 
     @contextlib.asynccontextmanager
-    async def spider(self, factor: float = 20.0, **changes: Any) -> AsyncIterator[RunningClock]:
-        """A Spider without collectors, whose clock runs fast."""
-        config, clock = self.config(**changes), RunningClock(factor)
+    async def spider(self, faster: float = 20.0, **changes: Any) -> AsyncIterator[SkippingClock]:
+        """A Spider without collectors, whose waits are short."""
+        config, clock = self.config(**changes), SkippingClock(faster)
         outbox = Outbox(clock)
         link = HubLink(
             config,
@@ -165,7 +165,7 @@ async def test_a_hub_that_goes_back_to_the_address_of_spider_conf_gets_its_nodes
 async def test_a_new_address_that_sends_nodes_away_costs_one_session_in_ten_minutes(moving: Moving) -> None:
     old, new = moving.old, moving.new
     new.refuse_with = CLOSE_HOST, "host"
-    async with old.running(), new.running(), moving.spider(factor=50.0) as clock:
+    async with old.running(), new.running(), moving.spider(faster=50.0) as clock:
         await new.until(lambda: bool(new.hellos))
         at = clock.monotonic()
         await eventually(lambda: clock.monotonic() > at + FIRST_TRY_S[1] + 5.0)

@@ -22,19 +22,18 @@ from spider.wire.frames import HEARTBEAT_S, SILENCE_LIMIT_S, Heartbeat, Message
 from spider.wire.job_messages import JobAnswer, JobOutput, JobStart
 from spider.wire.report_messages import Updates
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Layout, Pack, Row, Watch
-from tests.support.clock import RunningClock
+from tests.support.clock import SkippingClock
 from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub, other_hub_key
 
-FACTOR = 20.0
 PULSE = Layout(b"pulse--1", "pulse", 1, ["cpu.total"])
 
 
 class Node:
     """A Spider without collectors: the test is its sampler."""
 
-    def __init__(self, config: Config, factor: float = FACTOR) -> None:
-        self.clock = RunningClock(factor)
+    def __init__(self, config: Config) -> None:
+        self.clock = SkippingClock()
         self.outbox = Outbox(self.clock)
         self.waits: list[float] = []
         self.intervals: list[float] = []
@@ -134,7 +133,7 @@ async def test_a_stored_pack_is_not_stored_again_after_a_lost_acknowledgement(hu
 
 @pytest.mark.holds("F-09")
 async def test_an_outage_is_backfilled_behind_the_live_samples(hub: ScriptedHub) -> None:
-    async with Node(hub.config(), factor=5.0).running() as node:
+    async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         hub.http = (503, {})
         await hub.cut()
@@ -259,7 +258,7 @@ async def test_an_acknowledgement_of_an_unsent_pack_ends_the_session(hub: Script
 @pytest.mark.holds("SAFETY-81", "F-07")
 async def test_a_quiet_node_sends_heartbeats_and_leaves_a_silent_hub(hub: ScriptedHub) -> None:
     hub.silent = True
-    async with Node(hub.config(), factor=20.0).running() as node:
+    async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         began = node.clock.monotonic()
         await hub.until(lambda: bool(hub.closes))
