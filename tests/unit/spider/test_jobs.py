@@ -7,7 +7,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,14 @@ def node(tmp_path: Path) -> Iterator[Node]:
     node = Node(tmp_path, "i=1; while [ $i -le 30 ]; do echo step $i; sleep 0.01; i=$((i+1)); done; exit 0")
     yield node
     node.close()
+
+
+@pytest.fixture
+def go_on(node: Node, tmp_path: Path) -> Callable[[], None]:
+    """Lets the node's jobs end. Until it is called, they wait."""
+    path = tmp_path / "go-on"
+    node.script = f"echo begun; until test -e {path}; do sleep 0.01; done"
+    return path.touch
 
 
 async def test_an_order_runs_as_a_job_whose_output_arrives_complete(node: Node) -> None:
@@ -89,24 +97,28 @@ async def test_a_stop_of_a_job_that_never_began_is_answered(node: Node) -> None:
     assert [(answer.job, answer.answer, answer.why) for answer in hub.of(JobAnswer)] == [(job, "refused", "no-such-job")]
 
 
-async def test_a_refused_stop_request_is_answered_with_its_reason(node: Node) -> None:
+async def test_a_refused_stop_request_is_answered_with_its_reason(node: Node, go_on: Callable[[], None]) -> None:
     hub, order = ScriptedHub(), node.order()
     async with begun(node, hub, order) as jobs:
-        await hub.until(lambda: b"step 2" in hub.output)
+        await hub.until(lambda: b"begun" in hub.output)
         jobs.stop(JobStop(order.job, order.order[:-1] + bytes([order.order[-1] ^ 1])))
+        await hub.until(lambda: len(hub.of(JobAnswer)) == 3)
+        go_on()
         await hub.until(lambda: hub.of(JobEnded))
     assert hub.of(JobEnded)[0].state == "succeeded"
     said = [(answer.answer, answer.why) for answer in hub.of(JobAnswer)]
     assert said == [("accepted", ""), ("accepted", "known"), ("refused", "bad-mac")]
 
 
-async def test_a_stop_that_the_nodes_clock_refuses_is_answered_with_its_time(node: Node) -> None:
+async def test_a_stop_that_the_nodes_clock_refuses_is_answered_with_its_time(node: Node, go_on: Callable[[], None]) -> None:
     """Only of a job that began here: the answer about another would say that its order was refused."""
     hub, order = ScriptedHub(), node.order()
     async with begun(node, hub, order) as jobs:
-        await hub.until(lambda: b"step 2" in hub.output)
+        await hub.until(lambda: b"begun" in hub.output)
         for job in (new_time_id(), order.job):
             jobs.stop(node.stop(job, late_s=3600))
+        await hub.until(lambda: len(hub.of(JobAnswer)) == 3)
+        go_on()
         await hub.until(lambda: hub.of(JobEnded))
     said = [(answer.job, answer.answer, answer.why) for answer in hub.of(JobAnswer)]
     assert said == [(order.job, "accepted", ""), (order.job, "accepted", "known"), (order.job, "refused", "expired")]

@@ -47,6 +47,11 @@ def start(jobs: Path, job: str, script: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "tests.support.scripted_job", str(jobs), job, script], cwd=ROOT, stdout=subprocess.PIPE)
 
 
+def until_there(path: Path) -> str:
+    """Commands of a script that wait for a file."""
+    return f"until test -e {path}; do sleep 0.01; done"
+
+
 def wait_for(path: Path, word: bytes) -> None:
     wait_until(lambda: path.exists() and word in path.read_bytes(), what=f"{word!r} in {path}")
 
@@ -145,10 +150,12 @@ def test_a_fault_before_a_reboot_is_a_result(tmp_path: Path) -> None:
 
 @pytest.mark.holds("F-18")
 def test_the_runner_survives_every_signal_but_sigkill(tmp_path: Path, job: str) -> None:
-    with start(tmp_path, job, "echo begun; sleep 1; echo ended") as runner:
+    go_on = tmp_path / "go-on"
+    with start(tmp_path, job, f"echo begun; {until_there(go_on)}; echo ended") as runner:
         wait_for(tmp_path / job / "log", b"begun")
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
             runner.send_signal(number)
+        go_on.touch()
         assert runner.wait(20) == 0
     result = some(read_result(str(tmp_path / job)))
     assert (result.state, result.rc) == ("succeeded", 0)
@@ -162,11 +169,12 @@ def test_a_job_starts_with_default_signal_handlers(tmp_path: Path, job: str) -> 
 
 
 def test_a_killed_runner_leaves_the_program_running_and_no_result(tmp_path: Path, job: str) -> None:
-    done = tmp_path / "done"
-    with start(tmp_path, job, f"trap '' HUP; echo begun; sleep 0.5; echo x > {done}") as runner:
+    go_on, done = tmp_path / "go-on", tmp_path / "done"
+    with start(tmp_path, job, f"trap '' HUP; echo begun; {until_there(go_on)}; echo x > {done}") as runner:
         wait_for(tmp_path / job / "log", b"begun")
         runner.kill()
         runner.wait(20)
+        go_on.touch()
     wait_for(done, b"x")
     assert read_result(str(tmp_path / job)) is None
     assert read_run(str(tmp_path / job)) is not None
