@@ -19,7 +19,8 @@ export function useLostAnswer(found: (job: JobView) => void): LostAnswer {
   }, [job?.id]);
   return {
     mark(action, nodes) {
-      const of = { action, nodes, by: user.peek()?.username ?? "", at: hubNow() };
+      const known = new Set(jobs.peek().map((one) => one.id));
+      const of = { action, nodes, by: user.peek()?.username ?? "", at: hubNow(), known };
       // Keeps the time of the first try, because a retry sends the same request.
       return () => setSent((before) => (before?.action === action ? before : of));
     },
