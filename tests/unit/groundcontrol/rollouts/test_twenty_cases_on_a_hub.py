@@ -445,6 +445,7 @@ async def test_case_17_two_policies_of_one_second_warn_and_the_later_roll_out_tr
 
 
 async def test_case_18_always_and_three_times_a_night_reboot_once_a_day_and_again_the_next_night(fleet: PlayedFleet) -> None:
+    fleet.go_to((fleet.now // DAY + 1.5) * DAY)  # noon, so that all three are still to come in the next night
     await fleet.node("web-1")
     policies = [await fleet.made(**{**DAILY, "name": f"at {hour}", "start": f"{hour:02}:30"}, reboot="always") for hour in (2, 5, 8)]
     begin = min(one["next_at"] for one in policies)
