@@ -369,11 +369,11 @@ class _Draft(TargetLife):
             self.r = self.r._replace(wave=self.r.wave + 1)
 
     def _shows_nothing(self, first_wave: Sequence[Target]) -> bool:
-        """Whether no canary did any work, while another node may go first: without one, the next wave would begin on no evidence."""
+        """Whether no canary did any work, while one that is held, or another node, may still go first: else the next wave would begin on no evidence."""
         idle = [one for one in first_wave if _needed_nothing(one)]
         if any(one.state not in ("held", "not_started") for one in first_wave if one not in idle):
             return False
-        return not idle or any(not one.last for one in self._in("pending", "held") if one.wave > 0)
+        return not idle or any(not one.last for one in self._in("pending", "held"))
 
     def _replace_canary(self, first_wave: Sequence[Target]) -> bool:
         """Let the next fit nodes be the canaries instead of those that cannot begin, or need nothing. Without one, each of the others says what it waits for."""
@@ -386,7 +386,7 @@ class _Draft(TargetLife):
             self._set(other, wave=0, state="pending")  # it begins now, so that no two held nodes change places for ever
             if canary is not None:  # one that has ended keeps its place, and those that stand in for it are never more than were wanted
                 self._set(self.targets[canary.node], wave=other.wave, retry_at=self.now + RETRY_S)
-        first = first_wave[0]
+        first = (held or first_wave)[0]
         for one in later if not fit else ():
             hold = self._hold_of(one)
             if hold is not None:

@@ -116,6 +116,23 @@ def test_a_fleet_that_needs_nothing_waits_for_no_canary_nor_does_the_hubs_own_ho
     assert [(trial.of(name).wave, trial.of(name).state) for name in "abcd"] == [(0, "passed")] * 3 + [(2, "running")]
 
 
+def test_a_held_canary_beside_one_that_needs_nothing_stays_a_canary_and_the_hubs_own_host_waits_for_it() -> None:
+    trial = Trial("a", "b", "c", "own", order=Order(canary=2))
+    trial.rollout = trial.rollout._replace(
+        targets=tuple(one._replace(last=one.node == "own", wave=2 if one.node == "own" else one.wave) for one in trial.rollout.targets)
+    )
+    trial.set("a", nothing="it is up to date")
+    trial.set("b", hold=OFFLINE)
+    trial.set("c", exists=False)
+    for _ in range(3):
+        trial.look(1)
+    assert [trial.of(name).state for name in ("a", "b", "c", "own")] == ["passed", "held", "not_started", "pending"]
+    assert trial.of("own").words == "it waits for a canary to go first: b is held: it is offline"
+    trial.set("b", hold=None)
+    trial.look(400)
+    assert (trial.rollout.wave, trial.of("b").wave, trial.of("b").state, trial.of("own").state) == (0, 0, "running", "pending")
+
+
 def test_one_canary_beside_one_that_needed_nothing_is_alone() -> None:
     trial = Trial("a", "b", "c", "d", "e", watch_s=900)  # two canaries
     trial.set("a", nothing="it is up to date")
