@@ -14,16 +14,23 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.adapters.sqlite.admin.backup import samples_beside
+from groundcontrol.adapters.sqlite.admin.before_upgrade import find_earlier, go_back
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, Migration, damage_error, migrations, upgrade
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.database import CONTROL_NAME
 from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.scope import SYSTEM
+from tests.support.kept_stores import put_new_files
 
 KINDS = {"control": CONTROL, "samples": SAMPLES}
 _KILLED = """
 import itertools, os, signal, sqlite3, sys
 from pathlib import Path
+from groundcontrol.adapters.sqlite.admin.backup import samples_beside
+from groundcontrol.adapters.sqlite.admin.before_upgrade import find_earlier, go_back
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, migrations, upgrade
 
 folder, kind, first, each = Path(sys.argv[1]), CONTROL if sys.argv[2] == "control" else SAMPLES, int(sys.argv[3]), int(sys.argv[4])
@@ -219,6 +226,20 @@ def test_a_copy_without_disk_space_leaves_nothing(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, factory=_Full)) as db, pytest.raises(sqlite3.OperationalError):
         upgrade(db, path, SAMPLES, [*known, Migration(len(known) + 1, "next", "CREATE TABLE next (a)")])
     assert [file.name for file in tmp_path.iterdir()] == ["some.db"]
+
+
+def test_going_back_is_refused_without_the_copy_of_a_file_that_the_upgrade_changed(tmp_path: Path) -> None:
+    folder, work = tmp_path / "data", tmp_path / "work"
+    put_new_files(folder)
+    work.mkdir()
+    control = folder / CONTROL_NAME
+    copy = folder / f"{CONTROL_NAME}.before-0002"
+    with closing(opened(copy)) as db:
+        upgrade(db, copy, CONTROL, migrations(CONTROL)[:1])
+    present = {path: path.read_bytes() for path in (control, samples_beside(control))}
+    with pytest.raises(ConfigError, match="copy from before is missing or damaged"):
+        go_back(control, find_earlier(control), work)
+    assert {path: path.read_bytes() for path in present} == present
 
 
 @pytest.mark.parametrize("left", [0, 5, 4096, -4096, None], ids=["empty", "no head", "a page", "a page short", "overwritten"])
