@@ -177,10 +177,11 @@ async def world(hub: TestHub, tenant: Tenant, org: int) -> World:
 
 
 @asynccontextmanager
-async def pair(folder: Path, limits: WebLimits | None = None) -> AsyncIterator[Pair]:
+async def pair(folder: Path, limits: WebLimits | None = None, mine: int = 1) -> AsyncIterator[Pair]:
+    """Args: mine: the organisation that looks, 1 or 2."""
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(running(folder, limits=limits or WebLimits()))
-        yield Pair(hub, await _tenant(hub, 1, "mine"), await _tenant(hub, 2, CANARY))
+        yield Pair(hub, await _tenant(hub, mine, "mine"), await _tenant(hub, 3 - mine, CANARY))
 
 
 async def act(
